@@ -1,0 +1,53 @@
+// Package secret holds the one type in which a submitted secret travels through the server.
+// Printed, logged or marshaled in any way it says Redacted; only Bytes gives it out. It
+// knows nothing of where secrets come from or go to.
+package secret
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+)
+
+// Redacted is what a secret shows of itself.
+const Redacted = "[redacted]"
+
+// Secret is a submitted secret. The zero value is empty. Copies share the bytes, so wiping one
+// wipes all. It is not safe for concurrent use.
+//
+// The bytes lie behind a pointer because fmt, which calls no method on an unexported field,
+// prints what such a field holds, but of a nested pointer only the address.
+type Secret struct{ held *held }
+
+type held struct{ bytes []byte }
+
+// New returns a secret that takes over b: the caller must not use it any more.
+func New(b []byte) Secret { return Secret{&held{b}} }
+
+// Bytes returns the secret itself, valid until Wipe.
+func (s Secret) Bytes() []byte {
+	if s.held == nil {
+		return nil
+	}
+	return s.held.bytes
+}
+
+// Wipe overwrites the secret with zeros and leaves it empty.
+func (s Secret) Wipe() {
+	if s.held != nil {
+		clear(s.held.bytes)
+		s.held.bytes = nil
+	}
+}
+
+// Format implements fmt.Formatter, for every verb.
+func (s Secret) Format(f fmt.State, _ rune) { _, _ = io.WriteString(f, Redacted) }
+
+// String implements fmt.Stringer.
+func (s Secret) String() string { return Redacted }
+
+// LogValue implements slog.LogValuer.
+func (s Secret) LogValue() slog.Value { return slog.StringValue(Redacted) }
+
+// MarshalText implements encoding.TextMarshaler, and with it JSON, XML and YAML.
+func (s Secret) MarshalText() ([]byte, error) { return []byte(Redacted), nil }

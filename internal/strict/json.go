@@ -1,0 +1,235 @@
+package strict
+
+import (
+	"bytes"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+	"sync"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/hashd-project/hashd/internal/secret"
+)
+
+// Body is a request body whose decoder is generated from its schema.
+type Body interface {
+	// DecodeStrict reads the body from d, which collects the violations.
+	DecodeStrict(d *Decoder)
+}
+
+// ErrTooLarge is returned for a body over its limit.
+var ErrTooLarge = errors.New("body too large")
+
+// Unbounded is the greatest length, for a schema that sets none.
+const Unbounded = int(^uint(0) >> 1)
+
+// Decode reads one JSON document of at most limit bytes from r into body. size is the length
+// r is known to have, or -1. It returns an *Error for what breaks the contract, ErrTooLarge, or
+// r's own error. Every copy it makes of what it read is wiped before it returns.
+func Decode(r io.Reader, size int64, limit int, body Body) error {
+	if size > int64(limit) {
+		return ErrTooLarge
+	}
+	d := decoders.Get().(*Decoder)
+	defer d.release()
+	if err := d.fill(r, size, limit); err != nil {
+		return err
+	}
+	d.json.Reset(&d.text)
+	body.DecodeStrict(d)
+	d.end()
+	return d.err()
+}
+
+// Decoder reads one JSON document for generated code. It is for one goroutine.
+type Decoder struct {
+	violations
+	json   *jsontext.Decoder
+	text   bytes.Buffer
+	source io.LimitedReader
+	broken bool // the syntax failed: nothing more can be read
+}
+
+// decoders keeps Decoders between requests: one costs several allocations.
+var decoders = sync.Pool{New: func() any { return &Decoder{json: jsontext.NewDecoder(new(bytes.Buffer))} }}
+
+// fill reads all of r. The buffer gets its full size first, for growing it later would leave
+// a part of a secret behind in memory.
+func (d *Decoder) fill(r io.Reader, size int64, limit int) error {
+	if size < 0 {
+		size = int64(limit)
+	}
+	d.text.Grow(int(size) + bytes.MinRead + 1)
+	d.source = io.LimitedReader{R: r, N: int64(limit) + 1}
+	n, err := d.text.ReadFrom(&d.source)
+	if n > int64(limit) {
+		return ErrTooLarge
+	}
+	return err
+}
+
+// release wipes what was read and gives the decoder back.
+func (d *Decoder) release() {
+	d.text.Reset()
+	b := d.text.AvailableBuffer()
+	clear(b[:cap(b)])
+	d.source.R = nil
+	d.violations = violations{}
+	d.broken = false
+	decoders.Put(d)
+}
+
+// end refuses anything after the document.
+func (d *Decoder) end() {
+	if d.broken {
+		return
+	}
+	if _, err := d.json.ReadToken(); err == nil {
+		d.add("", "must be one JSON document, with nothing after it")
+	} else if !errors.Is(err, io.EOF) {
+		d.fail(err)
+	}
+}
+
+// fail notes a syntax error. Its own text may quote the body, so only its kind and place
+// are told.
+func (d *Decoder) fail(err error) {
+	d.broken = true
+	var syntax *jsontext.SyntacticError
+	switch {
+	case errors.Is(err, io.EOF) && d.json.InputOffset() == 0:
+		d.add("", "must not be empty")
+	case errors.Is(err, jsontext.ErrDuplicateName):
+		d.add("", "must not hold a member twice")
+	case errors.As(err, &syntax):
+		d.add("", "must be valid JSON in UTF-8; it is not from byte "+strconv.FormatInt(syntax.ByteOffset, 10)+" on")
+	default:
+		d.add("", "must be complete JSON")
+	}
+}
+
+// here returns the pointer to the value that was read last.
+func (d *Decoder) here() string { return string(d.json.StackPointer()) }
+
+// Object reads an object. member is called with each member's name, reads its value and
+// returns true, or returns false for a name the schema does not have; that is a violation
+// unless the schema is open. required names the members that must be there, 64 at most.
+func (d *Decoder) Object(open bool, required []string, member func(name []byte) bool) {
+	if !d.begin('{', "an object") {
+		return
+	}
+	var seen uint64
+	for d.json.PeekKind() == '"' {
+		raw, err := d.json.ReadValue()
+		if err != nil {
+			d.fail(err)
+			return
+		}
+		name := unquote(raw)
+		for i := range required {
+			if required[i] == string(name) {
+				seen |= 1 << i
+			}
+		}
+		if !member(name) {
+			d.skip()
+			if !open {
+				d.add("", "must have no members but those of the contract; names are case-sensitive")
+			}
+		}
+		if d.broken {
+			return
+		}
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		d.fail(err)
+		return
+	}
+	for i, name := range required {
+		if seen&(1<<i) == 0 {
+			d.add(d.here()+"/"+name, "is required")
+		}
+	}
+}
+
+// unquote returns the text of a valid JSON string, mostly in place.
+func unquote(raw jsontext.Value) []byte {
+	if bytes.IndexByte(raw, '\\') < 0 {
+		return raw[1 : len(raw)-1]
+	}
+	b, _ := jsontext.AppendUnquote(nil, raw)
+	return b
+}
+
+// Secret reads a string of shortest to longest characters into memory of its own.
+func (d *Decoder) Secret(to *secret.Secret, shortest, longest int) {
+	raw, ok := d.string()
+	if !ok {
+		return
+	}
+	// Unquoted, a JSON string is never longer than quoted, so this buffer does not grow, which
+	// would leave a part of the secret behind.
+	b, _ := jsontext.AppendUnquote(make([]byte, 0, len(raw)), raw)
+	if n := utf8.RuneCount(b); n < shortest || n > longest {
+		clear(b)
+		d.add(d.here(), outside(int64(shortest), int64(longest), " characters")+" long")
+		return
+	}
+	*to = secret.New(b)
+}
+
+// OptionalEnum reads one of the values.
+func OptionalEnum[T ~string](d *Decoder, to **T, values ...string) {
+	raw, ok := d.string()
+	if !ok {
+		return
+	}
+	text := unquote(raw)
+	for _, v := range values {
+		if v == string(text) {
+			t := T(v)
+			*to = &t
+			return
+		}
+	}
+	d.add(d.here(), "must be one of "+strings.Join(values, ", "))
+}
+
+// string reads a string and returns it as it stands in the text, valid until the next read.
+func (d *Decoder) string() (jsontext.Value, bool) {
+	if kind := d.json.PeekKind(); kind != '"' && kind != 0 {
+		d.skip()
+		d.add(d.here(), "must be a string")
+		return nil, false
+	}
+	raw, err := d.json.ReadValue()
+	if err != nil {
+		d.fail(err)
+		return nil, false
+	}
+	return raw, true
+}
+
+// begin reads the start of an object or array.
+func (d *Decoder) begin(kind jsontext.Kind, article string) bool {
+	if got := d.json.PeekKind(); got != kind && got != 0 {
+		d.skip()
+		d.add(d.here(), "must be "+article)
+		return false
+	}
+	if _, err := d.json.ReadToken(); err != nil {
+		d.fail(err)
+		return false
+	}
+	return true
+}
+
+// skip passes a value.
+func (d *Decoder) skip() {
+	if err := d.json.SkipValue(); err != nil {
+		d.fail(err)
+	}
+}
