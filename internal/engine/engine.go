@@ -1,0 +1,129 @@
+// Package engine owns the life of a job, from acceptance to its end: it says what any
+// store of jobs promises, in the Engine interface and in the conformance suite of
+// package enginetest that each implementation passes. It knows nothing of HTTP.
+package engine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/digest"
+)
+
+// MaxSecret is the longest secret an engine takes, in bytes: 1,024 characters of UTF-8.
+const MaxSecret = 4096
+
+// Engine accepts jobs, computes each digest once it is due, keeps the result, and gives it
+// out. All methods may be called by any number of goroutines. An implementation holds to:
+//
+//   - never early: no digest is computed or visible before the job's due time;
+//   - nothing lost: an accepted job ends done, canceled or gone, whatever the load;
+//   - ids are positive, start at 1 and increase in the order of acceptance;
+//   - a secret is wiped as soon as it is hashed or canceled.
+type Engine interface {
+	// Accept takes a job and answers with its id and due time once the engine holds the job
+	// as safely as it promises. It copies the secret: the caller may wipe its own at once.
+	// It returns ErrDraining, ErrClosed, a *FullError, or ErrInvalid for a job that no
+	// validated request can hold; no id is drawn for a refused job.
+	Accept(ctx context.Context, job Job) (Receipt, error)
+
+	// Get returns the job as it is now. It returns ErrUnknown for an id never given,
+	// ErrGone for one canceled, erased or past its retention, and ErrClosed.
+	Get(ctx context.Context, id int64) (Record, error)
+
+	// Wait is Get, but for a pending job returns only once the job is done or gone or ctx
+	// has ended; in the last case it returns the pending record and no error.
+	Wait(ctx context.Context, id int64) (Record, error)
+
+	// Cancel ends a pending job, whose secret is wiped and never hashed, or erases a result.
+	// Its errors are those of Get; canceling twice is ErrGone.
+	Cancel(ctx context.Context, id int64) error
+
+	// Stats returns the counters as they are now, consistent with one another.
+	Stats() Stats
+
+	// Drain refuses new jobs from now on and returns once every accepted job is done or gone.
+	// If ctx ends first it returns a *LeftError. Draining cannot be undone; calling again waits again.
+	Drain(ctx context.Context) error
+
+	// Close stops the engine's goroutines, waits for them, and releases its memory with all it
+	// holds; waiting calls return ErrClosed. A second Close does nothing.
+	Close() error
+}
+
+// Job is what a client asks for. The fields beyond Secret have useful zero values.
+type Job struct {
+	Secret    []byte // 1 to MaxSecret bytes; the engine never changes or keeps this slice
+	Algorithm digest.Algorithm
+	Tenant    uint16 // whose job it is; 0 while there is only one
+}
+
+// Receipt is the engine's answer to an accepted job.
+type Receipt struct {
+	ID  int64
+	Due time.Time // the digest exists at this instant at the earliest
+}
+
+// State is where a job that can be looked at stands.
+type State uint8
+
+// A job is Pending until its digest is visible, then Done. A canceled or expired one has
+// no state: the engine answers ErrGone.
+const (
+	Pending State = iota
+	Done
+)
+
+// Record is a job as the engine shows it.
+type Record struct {
+	ID        int64
+	State     State
+	Algorithm digest.Algorithm
+	Tenant    uint16
+	Due       time.Time            // set while Pending
+	Sum       [digest.MaxSize]byte // the first Algorithm.Size() bytes, set once Done
+}
+
+// Digest returns the digest of a Done record.
+func (r *Record) Digest() []byte { return r.Sum[:r.Algorithm.Size()] }
+
+// Stats counts jobs since the engine was made, and what it holds now.
+type Stats struct {
+	Accepted  int64 // jobs given an id
+	Pending   int64 // accepted, not yet done or canceled
+	Completed int64 // hashed
+	Canceled  int64 // canceled before they were hashed
+	Rejected  int64 // refused because the engine was full or draining
+	Kept      int64 // results that can be fetched now
+	Lateness  Lateness
+}
+
+// The reasons for which an engine refuses.
+var (
+	ErrUnknown  = errors.New("no such job")
+	ErrGone     = errors.New("job is gone")
+	ErrDraining = errors.New("draining: no new jobs")
+	ErrClosed   = errors.New("engine is closed")
+	ErrInvalid  = errors.New("invalid job")
+)
+
+// FullError says which limit refused a job and when trying again makes sense.
+type FullError struct {
+	Limit      string        // the setting's name, as in --help
+	RetryAfter time.Duration // when room is expected; at least one second
+}
+
+func (e *FullError) Error() string { return fmt.Sprintf("full: limit %s reached", e.Limit) }
+
+// LeftError says that a drain ended before its work did.
+type LeftError struct {
+	Left  int64 // jobs accepted and not done
+	Cause error // why it ended
+}
+
+func (e *LeftError) Error() string { return fmt.Sprintf("%d jobs left: %v", e.Left, e.Cause) }
+
+// Unwrap returns the cause.
+func (e *LeftError) Unwrap() error { return e.Cause }

@@ -1,0 +1,102 @@
+package memory
+
+import "encoding/binary"
+
+// arena keeps the secrets too long for a slot, in chunks filled one after the other. Jobs end
+// nearly in the order they came, so a chunk empties as a whole and goes back to the system.
+type arena struct {
+	chunks window[*chunk]
+	used   int64 // bytes of secrets held
+}
+
+// chunk is one mapping of the arena.
+type chunk struct {
+	mem  []byte
+	fill int // bytes given out
+	live int // secrets in it
+}
+
+const chunkBytes = 1 << 20
+
+// ref is where a long secret lies.
+type ref struct {
+	chunk  int64
+	offset uint32
+	length uint32
+}
+
+// refBytes is what a ref takes in a slot, in the secret's place.
+const refBytes = 16
+
+func (r ref) encode() (b [refBytes]byte) {
+	binary.NativeEndian.PutUint64(b[0:], uint64(r.chunk))
+	binary.NativeEndian.PutUint32(b[8:], r.offset)
+	binary.NativeEndian.PutUint32(b[12:], r.length)
+	return b
+}
+
+// refIn reads the ref from a pending slot.
+func refIn(slot *[slotBytes]byte) ref {
+	b := slot[secretAt:]
+	return ref{
+		chunk:  int64(binary.NativeEndian.Uint64(b[0:])),
+		offset: binary.NativeEndian.Uint32(b[8:]),
+		length: binary.NativeEndian.Uint32(b[12:]),
+	}
+}
+
+// put copies the secret in.
+func (a *arena) put(secret []byte) (ref, error) {
+	c := a.open(len(secret))
+	if c == nil {
+		mem, err := mapMemory(chunkBytes)
+		if err != nil {
+			return ref{}, err
+		}
+		c = &chunk{mem: mem}
+		a.chunks.push(c)
+	}
+	r := ref{chunk: a.chunks.end() - 1, offset: uint32(c.fill), length: uint32(len(secret))}
+	c.fill += copy(c.mem[c.fill:], secret)
+	c.live++
+	a.used += int64(len(secret))
+	return r, nil
+}
+
+// open returns the newest chunk if it has room for size bytes, else nil.
+func (a *arena) open(size int) *chunk {
+	c, ok := a.chunks.at(a.chunks.end() - 1)
+	if !ok || c == nil || c.fill+size > chunkBytes {
+		return nil
+	}
+	return c
+}
+
+// get returns the secret in place: valid until it is freed.
+func (a *arena) get(r ref) []byte {
+	c, _ := a.chunks.at(r.chunk)
+	return c.mem[r.offset : r.offset+r.length]
+}
+
+// free wipes the secret, and gives its chunk back with the last one in it.
+func (a *arena) free(r ref) {
+	clear(a.get(r))
+	a.used -= int64(r.length)
+	c, _ := a.chunks.at(r.chunk)
+	if c.live--; c.live > 0 {
+		return
+	}
+	unmapMemory(c.mem)
+	a.chunks.set(r.chunk, nil)
+	a.chunks.trim(func(c *chunk) bool { return c == nil })
+}
+
+// close gives all memory back.
+func (a *arena) close() {
+	for c := range a.chunks.all() {
+		if c != nil {
+			unmapMemory(c.mem)
+		}
+	}
+	*a = arena{}
+}

@@ -1,0 +1,70 @@
+package memory
+
+import "time"
+
+// mark says that the jobs from first on, up to the next mark, were claimed within a second
+// from at: results expire mark by mark, which costs no memory per job.
+type mark struct {
+	first int64
+	at    int64
+}
+
+// expireJobs is how many results are cleared in one hold of the mutex.
+const expireJobs = 1024
+
+// mark notes that the jobs from id on are claimed now.
+func (e *Engine) mark(id, now int64) {
+	last, ok := e.marks.at(e.marks.end() - 1)
+	if !ok || now-last.at >= int64(time.Second) {
+		e.marks.push(mark{first: id, at: now})
+	}
+}
+
+// nextExpiry returns when all results of the oldest mark have been kept for the retention,
+// or never.
+func (e *Engine) nextExpiry() int64 {
+	m, ok := e.marks.at(e.marks.start())
+	if !ok {
+		return never
+	}
+	return m.at + int64(time.Second+e.cfg.Retention)
+}
+
+// expire erases results past their retention, a bounded number at a time: while there are
+// more, the next expiry has already passed.
+func (e *Engine) expire(now int64) {
+	if e.nextExpiry() > now {
+		return
+	}
+	m, _ := e.marks.at(e.marks.start())
+	end := e.head
+	if following, ok := e.marks.at(e.marks.start() + 1); ok {
+		end = following.first
+	}
+	for n := 0; n < expireJobs && m.first < end && e.expireJob(m.first); n++ {
+		m.first++
+	}
+	if m.first < end {
+		e.marks.set(e.marks.start(), m)
+	} else {
+		e.marks.pop()
+	}
+	e.raise()
+}
+
+// expireJob erases the job's result if it is still there. It returns false for a job that a
+// worker has claimed and not yet published: that one expires later.
+func (e *Engine) expireJob(id int64) bool {
+	s, i, err := e.find(id)
+	if err != nil {
+		return true
+	}
+	m := s.meta(i)
+	if m.state() == pending {
+		return false
+	}
+	s.setMeta(i, m.with(gone))
+	e.erased++
+	e.retire(s, i)
+	return true
+}

@@ -1,0 +1,331 @@
+// Package memory is the engine that keeps everything in RAM: the fastest, and gone with the
+// process. It owns the schedule, the results and the goroutines that hash; it must not know
+// of HTTP or of any store.
+//
+// Because the delay is constant, due order is acceptance order: the schedule is a FIFO and
+// needs one timer, for its head. Jobs lie side by side in segments outside the garbage
+// collector's heap, and a job's digest overwrites the slot that held its secret:
+//
+//	ids 1 … [ done | gone | done | claimed | claimed | pending | pending | free ]
+//	                                                   ▲ head              ▲ next
+//
+// Submitters draw ids without a lock (accept.go); workers claim due jobs under the mutex,
+// hash them in place outside it, and publish the digests under it again (schedule.go).
+package memory
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// Config holds the engine's limits. New refuses values outside their ranges.
+type Config struct {
+	Delay     time.Duration // from acceptance to due; 0 or more
+	Retention time.Duration // how long a result is kept once done; 1 s or more
+
+	MaxPending     int64 // jobs accepted and not yet done; 1 or more
+	MaxResults     int64 // jobs held in all, pending ones counted; 1 or more
+	MaxSecretBytes int64 // memory for pending secrets over 52 bytes; 1 MiB or more
+
+	Workers int // goroutines that hash; 0 means one a core
+}
+
+func (c *Config) validate() error {
+	switch {
+	case c.Delay < 0:
+		return fmt.Errorf("delay %v is negative", c.Delay)
+	case c.Retention < time.Second:
+		return fmt.Errorf("retention %v is under 1s", c.Retention)
+	case c.MaxPending < 1 || c.MaxResults < 1:
+		return fmt.Errorf("limits on jobs must be positive: pending %d, results %d", c.MaxPending, c.MaxResults)
+	case c.MaxSecretBytes < chunkBytes:
+		return fmt.Errorf("memory for secrets %d is under %d bytes", c.MaxSecretBytes, chunkBytes)
+	case c.Workers < 0:
+		return fmt.Errorf("workers %d is negative", c.Workers)
+	}
+	return nil
+}
+
+// never is an instant that does not come.
+const never = math.MaxInt64
+
+// Engine implements engine.Engine. Instants are nanoseconds of the monotonic clock since
+// epoch, so that no step of the wall clock can make a job early or late.
+type Engine struct {
+	cfg   Config
+	epoch time.Time
+
+	wake chan struct{}  // tells the leader of a job that is due before its alarm
+	help chan struct{}  // calls a helper when more than one batch is due
+	stop chan struct{}  // closed by Close
+	done sync.WaitGroup // the leader and the helpers
+	fine *fineTimer     // the leader's
+
+	// Every submitter writes next and reads the three below it: they lie on cache lines apart.
+	_     [64]byte
+	next  atomic.Int64 // id the next job gets; drainBit
+	_     [56]byte
+	limit atomic.Int64            // highest id that may be drawn
+	tail  atomic.Pointer[segment] // where the next job lies
+	alarm atomic.Int64            // when the leader looks at the FIFO again
+	_     [40]byte
+
+	mu       sync.Mutex // guards all below
+	closed   bool
+	over     bool          // the drain has ended
+	drained  chan struct{} // closed then
+	segments window[*segment]
+	mapped   int64 // segments that hold memory
+	head     int64 // lowest id not yet claimed
+	secrets  arena
+	marks    window[mark]
+	waiters  map[int64]*waiter
+
+	completed, canceled, erased, rejected int64
+	lateness                              engine.Histogram
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New starts an engine; Close stops it.
+func New(cfg Config) (*Engine, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("memory engine: %w", err)
+	}
+	if cfg.Workers == 0 {
+		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	fine, err := newFineTimer()
+	if err != nil {
+		return nil, fmt.Errorf("memory engine: %w", err)
+	}
+	e := &Engine{
+		cfg:     cfg,
+		epoch:   time.Now().Add(-1), // no instant is 0, which a slot's due time means "not yet"
+		wake:    make(chan struct{}, 1),
+		help:    make(chan struct{}, cfg.Workers),
+		stop:    make(chan struct{}),
+		fine:    fine,
+		drained: make(chan struct{}),
+		head:    1,
+		waiters: make(map[int64]*waiter),
+	}
+	e.next.Store(1)
+	e.alarm.Store(never)
+	e.done.Go(e.lead)
+	for range cfg.Workers - 1 {
+		e.done.Go(e.assist)
+	}
+	return e, nil
+}
+
+// now returns the instant.
+func (e *Engine) now() int64 { return int64(time.Since(e.epoch)) }
+
+// end returns the id the next job gets, also when no more are given out.
+func (e *Engine) end() int64 { return e.next.Load() &^ drainBit }
+
+// pendingJobs returns how many jobs are accepted and neither done nor canceled.
+func (e *Engine) pendingJobs() int64 { return e.end() - 1 - e.completed - e.canceled }
+
+// Get implements engine.Engine.
+func (e *Engine) Get(_ context.Context, id int64) (engine.Record, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.get(id)
+}
+
+func (e *Engine) get(id int64) (engine.Record, error) {
+	s, i, err := e.find(id)
+	if err != nil {
+		return engine.Record{}, err
+	}
+	m := s.meta(i)
+	rec := engine.Record{ID: id}
+	switch {
+	case m.state() == done:
+		rec.State = engine.Done
+		rec.Sum = *s.slot(i)
+	case id < e.head: // claimed: the slot is a worker's, and the job was due by now
+		rec.Due = time.Now()
+	default:
+		m = s.header(i)
+		rec.Due = e.epoch.Add(time.Duration(s.due(i).Load()))
+	}
+	rec.Algorithm, rec.Tenant = m.algorithm(), m.tenant()
+	return rec, nil
+}
+
+// find returns where the job lies, if it is pending or done.
+func (e *Engine) find(id int64) (*segment, int, error) {
+	if e.closed {
+		return nil, 0, engine.ErrClosed
+	}
+	if id < 1 || id >= e.end() {
+		return nil, 0, engine.ErrUnknown
+	}
+	s, ok := e.segments.at((id - 1) / segmentJobs)
+	if !ok || s == nil {
+		return nil, 0, engine.ErrGone
+	}
+	i := int(id - s.first)
+	switch {
+	case s.meta(i).state() == gone:
+		return nil, 0, engine.ErrGone
+	case id >= e.head && s.due(i).Load() == 0: // drawn, but not yet handed over or answered
+		return nil, 0, engine.ErrUnknown
+	}
+	return s, i, nil
+}
+
+// Cancel implements engine.Engine.
+func (e *Engine) Cancel(_ context.Context, id int64) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	s, i, err := e.find(id)
+	if err != nil {
+		return err
+	}
+	m := s.meta(i)
+	s.setMeta(i, m.with(gone))
+	if m.state() == done {
+		e.erased++
+		e.retire(s, i)
+		e.raise()
+		return nil
+	}
+	if id >= e.head { // else its worker sees the new state when it publishes
+		e.wipe(s, i)
+	}
+	if m.awaited() {
+		e.notify(id)
+	}
+	e.canceled++
+	e.settle()
+	return nil
+}
+
+// wipe clears the secret of a job not yet claimed. Due time and header stay: the FIFO still
+// passes the slot.
+func (e *Engine) wipe(s *segment, i int) {
+	slot := s.slot(i)
+	if s.header(i).length() == inArena {
+		e.secrets.free(refIn(slot))
+	}
+	clear(slot[secretAt:])
+}
+
+// retire clears a slot that nobody needs any more and gives its segment back with the last.
+func (e *Engine) retire(s *segment, i int) {
+	clear(s.slot(i)[:])
+	if s.live--; s.live > 0 {
+		return
+	}
+	s.unmap()
+	e.mapped--
+	e.segments.set((s.first-1)/segmentJobs, nil)
+	e.segments.trim(func(s *segment) bool { return s == nil })
+}
+
+// settle follows a change in what is pending: it makes room for new jobs, or ends a drain
+// with the last of the old.
+func (e *Engine) settle() {
+	e.raise()
+	if e.next.Load()&drainBit != 0 && !e.over && e.pendingJobs() == 0 {
+		e.over = true
+		close(e.drained)
+	}
+}
+
+// Stats implements engine.Engine.
+func (e *Engine) Stats() engine.Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return engine.Stats{
+		Accepted:  e.end() - 1,
+		Pending:   e.pendingJobs(),
+		Completed: e.completed,
+		Canceled:  e.canceled,
+		Rejected:  e.rejected,
+		Kept:      e.completed - e.erased,
+		Lateness:  e.lateness.Summary(),
+	}
+}
+
+// Drain implements engine.Engine.
+func (e *Engine) Drain(ctx context.Context) error {
+	e.mu.Lock()
+	e.next.Or(drainBit)
+	e.settle()
+	e.mu.Unlock()
+	select {
+	case <-e.drained:
+		return nil
+	case <-e.stop:
+		return e.left(engine.ErrClosed)
+	case <-ctx.Done():
+		return e.left(context.Cause(ctx))
+	}
+}
+
+// left reports an unfinished drain, or none if the last job was done meanwhile.
+func (e *Engine) left(cause error) error {
+	if n := e.Stats().Pending; n > 0 {
+		return &engine.LeftError{Left: n, Cause: cause}
+	}
+	return nil
+}
+
+// Close implements engine.Engine.
+func (e *Engine) Close() error {
+	e.mu.Lock()
+	if e.closed {
+		e.mu.Unlock()
+		return nil
+	}
+	e.closed = true
+	e.next.Or(drainBit)
+	close(e.stop)
+	e.mu.Unlock()
+
+	e.done.Wait()
+	e.fine.close()
+
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.awaitSubmitters()
+	for s := range e.segments.all() {
+		if s != nil {
+			s.unmap()
+		}
+	}
+	e.segments = window[*segment]{}
+	e.secrets.close()
+	return nil
+}
+
+// awaitSubmitters returns once every slot drawn has been handed over: nobody writes to a
+// segment after that. A submitter between the two is never blocked, so this is short.
+func (e *Engine) awaitSubmitters() {
+	for id := e.head; id < e.end(); id++ {
+		s, _ := e.segments.at((id - 1) / segmentJobs)
+		for s.due(int(id-s.first)).Load() == 0 {
+			runtime.Gosched()
+		}
+	}
+}
+
+// signal wakes whoever waits on c; if a signal is there already it adds none.
+func signal(c chan<- struct{}) {
+	select {
+	case c <- struct{}{}:
+	default:
+	}
+}

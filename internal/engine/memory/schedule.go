@@ -1,0 +1,224 @@
+package memory
+
+import "time"
+
+// batchJobs is how many jobs a worker claims at a time: enough that the two short holds of
+// the mutex for a batch cost next to nothing beside hashing it, few enough that the first job
+// of a batch does not wait noticeably for the last.
+const batchJobs = 128
+
+// batch is what one worker has claimed: n consecutive jobs in one segment.
+type batch struct {
+	segment *segment
+	at      int // index in the segment of the first job
+	n       int
+	dues    [batchJobs]int64
+	headers [batchJobs]meta // 0 for a job that was canceled before
+	long    map[int]long    // the secrets in the arena, by place in the batch
+}
+
+// long is a secret in the arena.
+type long struct {
+	ref    ref
+	secret []byte
+}
+
+func newBatch() *batch { return &batch{long: make(map[int]long)} }
+
+// lead is the goroutine that owns the timer. It hashes what is due itself, calls helpers
+// when there is more than a batch of it, expires results, and sleeps until the next of these.
+func (e *Engine) lead() {
+	b := newBatch()
+	timer := time.NewTimer(time.Hour)
+	defer timer.Stop()
+	for !e.stopped() {
+		e.alarm.Store(0) // awake: nobody need wake it
+		if e.work(b) {
+			continue
+		}
+		if wait := e.rest(); wait > 0 {
+			e.sleep(timer, wait)
+		}
+	}
+}
+
+// The runtime rounds a timer up to its next millisecond while the process is idle. The last
+// fineWait of a sleep is left to the fine timer, which in turn is never asked for less than
+// minSleep: at high rates that is how long due jobs gather before they are hashed together.
+const (
+	fineWait = time.Millisecond
+	minSleep = 200 * time.Microsecond
+)
+
+// sleep returns after about wait, or earlier if the leader is called.
+func (e *Engine) sleep(timer *time.Timer, wait time.Duration) {
+	if wait <= fineWait {
+		before := time.Now()
+		e.fine.sleep(max(wait, minSleep))
+		if time.Since(before) > 0 {
+			return
+		}
+		// The clock stood still: it is a test's, which moves only when everyone waits on it.
+	} else {
+		wait -= fineWait
+	}
+	timer.Reset(wait)
+	select {
+	case <-timer.C:
+	case <-e.wake:
+	case <-e.stop:
+	}
+}
+
+// assist is a helper: called, it hashes until nothing is due.
+func (e *Engine) assist() {
+	b := newBatch()
+	for {
+		select {
+		case <-e.help:
+		case <-e.stop:
+			return
+		}
+		for !e.stopped() && e.work(b) {
+		}
+	}
+}
+
+func (e *Engine) stopped() bool {
+	select {
+	case <-e.stop:
+		return true
+	default:
+		return false
+	}
+}
+
+// rest sets the alarm and returns how long the leader may sleep: not at all if there turns
+// out to be work.
+func (e *Engine) rest() time.Duration {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	now := e.now()
+	e.expire(now)
+	alarm := min(e.headDue(), e.nextExpiry())
+	e.alarm.Store(alarm)
+	if e.headDue() < alarm { // handed over between the two looks
+		return 0
+	}
+	if alarm == never {
+		return time.Hour
+	}
+	return time.Duration(alarm - now)
+}
+
+// work hashes one batch of due jobs, and returns false if there was none.
+func (e *Engine) work(b *batch) bool {
+	e.mu.Lock()
+	more := e.claim(b)
+	e.mu.Unlock()
+	if b.n == 0 {
+		return false
+	}
+	if more {
+		signal(e.help)
+	}
+	for j := range b.n {
+		b.hash(j)
+	}
+	e.mu.Lock()
+	e.publish(b)
+	e.mu.Unlock()
+	return true
+}
+
+// claim takes the due jobs at the head of the FIFO, up to a batch or the segment's end, and
+// says whether more are due. From here on their slots are the worker's until it publishes.
+func (e *Engine) claim(b *batch) (more bool) {
+	b.n = 0
+	now := e.now()
+	if e.headDue() > now {
+		return false
+	}
+	s, _ := e.segments.at((e.head - 1) / segmentJobs)
+	b.segment, b.at = s, int(e.head-s.first)
+	e.mark(e.head, now)
+	limit := min(batchJobs, segmentJobs-b.at, int(e.end()-e.head))
+	for b.n < limit {
+		due := s.due(b.at + b.n).Load()
+		if due == 0 || due > now {
+			break
+		}
+		e.take(b, due)
+	}
+	e.head += int64(b.n)
+	return e.headDue() <= now
+}
+
+// take adds the job after the last to the batch.
+func (e *Engine) take(b *batch, due int64) {
+	i, s := b.at+b.n, b.segment
+	header, m := s.header(i), s.meta(i)
+	s.setMeta(i, m|header)
+	switch {
+	case m.state() == gone:
+		header = 0
+	case header.length() == inArena:
+		r := refIn(s.slot(i))
+		b.long[b.n] = long{r, e.secrets.get(r)}
+	}
+	b.dues[b.n], b.headers[b.n] = due, header
+	b.n++
+}
+
+// hash computes the j-th job's digest, which overwrites its slot and so its secret. Outside
+// the mutex: nobody else touches a claimed slot.
+func (b *batch) hash(j int) {
+	header := b.headers[j]
+	slot := b.segment.slot(b.at + j)
+	switch n := header.length(); n {
+	case 0: // canceled
+	case inArena:
+		header.algorithm().Sum(slot, b.long[j].secret)
+	default:
+		header.algorithm().Sum(slot, slot[secretAt:secretAt+n])
+	}
+}
+
+// publish makes a hashed batch visible, all of it at one instant.
+func (e *Engine) publish(b *batch) {
+	now := e.now()
+	s := b.segment
+	for j := range b.n {
+		i := b.at + j
+		if b.headers[j].length() == inArena {
+			e.secrets.free(b.long[j].ref)
+			delete(b.long, j)
+		}
+		m := s.meta(i)
+		if m.state() == gone { // canceled, before the claim or since
+			e.retire(s, i)
+			continue
+		}
+		s.setMeta(i, m.with(done)&^awaitedBit)
+		if m.awaited() {
+			e.notify(s.first + int64(i))
+		}
+		e.lateness.Add(time.Duration(now - b.dues[j]))
+		e.completed++
+	}
+	e.settle()
+	e.expire(now) // here too, for under full load nobody rests
+}
+
+// headDue returns when the head of the FIFO is due, or never if there is none: none handed
+// over, that is, for only then can its due time be read.
+func (e *Engine) headDue() int64 {
+	if e.head >= e.end() {
+		return never
+	}
+	s, _ := e.segments.at((e.head - 1) / segmentJobs)
+	if due := s.due(int(e.head - s.first)).Load(); due != 0 {
+		return due
+	}
+	return never
+}
