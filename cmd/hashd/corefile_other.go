@@ -1,0 +1,6 @@
+//go:build !linux
+
+package main
+
+// forbidCoreFiles is for Linux only.
+func forbidCoreFiles() {}

@@ -1,0 +1,108 @@
+// Command hashd is the delayed-hash server. This package reads the command line, makes the
+// parts, and turns signals into a graceful stop; what the parts do is theirs alone.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashd-project/hashd/internal/config"
+)
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // could not run, or stopped with jobs left
+	exitUsage       = 2   // a bad flag, variable or file
+	exitInterrupted = 130 // a second SIGINT, as shells report one
+)
+
+func main() {
+	forbidCoreFiles()
+	signals := make(chan os.Signal, 8)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	os.Exit(execute(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, signals))
+}
+
+// execute runs the command line and returns the exit code.
+func execute(args, environ []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
+	root := command(environ, stdout, stderr, signals)
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	err := root.ExecuteContext(context.Background())
+	switch {
+	case err == nil:
+		return exitOK
+	case errors.Is(err, errInterrupted):
+		return exitInterrupted
+	}
+	if _, failed := errors.AsType[*failure](err); failed {
+		_, _ = fmt.Fprintf(stderr, "hashd: %v\n", err)
+		return exitFailed
+	}
+	_, _ = fmt.Fprintf(stderr, "hashd: %v\nRun 'hashd --help' for every setting.\n", err)
+	return exitUsage
+}
+
+// failure is an error of running, as opposed to one of the command line.
+type failure struct{ error }
+
+func (f *failure) Unwrap() error { return f.error }
+
+func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signal) *cobra.Command {
+	root := &cobra.Command{
+		Use:           "hashd",
+		Args:          cobra.NoArgs,
+		SilenceErrors: true,
+		SilenceUsage:  true,
+	}
+	settings := config.New(root.PersistentFlags())
+	load := func(run func(config.Config) error) func(*cobra.Command, []string) error {
+		return func(*cobra.Command, []string) error {
+			cfg, err := settings.Load(environ)
+			if err != nil {
+				return err
+			}
+			if err := run(cfg); err != nil {
+				return &failure{err}
+			}
+			return nil
+		}
+	}
+	root.RunE = load(func(cfg config.Config) error { return serve(cfg, stderr, signals) })
+	root.AddCommand(&cobra.Command{
+		Use:   "version",
+		Short: "Print the version",
+		Args:  cobra.NoArgs,
+		RunE:  func(*cobra.Command, []string) error { return printVersion(stdout) },
+	}, &cobra.Command{
+		Use:   "healthcheck",
+		Short: "Ask the server that runs with these settings whether it is alive",
+		Args:  cobra.NoArgs,
+		RunE:  load(checkHealth),
+	})
+	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
+	return root
+}
+
+// help is the text of --help for the root and its commands.
+func help(c *cobra.Command, settings *config.Settings) string {
+	text := "hashd takes secrets over HTTP, hashes each one a fixed delay later, and gives out the hashes.\n\nUsage:\n" +
+		"  hashd [flags]              serve until SIGTERM or SIGINT, then finish every accepted job\n" +
+		"  hashd healthcheck [flags]  exit 0 if the server that runs with these settings is alive\n" +
+		"  hashd version              print the version\n"
+	if c.Name() == "version" {
+		return text
+	}
+	return text + "\n" + settings.Usage() +
+		"\nExit codes: 0 stopped with every job done; 1 could not run, or stopped with jobs left;\n" +
+		"2 bad flag, variable or file; 130 interrupted a second time.\n"
+}

@@ -1,0 +1,145 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"os"
+	"syscall"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/memory"
+	"github.com/hashd-project/hashd/internal/server"
+	"github.com/hashd-project/hashd/internal/service"
+)
+
+// Why a stop ended early.
+var (
+	errInterrupted  = errors.New("interrupted")
+	errDrainTimeout = errors.New("drain-timeout reached")
+)
+
+// program is the running server: its parts, and the order in which they stop.
+type program struct {
+	cfg     config.Config
+	log     *slog.Logger
+	engine  engine.Engine
+	service *service.Service
+	server  *server.Server
+}
+
+// serve runs the server until a signal and then stops it gracefully.
+func serve(cfg config.Config, stderr io.Writer, signals <-chan os.Signal) error {
+	p, err := assemble(cfg, newLogger(cfg, stderr))
+	if err != nil {
+		return err
+	}
+	return errors.Join(p.run(signals), p.engine.Close())
+}
+
+// assemble makes the parts. On an error nothing is left running.
+func assemble(cfg config.Config, log *slog.Logger) (*program, error) {
+	b, err := build()
+	if err != nil {
+		return nil, err
+	}
+	e, err := memory.New(memory.Config{
+		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
+		MaxSecretBytes: cfg.MaxSecretBytes, Workers: cfg.Workers,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait})
+	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
+		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
+		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
+		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout, Log: log,
+	}, s)}, nil
+}
+
+// run listens and serves. It returns once the server has stopped and every goroutine that it
+// started has ended.
+func (p *program) run(signals <-chan os.Signal) error {
+	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", p.cfg.Address())
+	if err != nil {
+		return fmt.Errorf("listen: %w", err)
+	}
+	served := make(chan error, 1)
+	go func() { served <- p.server.Serve(l) }()
+	p.log.Info("listening", "address", l.Addr().String(), "delay", p.cfg.Delay, "max_pending", p.cfg.MaxPending,
+		"max_results", p.cfg.MaxResults, "retention", p.cfg.Retention)
+	select {
+	case err := <-served:
+		return err
+	case sig := <-signals:
+		return errors.Join(p.stop(sig, signals), <-served)
+	}
+}
+
+// stop finishes every accepted job, answers the requests under way, and ends the server.
+func (p *program) stop(sig os.Signal, signals <-chan os.Signal) error {
+	started := time.Now()
+	p.log.Info("draining", "signal", sig.String(), "pending", p.engine.Stats().Pending, "timeout", p.cfg.DrainTimeout)
+	ctx, cancel := context.WithTimeoutCause(context.Background(), p.cfg.DrainTimeout, errDrainTimeout)
+	defer cancel()
+	ctx, interrupt := context.WithCancelCause(ctx)
+	watched := make(chan struct{})
+	go func() {
+		defer close(watched)
+		p.watch(ctx, sig, signals, interrupt)
+	}()
+	err := p.service.Drain(ctx)
+	err = errors.Join(err, p.server.Shutdown(ctx))
+	cause := context.Cause(ctx)
+	interrupt(nil)
+	<-watched
+	return p.report(err, cause, time.Since(started))
+}
+
+// watch handles the signals that come during a drain: a second SIGINT ends it, all others
+// are noted and ignored.
+func (p *program) watch(ctx context.Context, first os.Signal, signals <-chan os.Signal, interrupt context.CancelCauseFunc) {
+	impatient := first == syscall.SIGINT
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case sig := <-signals:
+			if sig == syscall.SIGINT && impatient {
+				interrupt(errInterrupted)
+				return
+			}
+			impatient = impatient || sig == syscall.SIGINT
+			p.log.Info("already draining: signal ignored", "signal", sig.String())
+		}
+	}
+}
+
+// report logs how the stop went and returns what it means for the exit code.
+func (p *program) report(err, cause error, took time.Duration) error {
+	st := p.engine.Stats()
+	attrs := []any{"took", took, "completed", st.Completed, "canceled", st.Canceled, "left", st.Pending}
+	if err == nil {
+		p.log.Info("stopped", attrs...)
+		return nil
+	}
+	p.log.Error("stopped early", append(attrs, "error", err)...)
+	if errors.Is(cause, errInterrupted) {
+		return errInterrupted
+	}
+	return err
+}
+
+func newLogger(cfg config.Config, w io.Writer) *slog.Logger {
+	options := &slog.HandlerOptions{Level: cfg.LogLevel}
+	if cfg.LogFormat == "json" {
+		return slog.New(slog.NewJSONHandler(w, options))
+	}
+	return slog.New(slog.NewTextHandler(w, options))
+}

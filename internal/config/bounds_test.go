@@ -1,0 +1,134 @@
+package config
+
+import (
+	"strings"
+	"testing"
+)
+
+// bounds holds for each setting the values at its limits and others that are good, and values
+// just beyond the limits or otherwise bad.
+var bounds = map[string]struct{ good, bad []string }{
+	"listen": {
+		[]string{"127.0.0.1:0", "127.255.255.255:65535", "[::1]:80", "localhost:80", "LocalHost:80"},
+		[]string{"127.0.0.1", ":", "127.0.0.1:", "127.0.0.1:65536", "127.0.0.1:-1", "127.0.0.1:080", "127.0.0.1:http",
+			"::1:80", "http://127.0.0.1:80", "local host:80", "[localhost]x:80", "[fe80::1 ]:80", "ĺocalhost:80", "/tmp/sock"},
+	},
+	"port": {
+		[]string{"0", "65535"},
+		[]string{"-1", "65536", "080", "+80", "80.0", "0x50", "http", "tcp://10.0.0.1:80", " 80"},
+	},
+	"insecure-no-auth": {[]string{"true", "false"}, []string{"yes", "1", "True", "truefalse"}},
+	"delay":            {[]string{"0s", "0", "24h"}, []string{"-1ns", "24h0m1ns", "5", "5 s", "1d", "soon"}},
+	"retention":        {[]string{"1s", "720h"}, []string{"999ms", "720h1s"}},
+	"max-wait":         {[]string{"1s", "10m"}, []string{"999ms", "10m1s"}},
+	"drain-timeout":    {[]string{"5s", "48h"}, []string{"-1s", "48h1s", "4.9s"}},
+	"max-pending":      {[]string{"1", "1000000000"}, []string{"0", "1000000001", "1e6", "1_000", "99999999999999999999"}},
+	"max-results":      {[]string{"1", "1000000000"}, []string{"0", "1000000001"}},
+	"max-secret-bytes": {
+		[]string{"1MiB", "1048576", "1TiB", "1024GiB", "1099511627776"},
+		[]string{"1048575", "1023KiB", "1025GiB", "2TiB", "1099511627777"},
+	},
+	"max-body-bytes": {
+		[]string{"1KiB", "1024", "1MiB", "1048576"},
+		[]string{"0", "1023", "1048577", "-1KiB", "1KB", "1kib", "1.5KiB", "1 KiB", "KiB", "iB", "1PiB", "8388608TiB", "99999999999999999999"},
+	},
+	"max-connections":     {[]string{"1", "1000000"}, []string{"0", "1000001"}},
+	"workers":             {[]string{"0", "1024"}, []string{"-1", "1025"}},
+	"read-header-timeout": {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},
+	"read-timeout":        {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},
+	"write-timeout":       {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},
+	"idle-timeout":        {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},
+	"log-format":          {[]string{"text", "json"}, []string{"xml", "JSON"}},
+	"log-level":           {[]string{"debug", "info", "warn", "error"}, []string{"trace", "INFO", "info+1"}},
+	"config":              {nil, []string{"/does/not/exist"}},
+}
+
+func TestBounds(t *testing.T) {
+	for _, row := range table() {
+		values, ok := bounds[row.name]
+		if !ok {
+			t.Errorf("%s has no bounds in the test", row.name)
+		}
+		for _, text := range values.good {
+			if _, err := load(t, nil, "--"+row.name+"="+text); err != nil {
+				t.Errorf("%s %q: %v", row.name, text, err)
+			}
+		}
+		for _, text := range append(values.bad, "") {
+			wantRefused(t, row.name, text)
+		}
+	}
+}
+
+// wantRefused checks that a value makes one error, which names the setting.
+func wantRefused(t *testing.T, name, text string) {
+	t.Helper()
+	c, err := load(t, nil, "--"+name+"="+text)
+	list := split(err)
+	if len(list) != 1 || list[0].Setting != name || list[0].Source != "flag --"+name {
+		t.Errorf("%s %q: got %v, want one error for it", name, text, err)
+	}
+	if c != (Config{}) {
+		t.Errorf("%s %q: a refused configuration is not zero: %+v", name, text, c)
+	}
+}
+
+// What help says is allowed is what is allowed: both ends of each range, as help writes them,
+// are good.
+func TestAllowedIsTrue(t *testing.T) {
+	for _, row := range table() {
+		least, most, isRange := strings.Cut(row.allowed, " to ")
+		if row.word == "host:port" || !isRange {
+			continue
+		}
+		for _, text := range []string{least, most} {
+			if err := row.set(&Config{}, text); err != nil {
+				t.Errorf("%s: %s is said to be allowed: %v", row.name, text, err)
+			}
+		}
+	}
+}
+
+func TestExposure(t *testing.T) {
+	for _, listen := range []string{
+		":80", "0.0.0.0:80", "[::]:80", "10.0.0.1:80", "128.0.0.1:80", "[::2]:80", "[fe80::1%eth0]:80",
+		"[::ffff:10.0.0.1]:80", "hashd.example:80", "localhost.example:80", "127.1:80", "[localhost.]:80",
+	} {
+		wantRefused(t, "listen", listen)
+		if c := mustLoad(t, nil, "--listen", listen, "--insecure-no-auth"); c.Listen != listen {
+			t.Errorf("listen: got %s, want %s", c.Listen, listen)
+		}
+	}
+}
+
+func TestShow(t *testing.T) {
+	for n, want := range map[int64]string{
+		0: "0", 1: "1", 1023: "1023", 1024: "1KiB", 1025: "1025", 1536: "1536", 1 << 20: "1MiB",
+		3 << 30: "3GiB", 1 << 40: "1TiB", 1 << 50: "1024TiB",
+	} {
+		if got := showSize(n); got != want {
+			t.Errorf("size %d: got %s, want %s", n, got, want)
+		}
+	}
+	for _, want := range []string{"0s", "100ms", "1s", "10s", "1m", "10m", "1m30s", "1h", "10h", "1h10m", "1h0m1s", "720h"} {
+		n, err := parseDuration(want)
+		if got := showDuration(n); err != nil || got != want {
+			t.Errorf("duration: got %s, want %s (%v)", got, want, err)
+		}
+	}
+}
+
+func FuzzParseSize(f *testing.F) {
+	for _, text := range []string{"0", "1", "-1", "16KiB", "1TiB", "8388607TiB", "8388608TiB", "-8388608TiB", "iB", "KiB", "1e3", "٣KiB"} {
+		f.Add(text)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		n, err := parseSize(text)
+		if err != nil {
+			return
+		}
+		if again, err := parseSize(showSize(n)); err != nil || again != n {
+			t.Errorf("%q is %d, shown as %s, which is %d (%v)", text, n, showSize(n), again, err)
+		}
+	})
+}

@@ -1,0 +1,128 @@
+// Package config owns the settings of the server: each one is written once, in the table of
+// settings.go, from which the flags, the environment variables, the file's keys, the help and
+// the README's table derive. It must not know what the settings are used for: not the command
+// line's framework, not the server, not the engines.
+//
+// A value comes from the highest source that gives one: flag, environment variable, file,
+// default. Every value given is checked, also one that a higher source overrides, and all
+// that is wrong is reported at once.
+package config
+
+import (
+	"fmt"
+	"log/slog"
+	"net"
+	"net/netip"
+	"strings"
+	"time"
+)
+
+// drainMargin is what the default drain-timeout adds to the delay: time to hash a full
+// schedule once its last job is due, and to answer those who wait for it.
+const drainMargin = 30 * time.Second
+
+// Config holds every setting, checked: what Load returns is within all the ranges given here.
+// No setting is a secret, so all of it may be logged.
+type Config struct {
+	// Listen is the host:port to listen on (--listen, default 127.0.0.1:8080). An empty host
+	// means all interfaces. The default is loopback because there is no authentication yet.
+	// Address has the port applied.
+	Listen string
+
+	// Port takes the place of the port in Listen (--port, 0 to 65535, default none, which is
+	// nil). Port 0 takes any free one. Most platforms hand out a port, not an address.
+	Port *int
+
+	// InsecureNoAuth allows an address beyond loopback (--insecure-no-auth, true or false,
+	// default false): whoever reaches the port can submit, read and cancel jobs, so opening
+	// it to others must be somebody's decision.
+	InsecureNoAuth bool
+
+	// Delay is the time from a job's acceptance until it is due (--delay, 0s to 24h, default
+	// 5s). It is fixed for the life of the process, which makes the schedule a FIFO.
+	Delay time.Duration
+
+	// Retention is how long a result is kept once done (--retention, 1s to 720h, default 1h):
+	// ample for a client that polls, without keeping digests of passwords for days.
+	Retention time.Duration
+
+	// MaxWait is the longest long-poll (--max-wait, 1s to 10m, default 30s). Proxies commonly
+	// give up on a silent connection after 60 seconds; the default is well under that.
+	MaxWait time.Duration
+
+	// DrainTimeout bounds a graceful stop (--drain-timeout, 0s to 48h, default delay + 30s).
+	// It is never under Delay, or a job accepted just before the stop could not be finished.
+	DrainTimeout time.Duration
+
+	// MaxPending is how many jobs may be accepted and not yet done (--max-pending, 1 to
+	// 1000000000, default 10000000): a burst of ten million fits.
+	MaxPending int64
+
+	// MaxResults is how many jobs are held in all (--max-results, 1 to 1000000000, default
+	// 20000000). Pending ones count, so the default holds the results of one full burst while
+	// the next one is pending. It may be under MaxPending, and is then the limit of both.
+	MaxResults int64
+
+	// MaxSecretBytes is the memory in bytes for pending secrets longer than 52 bytes, which
+	// do not fit in a job's record (--max-secret-bytes, 1MiB to 1TiB, default 1GiB). Few
+	// passwords are that long: the default is room for a million of 1,024 bytes.
+	MaxSecretBytes int64
+
+	// MaxBodyBytes is the largest request body in bytes (--max-body-bytes, 1KiB to 1MiB,
+	// default 16KiB). The longest password, each of its 1,024 characters escaped as two \uXXXX
+	// of JSON, takes 12 KiB.
+	MaxBodyBytes int64
+
+	// MaxConnections is how many client connections are open at once (--max-connections, 1 to
+	// 1000000, default 10000). Each costs a file descriptor and some tens of KiB of memory.
+	MaxConnections int
+
+	// Workers is how many goroutines hash (--workers, 0 to 1024, default 0, which means one a
+	// core). Hashing only computes, so more than the cores gain nothing.
+	Workers int
+
+	// ReadHeaderTimeout is the time for a request's header to arrive (--read-header-timeout,
+	// 100ms to 1h, default 5s). It is short because a client that trickles holds a connection.
+	ReadHeaderTimeout time.Duration
+
+	// ReadTimeout is the time for a whole request to arrive (--read-timeout, 100ms to 1h,
+	// default 10s). A body is a few KiB, which a slow mobile link carries in that time.
+	ReadTimeout time.Duration
+
+	// WriteTimeout is the time for an answer to be written (--write-timeout, 100ms to 1h,
+	// default 10s). The server extends it by the wait of a long-poll.
+	WriteTimeout time.Duration
+
+	// IdleTimeout is how long a connection may be idle between requests (--idle-timeout,
+	// 100ms to 1h, default 2m): longer than the usual 60 to 90 seconds of clients and proxies,
+	// so that they close first and none sends a request into a closing connection.
+	IdleTimeout time.Duration
+
+	// LogFormat is the form of the log lines (--log-format, text or json, default text): a
+	// person reads the first run, a collector asks for JSON.
+	LogFormat string
+
+	// LogLevel is the least severity logged (--log-level, debug, info, warn or error, default
+	// info).
+	LogLevel slog.Level
+
+	// File is the path of the YAML file that was read (--config, default none, which is "").
+	File string
+}
+
+// Address returns the host:port to listen on: Listen with Port applied.
+func (c Config) Address() string {
+	if c.Port == nil {
+		return c.Listen
+	}
+	host, _, _ := net.SplitHostPort(c.Listen) // Load has checked its form
+	return net.JoinHostPort(host, fmt.Sprint(*c.Port))
+}
+
+// loopback reports whether only this machine can reach the host of Listen. Names other than
+// localhost count as reachable: what they resolve to is not ours to say.
+func (c Config) loopback() bool {
+	host, _, _ := net.SplitHostPort(c.Listen)
+	ip, err := netip.ParseAddr(host)
+	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
+}

@@ -1,0 +1,156 @@
+package config
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"log/slog"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// load parses args as flags and loads, with the environment and no other.
+func load(t *testing.T, environ []string, args ...string) (Config, error) {
+	t.Helper()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	s := New(fs)
+	if err := fs.Parse(args); err != nil {
+		t.Fatalf("parsing %q: %v", args, err)
+	}
+	return s.Load(environ)
+}
+
+// mustLoad is load where no error is expected.
+func mustLoad(t *testing.T, environ []string, args ...string) Config {
+	t.Helper()
+	c, err := load(t, environ, args...)
+	if err != nil {
+		t.Fatalf("environment %q, flags %q: %v", environ, args, err)
+	}
+	return c
+}
+
+func TestDefaults(t *testing.T) {
+	got := mustLoad(t, nil)
+	want := Config{
+		Listen:            "127.0.0.1:8080",
+		Delay:             5 * time.Second,
+		Retention:         time.Hour,
+		MaxWait:           30 * time.Second,
+		DrainTimeout:      35 * time.Second,
+		MaxPending:        10_000_000,
+		MaxResults:        20_000_000,
+		MaxSecretBytes:    1 << 30,
+		MaxBodyBytes:      16 << 10,
+		MaxConnections:    10_000,
+		ReadHeaderTimeout: 5 * time.Second,
+		ReadTimeout:       10 * time.Second,
+		WriteTimeout:      10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		LogFormat:         "text",
+		LogLevel:          slog.LevelInfo,
+	}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+func TestAddress(t *testing.T) {
+	for _, tt := range []struct {
+		args []string
+		want string
+	}{
+		{nil, "127.0.0.1:8080"},
+		{[]string{"--port=0"}, "127.0.0.1:0"},
+		{[]string{"--port=9090"}, "127.0.0.1:9090"},
+		{[]string{"--listen=[::1]:80", "--port=65535"}, "[::1]:65535"},
+		{[]string{"--listen=localhost:80"}, "localhost:80"},
+		{[]string{"--listen=:80", "--port=81", "--insecure-no-auth"}, ":81"},
+	} {
+		if got := mustLoad(t, nil, tt.args...).Address(); got != tt.want {
+			t.Errorf("%q: got %s, want %s", tt.args, got, tt.want)
+		}
+	}
+	if got := (Config{Listen: "127.0.0.1:0"}).Address(); got != "127.0.0.1:0" {
+		t.Errorf("without a port of its own: got %s", got)
+	}
+}
+
+// The comments of Config are the manual for those who read the code: each must give the name,
+// range and default that the table has.
+func TestFieldCommentsAgreeWithTable(t *testing.T) {
+	fields := configFields(t)
+	rows := table()
+	if len(fields) != len(rows) {
+		t.Fatalf("%d fields, %d settings", len(fields), len(rows))
+	}
+	for i, row := range rows {
+		want := "(--" + row.name + ", "
+		if row.word != "host:port" && row.word != "path" { // these allow what no range says
+			want += row.allowed + ", "
+		}
+		want += "default " + row.shown()
+		doc := strings.Join(strings.Fields(fields[i].Doc.Text()), " ")
+		if !strings.Contains(doc, want) {
+			t.Errorf("the comment of %s does not contain %q:\n%s", fields[i].Names[0], want, doc)
+		}
+	}
+}
+
+// configFields returns the fields of Config as they stand in the source, in order.
+func configFields(t *testing.T) (fields []*ast.Field) {
+	t.Helper()
+	file, err := parser.ParseFile(token.NewFileSet(), "config.go", nil, parser.ParseComments)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ast.Inspect(file, func(n ast.Node) bool {
+		if spec, ok := n.(*ast.TypeSpec); ok && spec.Name.Name == "Config" {
+			fields = spec.Type.(*ast.StructType).Fields.List
+		}
+		return true
+	})
+	return fields
+}
+
+// Names are a promise to those who run the server: none changes by accident.
+func TestNames(t *testing.T) {
+	want := []string{
+		"listen HASHD_LISTEN", "port HASHD_PORT", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
+		"delay HASHD_DELAY", "retention HASHD_RETENTION", "max-wait HASHD_MAX_WAIT",
+		"drain-timeout HASHD_DRAIN_TIMEOUT",
+		"max-pending HASHD_MAX_PENDING", "max-results HASHD_MAX_RESULTS",
+		"max-secret-bytes HASHD_MAX_SECRET_BYTES", "max-body-bytes HASHD_MAX_BODY_BYTES",
+		"max-connections HASHD_MAX_CONNECTIONS", "workers HASHD_WORKERS",
+		"read-header-timeout HASHD_READ_HEADER_TIMEOUT", "read-timeout HASHD_READ_TIMEOUT",
+		"write-timeout HASHD_WRITE_TIMEOUT", "idle-timeout HASHD_IDLE_TIMEOUT",
+		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL",
+		"config HASHD_CONFIG",
+	}
+	var got []string
+	for _, row := range table() {
+		got = append(got, row.name+" "+row.env())
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestFlagsAreTheTable(t *testing.T) {
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	New(fs)
+	var got, want []string
+	fs.SortFlags = false
+	fs.VisitAll(func(f *pflag.Flag) { got = append(got, f.Name+" "+f.Value.Type()+" "+f.DefValue) })
+	for _, row := range table() {
+		want = append(want, row.name+" "+row.word+" "+row.initial)
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"regexp"
+	"strings"
+)
+
+// fromEnviron takes every variable that begins with HASHD_. One that is no setting is an
+// error: it is most likely a misspelt limit, which must not go unnoticed.
+func (s *Settings) fromEnviron(environ []string) (values []given, errs []error) {
+	inPod := inKubernetes(environ)
+	for _, entry := range environ {
+		name, text, _ := strings.Cut(entry, "=")
+		if !strings.HasPrefix(name, envPrefix) || inPod && serviceLink.MatchString(entry) {
+			continue
+		}
+		source := "environment " + printable(name)
+		if row := s.find(name, (*setting).env); row != nil {
+			values = append(values, given{row, text, source})
+			continue
+		}
+		errs = append(errs, s.unknown(source, name, (*setting).env))
+	}
+	return values, errs
+}
+
+// serviceLink matches the variables that Kubernetes gives each pod for every Service of its
+// namespace. For a Service called hashd they begin with our prefix, and HASHD_PORT is among
+// them, as tcp://10.0.0.1:80; nobody meant them as settings.
+var serviceLink = regexp.MustCompile(`^HASHD_([A-Z0-9_]+_)?(` +
+	`SERVICE_HOST=|SERVICE_PORT(_[A-Z0-9_]+)?=|` +
+	`PORT=(tcp|udp|sctp)://|PORT_[0-9]+_(TCP|UDP|SCTP)(_PROTO|_PORT|_ADDR)?=)`)
+
+// inKubernetes reports whether the process runs in a pod, where this variable is always set.
+func inKubernetes(environ []string) bool {
+	for _, entry := range environ {
+		if strings.HasPrefix(entry, "KUBERNETES_SERVICE_HOST=") {
+			return true
+		}
+	}
+	return false
+}
+
+// find returns the setting whose name, as the source spells it, is name; nil if there is none.
+func (s *Settings) find(name string, spell func(*setting) string) *setting {
+	for i := range s.table {
+		if row := &s.table[i]; spell(row) == name {
+			return row
+		}
+	}
+	return nil
+}
+
+// unknown returns the error for a name that is no setting, with the one most like it. A name
+// spelled for another source is like its own setting.
+func (s *Settings) unknown(source, name string, spell func(*setting) string) *Error {
+	name = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", "-"))
+	nearest, least := &s.table[0], distance(name, s.table[0].name)
+	for i := range s.table {
+		if d := distance(name, s.table[i].name); d < least {
+			nearest, least = &s.table[i], d
+		}
+	}
+	return &Error{Source: source, Problem: "there is no such setting", Remedy: "the nearest is " + spell(nearest)}
+}
+
+// distance is how many letters must be changed, added or removed to make a of b
+// (Levenshtein's). Only the first letters of a count, to bound the work for absurd names.
+func distance(a, b string) int {
+	a = a[:min(len(a), 64)]
+	row := make([]int, len(b)+1) // distances of the part of a seen so far to each b[:j]
+	for j := range row {
+		row[j] = j
+	}
+	for i := range len(a) {
+		diagonal := row[0]
+		row[0] = i + 1
+		for j := range len(b) {
+			change := diagonal
+			if a[i] != b[j] {
+				change++
+			}
+			diagonal = row[j+1]
+			row[j+1] = min(change, row[j]+1, row[j+1]+1)
+		}
+	}
+	return row[len(b)]
+}

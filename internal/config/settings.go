@@ -1,0 +1,177 @@
+package config
+
+import (
+	"log/slog"
+	"slices"
+	"strings"
+	"time"
+)
+
+// envPrefix begins the name of each environment variable of ours.
+const envPrefix = "HASHD_"
+
+// setting is one row of the table: all there is to know of a setting.
+type setting struct {
+	group   string
+	name    string // of the flag and of the file's key
+	initial string // the default, as one would write it; "" if there is none
+	none    string // what help shows for a default where initial is ""
+	kind           // how text becomes a value, and which values are allowed
+	usage   string
+}
+
+// env returns the name of the setting's environment variable.
+func (s *setting) env() string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(s.name, "-", "_"))
+}
+
+// shown returns the default as help shows it.
+func (s *setting) shown() string {
+	if s.initial == "" {
+		return s.none
+	}
+	return s.initial
+}
+
+// table returns every setting, in the order of help and of the fields of Config.
+func table() []setting {
+	return slices.Concat(
+		group("Listening", listening()),
+		group("Jobs", jobs()),
+		group("Limits", limits()),
+		group("Timeouts", timeouts()),
+		group("Logging", logging()),
+		group("Configuration", configuration()),
+	)
+}
+
+func group(name string, settings []setting) []setting {
+	for i := range settings {
+		settings[i].group = name
+	}
+	return settings
+}
+
+func listening() []setting {
+	return []setting{
+		{
+			name: "listen", initial: "127.0.0.1:8080",
+			kind: address(func(c *Config) *string { return &c.Listen }),
+			usage: "Address to listen on; an empty host means all interfaces. " +
+				"One beyond loopback needs insecure-no-auth.",
+		}, {
+			name: "port", none: "none",
+			kind: port(0, 65535, func(c *Config) **int { return &c.Port }),
+			usage: "Port to listen on in place of the one in listen, whatever source that comes from. " +
+				"0 takes any free port.",
+		}, {
+			name: "insecure-no-auth", initial: "false",
+			kind: boolean(func(c *Config) *bool { return &c.InsecureNoAuth }),
+			usage: "Allow an address beyond loopback. There is no authentication yet: " +
+				"anyone who reaches the port can submit, read and cancel jobs.",
+		},
+	}
+}
+
+func jobs() []setting {
+	return []setting{
+		{
+			name: "delay", initial: "5s",
+			kind:  duration(0, 24*time.Hour, func(c *Config) *time.Duration { return &c.Delay }),
+			usage: "Time from a job's acceptance until it is hashed; the same for every job.",
+		}, {
+			name: "retention", initial: "1h",
+			kind:  duration(time.Second, 720*time.Hour, func(c *Config) *time.Duration { return &c.Retention }),
+			usage: "How long a result is kept once done.",
+		}, {
+			name: "max-wait", initial: "30s",
+			kind:  duration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.MaxWait }),
+			usage: "Longest long-poll that a client can ask for with Prefer: wait.",
+		}, {
+			name: "drain-timeout", none: "delay + " + showDuration(int64(drainMargin)),
+			kind: duration(0, 48*time.Hour, func(c *Config) *time.Duration { return &c.DrainTimeout }),
+			usage: "How long a graceful stop waits for the accepted jobs before it gives up. " +
+				"Refused if shorter than delay.",
+		},
+	}
+}
+
+func limits() []setting {
+	return []setting{
+		{
+			name: "max-pending", initial: "10000000",
+			kind:  number(1, 1_000_000_000, func(c *Config) *int64 { return &c.MaxPending }),
+			usage: "Jobs accepted and not yet done.",
+		}, {
+			name: "max-results", initial: "20000000",
+			kind:  number(1, 1_000_000_000, func(c *Config) *int64 { return &c.MaxResults }),
+			usage: "Jobs held in all, from acceptance to the end of retention: pending jobs count too.",
+		}, {
+			name: "max-secret-bytes", initial: "1GiB",
+			kind: size(1<<20, 1<<40, func(c *Config) *int64 { return &c.MaxSecretBytes }),
+			usage: "Memory for pending secrets longer than 52 bytes; " +
+				"shorter ones fit in the job's record.",
+		}, {
+			name: "max-body-bytes", initial: "16KiB",
+			kind:  size(1<<10, 1<<20, func(c *Config) *int64 { return &c.MaxBodyBytes }),
+			usage: "Largest request body.",
+		}, {
+			name: "max-connections", initial: "10000",
+			kind:  number(1, 1_000_000, func(c *Config) *int { return &c.MaxConnections }),
+			usage: "Client connections open at once.",
+		}, {
+			name: "workers", initial: "0",
+			kind:  number(0, 1024, func(c *Config) *int { return &c.Workers }),
+			usage: "Goroutines that hash; 0 means one a core.",
+		},
+	}
+}
+
+func timeouts() []setting {
+	const least, most = 100 * time.Millisecond, time.Hour
+	return []setting{
+		{
+			name: "read-header-timeout", initial: "5s",
+			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.ReadHeaderTimeout }),
+			usage: "Time for a request's header to arrive.",
+		}, {
+			name: "read-timeout", initial: "10s",
+			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.ReadTimeout }),
+			usage: "Time for a whole request to arrive, header and body.",
+		}, {
+			name: "write-timeout", initial: "10s",
+			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.WriteTimeout }),
+			usage: "Time for an answer to be written; a long-poll extends it by its wait.",
+		}, {
+			name: "idle-timeout", initial: "2m",
+			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.IdleTimeout }),
+			usage: "How long a connection may be idle between two requests.",
+		},
+	}
+}
+
+func logging() []setting {
+	return []setting{
+		{
+			name: "log-format", initial: "text",
+			kind:  choice("format", func(c *Config) *string { return &c.LogFormat }, "text", "json"),
+			usage: "Form of the log lines.",
+		}, {
+			name: "log-level", initial: "info",
+			kind: choice("level", func(c *Config) *slog.Level { return &c.LogLevel },
+				slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError),
+			usage: "Least severity that is logged.",
+		},
+	}
+}
+
+func configuration() []setting {
+	return []setting{
+		{
+			name: "config", none: "none",
+			kind: path(func(c *Config) *string { return &c.File }),
+			usage: "YAML file whose keys are the names of these settings. " +
+				"It cannot set config itself.",
+		},
+	}
+}

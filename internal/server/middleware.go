@@ -1,0 +1,176 @@
+package server
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"runtime"
+	"runtime/debug"
+	"slices"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/hashd-project/hashd/internal/strict"
+)
+
+// handler holds what answering a request takes beside the operation itself.
+type handler struct {
+	cfg     Config
+	echo    *echo.Echo
+	service Service
+	ids     *requestIDs
+}
+
+// around is the one middleware, and its body the order of things: Echo builds the chain anew
+// for each request, so five middlewares would cost five times as much.
+func (h handler) around(next echo.HandlerFunc) echo.HandlerFunc {
+	return func(c echo.Context) error {
+		start := time.Now()
+		h.identify(c)
+		if err := h.call(next, c); err != nil {
+			h.answerError(err, c)
+		}
+		h.observe(c, time.Since(start))
+		return nil
+	}
+}
+
+// call runs the operation. A panic comes back as an error, but for http.ErrAbortHandler, which
+// net/http wants for itself.
+func (h handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = &panicError{v.Error(), debug.Stack()}
+		default:
+			if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
+				panic(v)
+			}
+			err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
+		}
+	}()
+	// Echo would take "/hash/" for "/hash/{id}" with an empty id.
+	if path := c.Request().URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
+		return echo.ErrNotFound
+	}
+	h.allowWaiting(c)
+	return operation(c)
+}
+
+// panicError is a panic in a handler, as an error. Its text never holds the panic's value
+// unless the runtime made it, for a value could quote a secret.
+type panicError struct {
+	what  string
+	stack []byte
+}
+
+func (p *panicError) Error() string { return "panic: " + p.what }
+
+// allowWaiting moves the connection's deadlines for a request that asks to be held, or the
+// server would cut off the very answers it holds.
+func (h handler) allowWaiting(c echo.Context) {
+	if headerValue(c.Request().Header, "Prefer") == "" {
+		return
+	}
+	deadline := time.Now().Add(h.cfg.MaxWait + h.cfg.WriteTimeout)
+	rc := http.NewResponseController(c.Response().Writer)
+	// A writer without deadlines, as in tests, has none to be cut off by.
+	_ = rc.SetWriteDeadline(deadline)
+	_ = rc.SetReadDeadline(deadline)
+}
+
+// observe counts accepted submissions for the statistics and logs a line at debug. The log has
+// the route, never the path a client sent.
+func (h handler) observe(c echo.Context, took time.Duration) {
+	r, status := c.Request(), c.Response().Status
+	if status == http.StatusAccepted && r.Method == http.MethodPost {
+		h.service.Answered(took)
+	}
+	if log := h.cfg.Log; log.Enabled(r.Context(), slog.LevelDebug) {
+		log.LogAttrs(r.Context(), slog.LevelDebug, "request",
+			slog.String("request", requestID(c)), slog.String("method", r.Method), slog.String("route", c.Path()),
+			slog.Int("status", status), slog.Duration("took", took))
+	}
+}
+
+// logFailure logs an internal error. These are our own errors: none holds a secret.
+func (h handler) logFailure(c echo.Context, err error) {
+	attrs := []slog.Attr{slog.String("request", requestID(c)), slog.String("route", c.Path()), slog.String("error", err.Error())}
+	if p, ok := errors.AsType[*panicError](err); ok {
+		attrs = append(attrs, slog.String("stack", string(p.stack)))
+	}
+	h.cfg.Log.LogAttrs(c.Request().Context(), slog.LevelError, "request failed", attrs...)
+}
+
+const requestIDHeader = "X-Request-Id"
+
+// requestIDs makes ids that are unique among processes by a random prefix and within one by
+// counting: cheap, and easy to read in a log.
+type requestIDs struct {
+	prefix string
+	last   atomic.Uint64
+}
+
+func newRequestIDs() *requestIDs { return &requestIDs{prefix: rand.Text()[:10] + "-"} }
+
+func (r *requestIDs) next() string {
+	var b [24]byte
+	return string(strconv.AppendUint(append(b[:0], r.prefix...), r.last.Add(1), 36))
+}
+
+// identify gives the request its id: the client's, if that is safe to repeat, or a new one.
+func (h handler) identify(c echo.Context) {
+	id := headerValue(c.Request().Header, requestIDHeader)
+	if !isRequestID(id) {
+		id = h.ids.next()
+	}
+	strict.SetHeader(c.Response(), requestIDHeader, id)
+}
+
+// isRequestID says whether a client's id is 1 to 64 harmless characters.
+func isRequestID(id string) bool {
+	if id == "" || len(id) > 64 {
+		return false
+	}
+	for _, c := range []byte(id) {
+		letter := 'a' <= c && c <= 'z' || 'A' <= c && c <= 'Z'
+		if !letter && (c < '0' || c > '9') && strings.IndexByte("._-", c) < 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// requestID returns the id that identify gave.
+func requestID(c echo.Context) string { return headerValue(c.Response().Header(), requestIDHeader) }
+
+// headerValue is http.Header.Get for a name in canonical form, without the cost of making it so.
+func headerValue(h http.Header, canonical string) string {
+	if lines := h[canonical]; len(lines) > 0 {
+		return lines[0]
+	}
+	return ""
+}
+
+// paths lists the contract's paths as it writes them.
+func (h handler) paths() []string {
+	var paths []string
+	for _, r := range h.echo.Routes() {
+		parts := strings.Split(r.Path, "/")
+		for i, part := range parts {
+			if name, ok := strings.CutPrefix(part, ":"); ok {
+				parts[i] = "{" + name + "}"
+			}
+		}
+		paths = append(paths, strings.Join(parts, "/"))
+	}
+	slices.Sort(paths)
+	return slices.Compact(paths)
+}

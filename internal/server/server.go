@@ -1,0 +1,97 @@
+// Package server assembles the HTTP side: Echo with the generated routes, strict binding,
+// problem answers, request ids, logging, timeouts and limits on connections. It knows the
+// service by the generated interface and the few methods it needs; it must not know the engine
+// but for the errors it turns into answers.
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"time"
+
+	"github.com/labstack/echo/v4"
+	"golang.org/x/net/netutil"
+
+	api "github.com/hashd-project/hashd/gen/server"
+)
+
+// Service is what the server serves.
+type Service interface {
+	api.StrictServerInterface
+	// Answered counts a submission that was answered with an accepted job, and how long that took.
+	Answered(took time.Duration)
+}
+
+// Config holds the server's limits; all must be positive.
+type Config struct {
+	MaxBodyBytes   int           // largest request body
+	MaxConnections int           // connections served at a time; more wait to be accepted
+	MaxWait        time.Duration // longest that an answer is held on purpose
+
+	ReadHeaderTimeout time.Duration // for the header of a request
+	ReadTimeout       time.Duration // for a whole request
+	WriteTimeout      time.Duration // from the header's end to the answer's end, beyond MaxWait
+	IdleTimeout       time.Duration // between requests of a connection
+
+	Log *slog.Logger
+}
+
+// Server answers HTTP requests. Serve and Shutdown may be called once each.
+type Server struct {
+	cfg  Config
+	http *http.Server
+}
+
+// New returns a server for the service.
+func New(cfg Config, service Service) *Server {
+	return &Server{
+		cfg: cfg,
+		http: &http.Server{
+			Handler:           Handler(cfg, service),
+			ReadHeaderTimeout: cfg.ReadHeaderTimeout,
+			ReadTimeout:       cfg.ReadTimeout,
+			WriteTimeout:      cfg.WriteTimeout,
+			IdleTimeout:       cfg.IdleTimeout,
+			MaxHeaderBytes:    maxHeaderBytes,
+			ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
+		},
+	}
+}
+
+// maxHeaderBytes leaves room for the contract's headers several times over.
+const maxHeaderBytes = 16 << 10
+
+// Handler returns the whole chain that answers a request.
+func Handler(cfg Config, service Service) http.Handler {
+	e := echo.New()
+	e.HideBanner, e.HidePort = true, true
+	h := handler{cfg: cfg, echo: e, service: service, ids: newRequestIDs()}
+	e.Binder = binder{limit: cfg.MaxBodyBytes}
+	e.HTTPErrorHandler = h.answerError
+	e.Use(h.around)
+	api.RegisterHandlers(e, api.NewStrictHandler(service, nil))
+	return e
+}
+
+// Serve answers requests on the listener until Shutdown, and then returns nil.
+func (s *Server) Serve(l net.Listener) error {
+	err := s.http.Serve(netutil.LimitListener(l, s.cfg.MaxConnections))
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return fmt.Errorf("serve: %w", err)
+}
+
+// Shutdown stops listening and returns once the requests under way are answered. If ctx ends
+// first, their connections are cut.
+func (s *Server) Shutdown(ctx context.Context) error {
+	err := s.http.Shutdown(ctx)
+	if err == nil {
+		return nil
+	}
+	return fmt.Errorf("shutdown: %w", errors.Join(err, s.http.Close()))
+}

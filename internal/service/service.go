@@ -1,0 +1,206 @@
+// Package service gives each operation of the contract its meaning in terms of the engine. It
+// implements the generated strict interface. It knows nothing of HTTP connections, routing or
+// storage; an error it returns is turned into an answer by package server alone.
+package service
+
+import (
+	"context"
+	"fmt"
+	"sync/atomic"
+	"time"
+
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// Build says what is running.
+type Build struct {
+	API     string // version of the contract
+	Version string
+	Commit  string
+	Go      string
+}
+
+// Config is what a Service is made of.
+type Config struct {
+	Engine  engine.Engine
+	Build   Build
+	MaxWait time.Duration // longest that a Prefer: wait holds an answer
+}
+
+// Service implements the contract. Its methods may be called by any number of goroutines.
+type Service struct {
+	cfg      Config
+	started  time.Time
+	draining atomic.Bool
+
+	answers   atomic.Int64 // submissions answered with an accepted job
+	answering atomic.Int64 // nanoseconds that took in all
+}
+
+var _ api.StrictServerInterface = (*Service)(nil)
+
+// New returns a service on the engine, which stays the caller's to close.
+func New(cfg Config) *Service { return &Service{cfg: cfg, started: time.Now()} }
+
+// Drain makes the service unready, refuses new jobs, and returns once every accepted job is
+// done. If ctx ends first it returns an *engine.LeftError.
+func (s *Service) Drain(ctx context.Context) error {
+	s.draining.Store(true)
+	return s.cfg.Engine.Drain(ctx)
+}
+
+// Answered counts a submission that was answered with an accepted job, and how long that took
+// from its arrival.
+func (s *Service) Answered(took time.Duration) {
+	s.answers.Add(1)
+	s.answering.Add(int64(took))
+}
+
+// SubmitHash implements POST /hash.
+func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObject) (api.SubmitHashResponseObject, error) {
+	secret := req.Body.Password
+	defer secret.Wipe()
+	receipt, err := s.cfg.Engine.Accept(ctx, engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)})
+	if err != nil {
+		return nil, fmt.Errorf("submit: %w", err)
+	}
+	due, wait := until(receipt.Due)
+	return api.SubmitHash202JSONResponse{
+		Body: api.AcceptedJob{Id: receipt.ID, Due: due},
+		Headers: api.SubmitHash202ResponseHeaders{
+			Location:   location(receipt.ID),
+			RetryAfter: Seconds(wait),
+		},
+	}, nil
+}
+
+// algorithm returns the algorithm asked for. The contract's enumeration and package digest
+// hold the same names, which a test keeps true.
+func algorithm(name *api.Algorithm) digest.Algorithm {
+	if name == nil {
+		return digest.SHA512
+	}
+	a, _ := digest.Parse(string(*name))
+	return a
+}
+
+// GetHash implements GET /hash/{id}.
+func (s *Service) GetHash(ctx context.Context, req api.GetHashRequestObject) (api.GetHashResponseObject, error) {
+	rec, applied, err := s.lookUp(ctx, req.Id, req.Params.Prefer)
+	if err != nil {
+		return nil, fmt.Errorf("get: %w", err)
+	}
+	if rec.State == engine.Done {
+		return api.GetHash200JSONResponse{
+			Body:    api.HashResult{Id: rec.ID, Hash: digest.Encode(rec.Digest())},
+			Headers: api.GetHash200ResponseHeaders{PreferenceApplied: applied},
+		}, nil
+	}
+	due, wait := until(rec.Due)
+	return api.GetHash202JSONResponse{
+		Body:    api.PendingJob{Id: rec.ID, Status: api.Pending, Due: due},
+		Headers: api.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: Seconds(wait)},
+	}, nil
+}
+
+// lookUp gets the job, waiting for it if the client prefers that, and says what was applied.
+func (s *Service) lookUp(ctx context.Context, id int64, prefer *string) (engine.Record, *string, error) {
+	wait, ok := preferredWait(prefer)
+	if !ok {
+		rec, err := s.cfg.Engine.Get(ctx, id)
+		return rec, nil, err
+	}
+	wait = min(wait, s.cfg.MaxWait)
+	applied := "wait=" + fmt.Sprint(int64(wait/time.Second))
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	defer cancel()
+	rec, err := s.cfg.Engine.Wait(ctx, id)
+	return rec, &applied, err
+}
+
+// CancelHash implements DELETE /hash/{id}.
+func (s *Service) CancelHash(ctx context.Context, req api.CancelHashRequestObject) (api.CancelHashResponseObject, error) {
+	if err := s.cfg.Engine.Cancel(ctx, req.Id); err != nil {
+		return nil, fmt.Errorf("cancel: %w", err)
+	}
+	return api.CancelHash204Response{}, nil
+}
+
+// GetStats implements GET /stats.
+func (s *Service) GetStats(context.Context, api.GetStatsRequestObject) (api.GetStatsResponseObject, error) {
+	st := s.cfg.Engine.Stats()
+	return api.GetStats200JSONResponse{Body: api.Stats{
+		Total:     st.Accepted,
+		Average:   s.average(),
+		Pending:   st.Pending,
+		Completed: st.Completed,
+		Canceled:  st.Canceled,
+		Rejected:  st.Rejected,
+		Kept:      st.Kept,
+		Lateness: api.Lateness{
+			P50: st.Lateness.P50.Microseconds(),
+			P90: st.Lateness.P90.Microseconds(),
+			P99: st.Lateness.P99.Microseconds(),
+			Max: st.Lateness.Max.Microseconds(),
+		},
+	}}, nil
+}
+
+// average returns the mean time in microseconds that accepting answers took, rounded; 0
+// before the first.
+func (s *Service) average() int64 {
+	n := s.answers.Load()
+	if n == 0 {
+		return 0
+	}
+	mean := time.Duration(s.answering.Load() / n)
+	return mean.Round(time.Microsecond).Microseconds()
+}
+
+// GetStatus implements GET /v/status.
+func (s *Service) GetStatus(context.Context, api.GetStatusRequestObject) (api.GetStatusResponseObject, error) {
+	status := api.StatusStatusOk
+	if s.draining.Load() {
+		status = api.StatusStatusDraining
+	}
+	b := s.cfg.Build
+	return api.GetStatus200JSONResponse{Body: api.Status{
+		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(),
+	}}, nil
+}
+
+// GetHealth implements GET /healthz: that it answers is the answer.
+func (s *Service) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
+	return api.GetHealth200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
+}
+
+// GetReadiness implements GET /readyz.
+func (s *Service) GetReadiness(context.Context, api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
+	if s.draining.Load() {
+		return nil, engine.ErrDraining
+	}
+	return api.GetReadiness200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
+}
+
+// clockSet is by how much the wall clock must differ from the engine's to have been set since
+// the engine started. Smaller differences are noise, and following them would show one job
+// with slightly different due times.
+const clockSet = 10 * time.Millisecond
+
+// until returns due by the wall clock as it is now, and how long that is from now.
+func until(due time.Time) (time.Time, time.Duration) {
+	now := time.Now()
+	wait := due.Sub(now) // by the monotonic clock
+	shown := due.Round(0)
+	if actual := now.Add(wait).Round(0); actual.Sub(shown).Abs() > clockSet {
+		shown = actual
+	}
+	return shown.UTC(), wait
+}
+
+// Seconds returns d as the header Retry-After states it: whole seconds, rounded up, at least 1.
+func Seconds(d time.Duration) int64 {
+	return max(1, int64((d+time.Second-1)/time.Second))
+}
