@@ -50,7 +50,8 @@ func assemble(cfg config.Config, log *slog.Logger) (*program, error) {
 	}
 	e, err := memory.New(memory.Config{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-		MaxSecretBytes: cfg.MaxSecretBytes, Workers: cfg.Workers,
+		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
+		Workers: cfg.Workers,
 	})
 	if err != nil {
 		return nil, err

@@ -17,20 +17,23 @@ var bounds = map[string]struct{ good, bad []string }{
 		[]string{"0", "65535"},
 		[]string{"-1", "65536", "080", "+80", "80.0", "0x50", "http", "tcp://10.0.0.1:80", " 80"},
 	},
-	"insecure-no-auth": {[]string{"true", "false"}, []string{"yes", "1", "True", "truefalse"}},
-	"delay":            {[]string{"0s", "0", "24h"}, []string{"-1ns", "24h0m1ns", "5", "5 s", "1d", "soon"}},
-	"retention":        {[]string{"1s", "720h"}, []string{"999ms", "720h1s"}},
-	"max-wait":         {[]string{"1s", "10m"}, []string{"999ms", "10m1s"}},
-	"drain-timeout":    {[]string{"5s", "48h"}, []string{"-1s", "48h1s", "4.9s"}},
-	"max-pending":      {[]string{"1", "1000000000"}, []string{"0", "1000000001", "1e6", "1_000", "99999999999999999999"}},
-	"max-results":      {[]string{"1", "1000000000"}, []string{"0", "1000000001"}},
+	"insecure-no-auth":     {[]string{"true", "false"}, []string{"yes", "1", "True", "truefalse"}},
+	"delay":                {[]string{"0s", "0", "24h"}, []string{"-1ns", "24h0m1ns", "5", "5 s", "1d", "soon"}},
+	"retention":            {[]string{"1s", "720h"}, []string{"999ms", "720h1s"}},
+	"idempotency-window":   {[]string{"1s", "24h"}, []string{"999ms", "24h1s"}},
+	"max-idempotency-keys": {[]string{"1", "100000000"}, []string{"0", "100000001"}},
+	"max-wait":             {[]string{"1s", "10m"}, []string{"999ms", "10m1s"}},
+	"drain-timeout":        {[]string{"5s", "48h"}, []string{"-1s", "48h1s", "4.9s"}},
+	"max-pending":          {[]string{"1", "1000000000"}, []string{"0", "1000000001", "1e6", "1_000", "99999999999999999999"}},
+	"max-results":          {[]string{"1", "1000000000"}, []string{"0", "1000000001"}},
 	"max-secret-bytes": {
 		[]string{"1MiB", "1048576", "1TiB", "1024GiB", "1099511627776"},
 		[]string{"1048575", "1023KiB", "1025GiB", "2TiB", "1099511627777"},
 	},
 	"max-body-bytes": {
 		[]string{"1KiB", "1024", "1MiB", "1048576"},
-		[]string{"0", "1023", "1048577", "-1KiB", "1KB", "1kib", "1.5KiB", "1 KiB", "KiB", "iB", "1PiB", "8388608TiB", "99999999999999999999"},
+		[]string{"0", "1023", "1048577", "-1KiB", "1KB", "1kib", "1.5KiB", "1 KiB", "KiB", "iB", "1PiB", "8388608TiB",
+			"18014398509481985KiB", "-18014398509481983KiB", "99999999999999999999"}, // KiB: would wrap to 1024
 	},
 	"max-connections":     {[]string{"1", "1000000"}, []string{"0", "1000001"}},
 	"workers":             {[]string{"0", "1024"}, []string{"-1", "1025"}},
@@ -55,15 +58,15 @@ func TestBounds(t *testing.T) {
 			}
 		}
 		for _, text := range append(values.bad, "") {
-			wantRefused(t, row.name, text)
+			wantRefused(t, row.name, text, "--insecure-no-auth") // not because it is exposed
 		}
 	}
 }
 
 // wantRefused checks that a value makes one error, which names the setting.
-func wantRefused(t *testing.T, name, text string) {
+func wantRefused(t *testing.T, name, text string, more ...string) {
 	t.Helper()
-	c, err := load(t, nil, "--"+name+"="+text)
+	c, err := load(t, nil, append(more, "--"+name+"="+text)...)
 	list := split(err)
 	if len(list) != 1 || list[0].Setting != name || list[0].Source != "flag --"+name {
 		t.Errorf("%s %q: got %v, want one error for it", name, text, err)

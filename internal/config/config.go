@@ -46,6 +46,10 @@ type Config struct {
 	// ample for a client that polls, without keeping digests of passwords for days.
 	Retention time.Duration
 
+	// IdempotencyWindow is how long an Idempotency-Key is remembered (--idempotency-window, 1s to
+	// 24h, default 10m): longer than clients go on retrying.
+	IdempotencyWindow time.Duration
+
 	// MaxWait is the longest long-poll (--max-wait, 1s to 10m, default 30s). Proxies commonly
 	// give up on a silent connection after 60 seconds; the default is well under that.
 	MaxWait time.Duration
@@ -67,6 +71,10 @@ type Config struct {
 	// do not fit in a job's record (--max-secret-bytes, 1MiB to 1TiB, default 1GiB). Few
 	// passwords are that long: the default is room for a million of 1,024 bytes.
 	MaxSecretBytes int64
+
+	// MaxIdempotencyKeys is how many keys are remembered (--max-idempotency-keys, 1 to 100000000,
+	// default 2000000). Each takes about 150 bytes.
+	MaxIdempotencyKeys int64
 
 	// MaxBodyBytes is the largest request body in bytes (--max-body-bytes, 1KiB to 1MiB,
 	// default 16KiB). The longest password, each of its 1,024 characters escaped as two \uXXXX

@@ -65,9 +65,8 @@ func (s *Settings) unknown(source, name string, spell func(*setting) string) *Er
 }
 
 // distance is how many letters must be changed, added or removed to make a of b
-// (Levenshtein's). Only the first letters of a count, to bound the work for absurd names.
+// (Levenshtein's).
 func distance(a, b string) int {
-	a = a[:min(len(a), 64)]
 	row := make([]int, len(b)+1) // distances of the part of a seen so far to each b[:j]
 	for j := range row {
 		row[j] = j

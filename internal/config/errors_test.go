@@ -157,6 +157,21 @@ func TestAllErrorsAtOnce(t *testing.T) {
 	}
 }
 
+// A check of two settings together is left out while one of them has no good value: it would
+// blame a value that is not in force.
+func TestNoErrorsThatFollowFromErrors(t *testing.T) {
+	env := []string{"HASHD_CONFIG=" + write(t, "listen: :80\ndrain-timeout: 1s\n")}
+	_, err := load(t, env, "--listen=x", "--drain-timeout=y")
+	if list := split(err); len(list) != 2 || list[0].Source != "flag --listen" || list[1].Source != "flag --drain-timeout" {
+		t.Errorf("got %v", err)
+	}
+	for _, args := range [][]string{{"--listen=:80", "--insecure-no-auth=x"}, {"--drain-timeout=1s", "--delay=x"}} {
+		if _, err := load(t, nil, args...); len(split(err)) != 1 {
+			t.Errorf("%q: got %v, want one error", args, err)
+		}
+	}
+}
+
 // In a pod, the variables that Kubernetes sets for a Service called hashd are not settings;
 // misspelt ones still are refused. Elsewhere nothing is let through.
 func TestServiceLinks(t *testing.T) {

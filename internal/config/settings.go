@@ -84,6 +84,10 @@ func jobs() []setting {
 			kind:  duration(time.Second, 720*time.Hour, func(c *Config) *time.Duration { return &c.Retention }),
 			usage: "How long a result is kept once done.",
 		}, {
+			name: "idempotency-window", initial: "10m",
+			kind:  duration(time.Second, 24*time.Hour, func(c *Config) *time.Duration { return &c.IdempotencyWindow }),
+			usage: "How long an Idempotency-Key is remembered.",
+		}, {
 			name: "max-wait", initial: "30s",
 			kind:  duration(time.Second, 10*time.Minute, func(c *Config) *time.Duration { return &c.MaxWait }),
 			usage: "Longest long-poll that a client can ask for with Prefer: wait.",
@@ -111,6 +115,10 @@ func limits() []setting {
 			kind: size(1<<20, 1<<40, func(c *Config) *int64 { return &c.MaxSecretBytes }),
 			usage: "Memory for pending secrets longer than 52 bytes; " +
 				"shorter ones fit in the job's record.",
+		}, {
+			name: "max-idempotency-keys", initial: "2000000",
+			kind:  number(1, 100_000_000, func(c *Config) *int64 { return &c.MaxIdempotencyKeys }),
+			usage: "Idempotency keys remembered; each takes about 150 bytes.",
 		}, {
 			name: "max-body-bytes", initial: "16KiB",
 			kind:  size(1<<10, 1<<20, func(c *Config) *int64 { return &c.MaxBodyBytes }),

@@ -25,8 +25,10 @@ const MaxSecret = 4096
 type Engine interface {
 	// Accept takes a job and answers with its id and due time once the engine holds the job
 	// as safely as it promises. It copies the secret: the caller may wipe its own at once.
-	// It returns ErrDraining, ErrClosed, a *FullError, or ErrInvalid for a job that no
-	// validated request can hold; no id is drawn for a refused job.
+	// It returns ErrDraining, ErrClosed, ErrKeyReused, a *FullError, or ErrInvalid for a job
+	// that no validated request can hold; no id is drawn for a refused job. A job whose key was
+	// used within the idempotency window gets the receipt of the first and adds nothing, also
+	// while draining.
 	Accept(ctx context.Context, job Job) (Receipt, error)
 
 	// Get returns the job as it is now. It returns ErrUnknown for an id never given,
@@ -58,6 +60,13 @@ type Job struct {
 	Secret    []byte // 1 to MaxSecret bytes; the engine never changes or keeps this slice
 	Algorithm digest.Algorithm
 	Tenant    uint16 // whose job it is; 0 while there is only one
+	Key       Key
+}
+
+// Key makes submitting a job again harmless. The zero value is no key.
+type Key struct {
+	ID    [16]byte // from the client's key and the tenant, by a hash
+	Print [16]byte // from all else in the request, by a keyed hash: retries have the same
 }
 
 // Receipt is the engine's answer to an accepted job.
@@ -107,6 +116,9 @@ var (
 	ErrDraining = errors.New("draining: no new jobs")
 	ErrClosed   = errors.New("engine is closed")
 	ErrInvalid  = errors.New("invalid job")
+
+	// ErrKeyReused refuses a job whose key another request used within the window.
+	ErrKeyReused = errors.New("idempotency key reused for another request")
 )
 
 // FullError says which limit refused a job and when trying again makes sense.

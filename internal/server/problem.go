@@ -54,6 +54,9 @@ func (h handler) problemOf(err error) problem {
 	case errors.Is(err, engine.ErrGone):
 		return problem{status: http.StatusGone, kind: "job-gone", title: "Job gone",
 			detail: "The job was canceled or erased, or its retention has ended. Submit it again."}
+	case errors.Is(err, engine.ErrKeyReused):
+		return problem{status: http.StatusUnprocessableEntity, kind: "idempotency-key-reused", title: "Idempotency key reused",
+			detail: "This Idempotency-Key was used with another body. Use a new key for a new job."}
 	case errors.As(err, &full):
 		return problem{status: http.StatusServiceUnavailable, kind: "full", title: "Full",
 			detail: "The limit " + full.Limit + " is reached. Try again after Retry-After.", retryAfter: full.RetryAfter}

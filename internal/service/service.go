@@ -5,6 +5,8 @@ package service
 
 import (
 	"context"
+	"crypto/rand"
+	"crypto/sha256"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -34,6 +36,7 @@ type Service struct {
 	cfg      Config
 	started  time.Time
 	draining atomic.Bool
+	printKey []byte // keys the prints of jobs with an idempotency key
 
 	answers   atomic.Int64 // submissions answered with an accepted job
 	answering atomic.Int64 // nanoseconds that took in all
@@ -42,7 +45,11 @@ type Service struct {
 var _ api.StrictServerInterface = (*Service)(nil)
 
 // New returns a service on the engine, which stays the caller's to close.
-func New(cfg Config) *Service { return &Service{cfg: cfg, started: time.Now()} }
+func New(cfg Config) *Service {
+	s := &Service{cfg: cfg, started: time.Now(), printKey: make([]byte, sha256.Size)}
+	_, _ = rand.Read(s.printKey) // never fails
+	return s
+}
 
 // Drain makes the service unready, refuses new jobs, and returns once every accepted job is
 // done. If ctx ends first it returns an *engine.LeftError.
@@ -62,7 +69,11 @@ func (s *Service) Answered(took time.Duration) {
 func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObject) (api.SubmitHashResponseObject, error) {
 	secret := req.Body.Password
 	defer secret.Wipe()
-	receipt, err := s.cfg.Engine.Accept(ctx, engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)})
+	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)}
+	if key := req.Params.IdempotencyKey; key != nil {
+		job.Key = s.key(*key, job)
+	}
+	receipt, err := s.cfg.Engine.Accept(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}

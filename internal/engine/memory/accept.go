@@ -12,7 +12,7 @@ import (
 const drainBit = 1 << 62
 
 // Accept implements engine.Engine. It takes no lock and does not allocate, but where a segment
-// is full, a limit is reached or the secret is too long for a slot. A submitter draws an id by
+// is full, a limit is reached, or the job has a key or a secret too long for a slot. A submitter draws an id by
 // moving next, which makes the slot its own, and hands the slot over by storing its due time.
 //
 // Submitters that overlap may store due times that step back a little. That is harmless: a
@@ -22,8 +22,8 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 		return engine.Receipt{}, engine.ErrInvalid
 	}
 	due := int64(time.Since(e.epoch) + e.cfg.Delay)
-	if len(job.Secret) > inlineBytes {
-		return e.acceptLong(&job, due)
+	if len(job.Secret) > inlineBytes || job.Key != (engine.Key{}) {
+		return e.acceptLocked(&job, due)
 	}
 	for {
 		if s, id, ok := e.draw(); ok {
@@ -35,33 +35,58 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 	}
 }
 
-// acceptLong is Accept for a secret that lies in the arena, which the mutex guards.
-func (e *Engine) acceptLong(job *engine.Job, due int64) (engine.Receipt, error) {
+// acceptLocked is Accept for a job with a key, or with a secret that lies in the arena: the
+// mutex guards both.
+func (e *Engine) acceptLocked(job *engine.Job, due int64) (engine.Receipt, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	r, err := e.storeLong(job.Secret)
+	first, err := e.recall(job.Key)
+	if first.ID != 0 {
+		return first, nil
+	}
+	var receipt engine.Receipt
+	if err == nil {
+		receipt, err = e.place(job, due)
+	}
 	if err != nil {
 		e.rejected++
 		return engine.Receipt{}, err
 	}
+	e.remember(job.Key, receipt)
+	return receipt, nil
+}
+
+// place stores the job.
+func (e *Engine) place(job *engine.Job, due int64) (engine.Receipt, error) {
+	header, payload := newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret
+	long := len(job.Secret) > inlineBytes
+	if long {
+		if err := e.refusal(); err != nil { // it says more than that the arena is full
+			return engine.Receipt{}, err
+		}
+		r, err := e.storeLong(job.Secret)
+		if err != nil {
+			return engine.Receipt{}, err
+		}
+		header, payload = newHeader(inArena, job.Algorithm, job.Tenant), r.encode()
+	}
 	for {
 		if s, id, ok := e.draw(); ok {
-			payload := r.encode()
-			return e.hand(s, id, due, newHeader(inArena, job.Algorithm, job.Tenant), payload[:]), nil
+			return e.hand(s, id, due, header, payload), nil
 		}
 		if err := e.makeRoomLocked(); err != nil {
-			e.secrets.free(r)
+			if long {
+				e.secrets.free(decodeRef(payload))
+			}
 			return engine.Receipt{}, err
 		}
 	}
 }
 
-// storeLong puts a long secret into the arena, within its limit.
+// storeLong puts a long secret into the arena, within its limit. The limit is on the memory
+// mapped, for a few secrets can hold on to many chunks.
 func (e *Engine) storeLong(secret []byte) (ref, error) {
-	if e.closed {
-		return ref{}, engine.ErrClosed
-	}
-	if e.secrets.used+int64(len(secret)) > e.cfg.MaxSecretBytes {
+	if !e.secrets.fits(len(secret)) && (e.secrets.mapped+1)*chunkBytes > e.cfg.MaxSecretBytes {
 		return ref{}, e.full("max-secret-bytes", e.headDue())
 	}
 	r, err := e.secrets.put(secret)
@@ -95,6 +120,10 @@ func (e *Engine) hand(s *segment, id, due int64, header meta, payload []byte) en
 	if alarm := e.alarm.Load(); due < alarm && e.alarm.CompareAndSwap(alarm, due) {
 		signal(e.wake)
 	}
+	return e.receipt(id, due)
+}
+
+func (e *Engine) receipt(id, due int64) engine.Receipt {
 	return engine.Receipt{ID: id, Due: e.epoch.Add(time.Duration(due))}
 }
 
@@ -103,17 +132,21 @@ func (e *Engine) hand(s *segment, id, due int64, header meta, payload []byte) en
 func (e *Engine) makeRoom() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.makeRoomLocked()
+	err := e.makeRoomLocked()
+	if err != nil {
+		e.rejected++
+	}
+	return err
 }
 
 func (e *Engine) makeRoomLocked() error {
-	err := e.refusal()
-	if err == nil && e.next.Load() > e.mappedEnd() {
-		err = e.grow()
-	}
-	if err != nil {
-		e.rejected++
+	if err := e.refusal(); err != nil {
 		return err
+	}
+	if e.next.Load() > e.mappedEnd() {
+		if err := e.grow(); err != nil {
+			return err
+		}
 	}
 	e.raise()
 	return nil

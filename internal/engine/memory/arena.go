@@ -6,6 +6,7 @@ import "encoding/binary"
 // nearly in the order they came, so a chunk empties as a whole and goes back to the system.
 type arena struct {
 	chunks window[*chunk]
+	mapped int64 // chunks that hold memory
 	used   int64 // bytes of secrets held
 }
 
@@ -25,25 +26,27 @@ type ref struct {
 	length uint32
 }
 
-// refBytes is what a ref takes in a slot, in the secret's place.
+// refBytes is what a ref takes in a slot.
 const refBytes = 16
 
-func (r ref) encode() (b [refBytes]byte) {
-	binary.NativeEndian.PutUint64(b[0:], uint64(r.chunk))
-	binary.NativeEndian.PutUint32(b[8:], r.offset)
-	binary.NativeEndian.PutUint32(b[12:], r.length)
-	return b
+// encode returns the ref as it stands in a slot, in the secret's place.
+func (r ref) encode() []byte {
+	b := make([]byte, 0, refBytes)
+	b = binary.NativeEndian.AppendUint64(b, uint64(r.chunk))
+	b = binary.NativeEndian.AppendUint32(b, r.offset)
+	return binary.NativeEndian.AppendUint32(b, r.length)
 }
 
-// refIn reads the ref from a pending slot.
-func refIn(slot *[slotBytes]byte) ref {
-	b := slot[secretAt:]
+func decodeRef(b []byte) ref {
 	return ref{
 		chunk:  int64(binary.NativeEndian.Uint64(b[0:])),
 		offset: binary.NativeEndian.Uint32(b[8:]),
 		length: binary.NativeEndian.Uint32(b[12:]),
 	}
 }
+
+// refIn reads the ref from a pending slot.
+func refIn(slot *[slotBytes]byte) ref { return decodeRef(slot[secretAt:]) }
 
 // put copies the secret in.
 func (a *arena) put(secret []byte) (ref, error) {
@@ -55,6 +58,7 @@ func (a *arena) put(secret []byte) (ref, error) {
 		}
 		c = &chunk{mem: mem}
 		a.chunks.push(c)
+		a.mapped++
 	}
 	r := ref{chunk: a.chunks.end() - 1, offset: uint32(c.fill), length: uint32(len(secret))}
 	c.fill += copy(c.mem[c.fill:], secret)
@@ -62,6 +66,9 @@ func (a *arena) put(secret []byte) (ref, error) {
 	a.used += int64(len(secret))
 	return r, nil
 }
+
+// fits says whether a secret of size bytes needs no new chunk.
+func (a *arena) fits(size int) bool { return a.open(size) != nil }
 
 // open returns the newest chunk if it has room for size bytes, else nil.
 func (a *arena) open(size int) *chunk {
@@ -87,6 +94,7 @@ func (a *arena) free(r ref) {
 		return
 	}
 	unmapMemory(c.mem)
+	a.mapped--
 	a.chunks.set(r.chunk, nil)
 	a.chunks.trim(func(c *chunk) bool { return c == nil })
 }

@@ -15,6 +15,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -25,7 +26,14 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// Config holds the engine's limits. New refuses values outside their ranges.
+// The ends of the settings' ranges: sums of two of them still fit their type.
+const (
+	maxTime = 1_000_000 * time.Hour
+	maxJobs = 1 << 60
+)
+
+// Config holds the engine's limits. New refuses values outside their ranges. Times go up to a
+// million hours, numbers of jobs and keys up to 2^60.
 type Config struct {
 	Delay     time.Duration // from acceptance to due; 0 or more
 	Retention time.Duration // how long a result is kept once done; 1 s or more
@@ -34,23 +42,28 @@ type Config struct {
 	MaxResults     int64 // jobs held in all, pending ones counted; 1 or more
 	MaxSecretBytes int64 // memory for pending secrets over 52 bytes; 1 MiB or more
 
+	KeyWindow time.Duration // how long an idempotency key is remembered; 0 or more
+	MaxKeys   int64         // idempotency keys remembered; with 0, a job with a key is refused
+
 	Workers int // goroutines that hash; 0 means one a core
 }
 
 func (c *Config) validate() error {
-	switch {
-	case c.Delay < 0:
-		return fmt.Errorf("delay %v is negative", c.Delay)
-	case c.Retention < time.Second:
-		return fmt.Errorf("retention %v is under 1s", c.Retention)
-	case c.MaxPending < 1 || c.MaxResults < 1:
-		return fmt.Errorf("limits on jobs must be positive: pending %d, results %d", c.MaxPending, c.MaxResults)
-	case c.MaxSecretBytes < chunkBytes:
-		return fmt.Errorf("memory for secrets %d is under %d bytes", c.MaxSecretBytes, chunkBytes)
-	case c.Workers < 0:
-		return fmt.Errorf("workers %d is negative", c.Workers)
+	var errs []error
+	check := func(name string, value, lowest, highest int64) {
+		if value < lowest || value > highest {
+			errs = append(errs, fmt.Errorf("%s %d is not from %d to %d", name, value, lowest, highest))
+		}
 	}
-	return nil
+	check("delay", int64(c.Delay), 0, int64(maxTime))
+	check("retention", int64(c.Retention), int64(time.Second), int64(maxTime))
+	check("max pending", c.MaxPending, 1, maxJobs)
+	check("max results", c.MaxResults, 1, maxJobs)
+	check("max secret bytes", c.MaxSecretBytes, chunkBytes, math.MaxInt64)
+	check("key window", int64(c.KeyWindow), 0, int64(maxTime))
+	check("max keys", c.MaxKeys, 0, maxJobs)
+	check("workers", int64(c.Workers), 0, math.MaxInt32)
+	return errors.Join(errs...)
 }
 
 // never is an instant that does not come.
@@ -85,6 +98,7 @@ type Engine struct {
 	mapped   int64 // segments that hold memory
 	head     int64 // lowest id not yet claimed
 	secrets  arena
+	keys     keys
 	marks    window[mark]
 	waiters  map[int64]*waiter
 
@@ -116,6 +130,7 @@ func New(cfg Config) (*Engine, error) {
 		drained: make(chan struct{}),
 		head:    1,
 		waiters: make(map[int64]*waiter),
+		keys:    keys{jobs: make(map[[16]byte]keyed)},
 	}
 	e.next.Store(1)
 	e.alarm.Store(never)
@@ -306,7 +321,7 @@ func (e *Engine) Close() error {
 			s.unmap()
 		}
 	}
-	e.segments = window[*segment]{}
+	e.segments, e.keys = window[*segment]{}, keys{}
 	e.secrets.close()
 	return nil
 }
