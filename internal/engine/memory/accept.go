@@ -40,14 +40,10 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 func (e *Engine) acceptLocked(job *engine.Job, due int64) (engine.Receipt, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	first, err := e.recall(job.Key)
-	if first.ID != 0 {
-		return first, nil
+	if first, used, err := e.recall(job.Key); used {
+		return first, err
 	}
-	var receipt engine.Receipt
-	if err == nil {
-		receipt, err = e.place(job, due)
-	}
+	receipt, err := e.place(job, due)
 	if err != nil {
 		e.rejected++
 		return engine.Receipt{}, err
@@ -58,12 +54,16 @@ func (e *Engine) acceptLocked(job *engine.Job, due int64) (engine.Receipt, error
 
 // place stores the job.
 func (e *Engine) place(job *engine.Job, due int64) (engine.Receipt, error) {
+	// First what a client should know first: that the engine is draining, or full as a whole.
+	if err := e.refusal(); err != nil {
+		return engine.Receipt{}, err
+	}
+	if err := e.keyRefusal(job.Key); err != nil {
+		return engine.Receipt{}, err
+	}
 	header, payload := newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret
 	long := len(job.Secret) > inlineBytes
 	if long {
-		if err := e.refusal(); err != nil { // it says more than that the arena is full
-			return engine.Receipt{}, err
-		}
 		r, err := e.storeLong(job.Secret)
 		if err != nil {
 			return engine.Receipt{}, err

@@ -25,29 +25,36 @@ type agedKey struct {
 // that those of a burst go in time.
 const forgetKeys = 4
 
-// recall returns the receipt of the job that the key was first used for, if there is one in the
-// window, or an error if the key cannot be used.
-func (e *Engine) recall(k engine.Key) (engine.Receipt, error) {
+// recall says whether the key was used within the window, and if so what to answer: the
+// receipt of its job, or an error if that was another request.
+func (e *Engine) recall(k engine.Key) (first engine.Receipt, used bool, err error) {
 	if k == (engine.Key{}) {
-		return engine.Receipt{}, nil
+		return engine.Receipt{}, false, nil
 	}
 	now := e.now()
 	for range forgetKeys {
 		e.forget(now)
 	}
-	first, found := e.keys.jobs[k.ID]
+	job, found := e.keys.jobs[k.ID]
 	switch {
-	case e.closed:
-		return engine.Receipt{}, engine.ErrClosed
-	case found && first.until > now && first.print == k.Print:
-		return e.receipt(first.id, first.due), nil
-	case found && first.until > now:
-		return engine.Receipt{}, engine.ErrKeyReused
-	case int64(len(e.keys.jobs)) >= e.cfg.MaxKeys:
-		oldest, _ := e.keys.order.at(e.keys.order.start())
-		return engine.Receipt{}, e.full("max-idempotency-keys", oldest.until)
+	case !found || job.until <= now:
+		return engine.Receipt{}, false, nil
+	case job.print != k.Print:
+		return engine.Receipt{}, true, engine.ErrKeyReused
 	}
-	return engine.Receipt{}, nil
+	return e.receipt(job.id, job.due), true, nil
+}
+
+// keyRefusal says why no more keys are taken, or nil.
+func (e *Engine) keyRefusal(k engine.Key) error {
+	if k == (engine.Key{}) || int64(len(e.keys.jobs)) < e.cfg.MaxKeys {
+		return nil
+	}
+	eases := int64(never)
+	if oldest, ok := e.keys.order.at(e.keys.order.start()); ok {
+		eases = oldest.until
+	}
+	return e.full("max-idempotency-keys", eases)
 }
 
 // remember keeps the key of a job just accepted.

@@ -1,0 +1,67 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/digest"
+)
+
+func TestFullErrorNamesItsLimit(t *testing.T) {
+	wrapped := fmt.Errorf("accept: %w", &FullError{Limit: "max-pending", RetryAfter: 3 * time.Second})
+	full, ok := errors.AsType[*FullError](wrapped)
+	if !ok || full.Limit != "max-pending" || full.RetryAfter != 3*time.Second {
+		t.Fatalf("got %+v from %v", full, wrapped)
+	}
+	if got, want := full.Error(), "full: limit max-pending reached"; got != want {
+		t.Errorf("text %q, want %q", got, want)
+	}
+}
+
+func TestLeftErrorTellsCountAndCause(t *testing.T) {
+	err := &LeftError{Left: 42, Cause: context.DeadlineExceeded}
+	if !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("%v hides its cause", err)
+	}
+	if errors.Is(err, ErrClosed) {
+		t.Errorf("%v is taken for ErrClosed", err)
+	}
+	if got, want := err.Error(), "42 jobs left: context deadline exceeded"; got != want {
+		t.Errorf("text %q, want %q", got, want)
+	}
+}
+
+// Callers tell the reasons apart with errors.Is.
+func TestReasonsAreDistinct(t *testing.T) {
+	reasons := []error{ErrUnknown, ErrGone, ErrDraining, ErrClosed, ErrInvalid}
+	for i, a := range reasons {
+		for j, b := range reasons {
+			if errors.Is(a, b) != (i == j) {
+				t.Errorf("%v against %v", a, b)
+			}
+		}
+	}
+}
+
+func TestRecordDigestHasTheAlgorithmsSize(t *testing.T) {
+	for a, size := range map[digest.Algorithm]int{digest.SHA512: 64, digest.SHA256: 32, digest.SHA3x512: 64} {
+		rec := Record{State: Done, Algorithm: a}
+		for i := range rec.Sum {
+			rec.Sum[i] = byte(i)
+		}
+		if got := rec.Digest(); len(got) != size || !bytes.Equal(got, rec.Sum[:size]) {
+			t.Errorf("%v: digest %x", a, got)
+		}
+	}
+}
+
+// A record that nobody filled in must not pass for a result.
+func TestZeroStateIsPending(t *testing.T) {
+	if (Record{}).State != Pending {
+		t.Error("the zero record is not pending")
+	}
+}

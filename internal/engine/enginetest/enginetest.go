@@ -1,0 +1,162 @@
+// Package enginetest is the conformance suite that every implementation of engine.Engine
+// passes: it owns what the interface's comments promise, in the form of tests. It must not
+// know of any implementation.
+//
+// A test stands either on the real clock, where it waits for events and never measures time,
+// or in a testing/synctest bubble, where a nanosecond more or less makes a difference. An
+// engine that does real I/O cannot live in a bubble and runs the first kind alone.
+package enginetest
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// Config is what the suite asks of an engine; each implementation maps it to its own.
+type Config struct {
+	Delay      time.Duration // 0 or more
+	Retention  time.Duration // 1 s or more
+	MaxPending int64
+	MaxResults int64
+	KeyWindow  time.Duration // 0 or more
+	MaxKeys    int64
+}
+
+// Suite says how an engine is made and what it can do.
+type Suite struct {
+	// New makes an engine that has no jobs, or fails the test. It may use t.TempDir and
+	// t.Cleanup; the suite itself closes the engine before the clean-up runs.
+	New func(t *testing.T, cfg Config) engine.Engine
+
+	// FakeClock is set for an engine that may run in a synctest bubble: all it blocks on is
+	// channels, timers and the like.
+	FakeClock bool
+
+	// Gaps is set for an engine that cannot avoid unused ids between two jobs.
+	Gaps bool
+}
+
+// Run runs the whole suite as subtests of t.
+func (s Suite) Run(t *testing.T) {
+	t.Run("RealClock", func(t *testing.T) { s.onRealClock(t, tests()) })
+	if s.FakeClock {
+		t.Run("FakeClock", func(t *testing.T) {
+			s.onFakeClock(t, tests())
+			s.onFakeClock(t, timeTests())
+			t.Run("Model", func(t *testing.T) { s.checkModel(t) })
+		})
+	}
+}
+
+// test is one test of the suite.
+type test struct {
+	name string
+	run  func(x *trial)
+}
+
+// tests returns those that need no fake clock, and run on both.
+func tests() []test {
+	return []test{
+		{"IDsStartAtOneAndIncrease", idsStartAtOneAndIncrease},
+		{"IDsAreUnique", idsAreUnique},
+		{"KnownAnswer", knownAnswer},
+		{"AlgorithmAndTenantAreKept", algorithmAndTenantAreKept},
+		{"PendingJobShowsWhatItIs", pendingJobShowsWhatItIs},
+		{"SecretsOfAllLengths", secretsOfAllLengths},
+		{"SecretsOfAnyBytes", secretsOfAnyBytes},
+		{"SecretIsCopied", secretIsCopied},
+		{"InvalidJobsDrawNoID", invalidJobsDrawNoID},
+		{"DueIsOneDelayAfterAcceptance", dueIsOneDelayAfterAcceptance},
+		{"NeverEarly", neverEarly},
+
+		{"KeyOfACanceledJob", keyOfACanceledJob},
+		{"KeysAreApart", keysAreApart},
+		{"ClientsMistakesAreNotRejected", clientsMistakesAreNotRejected},
+
+		{"UnknownIDs", unknownIDs},
+		{"OneResultPerID", oneResultPerID},
+		{"ResultExpiresAndMakesRoom", resultExpiresAndMakesRoom},
+
+		{"CancelPending", cancelPending},
+		{"CancelAllPending", cancelAllPending},
+		{"CancelDoneErasesTheResult", cancelDoneErasesTheResult},
+		{"JobsAfterCanceledOnes", jobsAfterCanceledOnes},
+
+		{"WaitReturnsWhenDone", waitReturnsWhenDone},
+		{"WaitForADoneJobReturnsAtOnce", waitForADoneJobReturnsAtOnce},
+		{"WaitEndsWithItsContext", waitEndsWithItsContext},
+		{"ManyWaitForOneJob", manyWaitForOneJob},
+		{"WaitAfterAbandonedWaits", waitAfterAbandonedWaits},
+		{"WaitAgainAfterTheLastGaveUp", waitAgainAfterTheLastGaveUp},
+		{"CancelEndsWaits", cancelEndsWaits},
+		{"CloseEndsWaits", closeEndsWaits},
+
+		{"DrainEmpty", drainEmpty},
+		{"DrainFinishesAll", drainFinishesAll},
+		{"DrainRefusesAndReadsGoOn", drainRefusesAndReadsGoOn},
+		{"DrainTellsWhatIsLeft", drainTellsWhatIsLeft},
+		{"DrainAgain", drainAgain},
+		{"CancelEndsDrain", cancelEndsDrain},
+		{"CloseEndsDrain", closeEndsDrain},
+
+		{"CloseIsIdempotent", closeIsIdempotent},
+		{"ClosedEngineRefuses", closedEngineRefuses},
+		{"CloseAmongSubmitters", closeAmongSubmitters},
+
+		{"MaxPending", maxPending},
+		{"MaxPendingEases", maxPendingEases},
+		{"MaxResults", maxResults},
+		{"LimitIsExactAmongSubmitters", limitIsExactAmongSubmitters},
+
+		{"RetryAddsNothing", retryAddsNothing},
+		{"ReusedKeyIsRefused", reusedKeyIsRefused},
+		{"RefusedJobLeavesItsKeyFree", refusedJobLeavesItsKeyFree},
+		{"KeysAreBounded", keysAreBounded},
+		{"RetryWhileDraining", retryWhileDraining},
+		{"OneKeyAmongSubmitters", oneKeyAmongSubmitters},
+
+		{"StatsOfNothing", statsOfNothing},
+		{"StatsFollowEachJob", statsFollowEachJob},
+		{"StatsAreConsistent", statsAreConsistent},
+		{"LatenessIsOrdered", latenessIsOrdered},
+		{"Load", func(x *trial) { x.load(Load{Submitters: 4, Jobs: 300}) }},
+	}
+}
+
+// timeTests returns those that ask where a job is at an exact instant.
+func timeTests() []test {
+	return []test{
+		{"DoneExactlyWhenDue", doneExactlyWhenDue},
+		{"EachJobAtItsOwnInstant", eachJobAtItsOwnInstant},
+		{"CanceledIsNeverHashed", canceledIsNeverHashed},
+		{"KeptForTheRetention", keptForTheRetention},
+		{"RetentionOfJobsInARow", retentionOfJobsInARow},
+		{"WaitsEndWhenDue", waitsEndWhenDue},
+		{"DrainEndsWithTheLastJob", drainEndsWithTheLastJob},
+		{"RetryAfterIsTrue", retryAfterIsTrue},
+		{"MaxKeysEases", maxKeysEases},
+		{"KeyIsForgottenAfterItsWindow", keyIsForgottenAfterItsWindow},
+		{"LongIdleTime", longIdleTime},
+	}
+}
+
+// onRealClock runs the tests side by side: none depends on speed.
+func (s Suite) onRealClock(t *testing.T, tests []test) {
+	for _, one := range tests {
+		t.Run(one.name, func(t *testing.T) {
+			t.Parallel()
+			one.run(&trial{T: t, suite: s})
+		})
+	}
+}
+
+func (s Suite) onFakeClock(t *testing.T, tests []test) {
+	for _, one := range tests {
+		t.Run(one.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { one.run(&trial{T: t, suite: s, fake: true}) })
+		})
+	}
+}

@@ -1,0 +1,117 @@
+package enginetest
+
+import (
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// wantFull fails the test unless a job of either kind is refused for the limit.
+func (s *subject) wantFull(limit string) {
+	s.x.Helper()
+	for _, n := range []int{8, 80} {
+		r, err := s.Accept(s.x.Context(), engine.Job{Secret: secret(n)})
+		s.x.wantFullError(err, limit)
+		if r != (engine.Receipt{}) {
+			s.x.Errorf("refused with receipt %+v", r)
+		}
+	}
+}
+
+// wantFullError fails the test unless err names the limit, and returns what else it says.
+func (x *trial) wantFullError(err error, limit string) engine.FullError {
+	x.Helper()
+	full, ok := errors.AsType[*engine.FullError](err)
+	if !ok || full.Limit != limit || full.RetryAfter < time.Second {
+		x.Errorf("error %#v, want a refusal that names %s and a time of 1s or more", err, limit)
+		return engine.FullError{RetryAfter: time.Second}
+	}
+	return *full
+}
+
+func maxPending(x *trial) {
+	e := x.engine(Config{Delay: unreached, MaxPending: 3})
+	var ids []int64
+	for range 3 {
+		ids = append(ids, e.accept("secret").ID)
+	}
+	e.wantFull("max-pending")
+	e.wantCounts(engine.Stats{Accepted: 3, Pending: 3, Rejected: 2})
+	e.cancel(ids[1])
+	if id := e.accept("fourth").ID; id != 4 && !x.suite.Gaps {
+		x.Errorf("the fourth job got id %d: refused ones drew an id", id)
+	}
+	e.wantFull("max-pending")
+	e.wantCounts(engine.Stats{Accepted: 4, Pending: 3, Canceled: 1, Rejected: 4})
+}
+
+// Jobs that are done make room for others. A machine so slow that jobs finish before the
+// limit is reached only tries more often.
+func maxPendingEases(x *trial) {
+	e := x.engine(Config{Delay: 10 * short, MaxPending: 2})
+	var last int64
+	for {
+		r, err := e.Accept(x.Context(), engine.Job{Secret: secret(8)})
+		if err != nil {
+			x.wantFullError(err, "max-pending")
+			break
+		}
+		last = r.ID
+	}
+	e.result(last)
+	e.result(e.accept("in the room made").ID)
+	if st := e.Stats(); st.Rejected != 1 || st.Accepted != st.Completed {
+		x.Errorf("one refusal and all done, but counters are %+v", st)
+	}
+}
+
+func maxResults(x *trial) {
+	e := x.engine(Config{Delay: short, MaxResults: 3})
+	var ids []int64
+	for range 3 {
+		ids = append(ids, e.accept("secret").ID)
+	}
+	e.wantFull("max-results") // pending ones count
+	for _, id := range ids {
+		e.result(id)
+	}
+	e.wantFull("max-results")
+	e.cancel(ids[2])
+	e.cancel(e.accept("in the room made").ID) // pending or done: room again
+	e.result(e.accept("in the room made").ID)
+	e.wantFull("max-results")
+	if st := e.Stats(); st.Accepted != 5 || st.Rejected != 6 || st.Kept != 3 {
+		x.Errorf("counters are %+v", st)
+	}
+}
+
+func limitIsExactAmongSubmitters(x *trial) {
+	const limit, submitters, tries = 50, 8, 20
+	e := x.engine(Config{Delay: unreached, MaxPending: limit})
+	var mu sync.Mutex
+	var ids []int64
+	g := x.group()
+	for n := range submitters {
+		g.Go(func() {
+			for range tries {
+				r, err := e.Accept(x.Context(), engine.Job{Secret: secret(45 + 2*n)})
+				if err != nil {
+					x.wantFullError(err, "max-pending")
+					continue
+				}
+				mu.Lock()
+				ids = append(ids, r.ID)
+				mu.Unlock()
+			}
+		})
+	}
+	g.Wait()
+	slices.Sort(ids)
+	if len(ids) != limit || len(slices.Compact(ids)) != limit || ids[limit-1] != limit && !x.suite.Gaps {
+		x.Errorf("a limit of %d let in jobs %d", limit, ids)
+	}
+	e.wantCounts(engine.Stats{Accepted: limit, Pending: limit, Rejected: submitters*tries - limit})
+}

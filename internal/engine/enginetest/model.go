@@ -1,0 +1,425 @@
+package enginetest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/internal/engine"
+	"pgregory.net/rapid"
+)
+
+// checkModel compares the engine with a model of it over random runs. What a run does is
+// drawn before its bubble begins, for the drawing must not happen on a bubble's goroutine.
+func (s Suite) checkModel(t *testing.T) {
+	rapid.Check(t, func(rt *rapid.T) {
+		cfg := drawConfig(rt)
+		steps := rapid.SliceOfN(rapid.Custom(func(rt *rapid.T) step { return drawStep(rt, cfg) }), 1, 80).Draw(rt, "steps")
+		var err error
+		synctest.Test(t, func(t *testing.T) {
+			err = newModel(&trial{T: t, suite: s, fake: true}, cfg).run(steps)
+		})
+		if err != nil {
+			rt.Fatalf("%+v: %v", cfg, err)
+		}
+	})
+}
+
+// step is one thing that happens to an engine.
+type step struct {
+	do    string
+	which int           // of the jobs so far; or a stranger
+	job   engine.Job    // to accept
+	pass  time.Duration // to let pass
+}
+
+func (s step) String() string {
+	return fmt.Sprintf("%s (which %d, %d bytes, key %d by %d, %v)",
+		s.do, s.which, len(s.job.Secret), s.job.Key.ID[0], s.job.Key.Print[0], s.pass)
+}
+
+func drawConfig(rt *rapid.T) Config {
+	return Config{
+		Delay:      rapid.SampledFrom([]time.Duration{0, 1, time.Millisecond, time.Second, 5 * time.Second}).Draw(rt, "delay"),
+		Retention:  rapid.SampledFrom([]time.Duration{time.Second, 1700 * time.Millisecond, 10 * time.Second}).Draw(rt, "retention"),
+		MaxPending: rapid.Int64Range(1, 6).Draw(rt, "max-pending"),
+		MaxResults: rapid.Int64Range(1, 10).Draw(rt, "max-results"),
+		KeyWindow:  rapid.SampledFrom([]time.Duration{time.Millisecond, 3 * time.Second}).Draw(rt, "window"),
+		MaxKeys:    rapid.Int64Range(0, 3).Draw(rt, "max-keys"),
+	}
+}
+
+func drawStep(rt *rapid.T, cfg Config) step {
+	job := engine.Job{
+		Secret:    secret(rapid.SampledFrom([]int{1, 8, 52, 53, 200, engine.MaxSecret}).Draw(rt, "bytes")),
+		Algorithm: digest.Algorithm(rapid.IntRange(0, 2).Draw(rt, "algorithm")),
+		Tenant:    rapid.Uint16().Draw(rt, "tenant"),
+	}
+	if name := rapid.ByteRange(0, 9).Draw(rt, "key"); name > 5 { // most have none
+		job.Key = engine.Key{ID: [16]byte{name}, Print: [16]byte{rapid.ByteRange(0, 2).Draw(rt, "print") / 2}}
+	}
+	passes := []time.Duration{
+		1, time.Microsecond, time.Millisecond, time.Second, 20 * time.Second,
+		max(cfg.Delay-1, 0), cfg.Delay, cfg.Retention - 1, cfg.Retention, cfg.Retention + time.Second,
+	}
+	return step{
+		do: rapid.SampledFrom([]string{
+			"accept", "accept", "accept", "accept", "pass", "pass", "get", "cancel", "cancel", "wait", "drain",
+		}).Draw(rt, "do"),
+		which: rapid.IntRange(0, 1000).Draw(rt, "which"),
+		job:   job,
+		pass:  rapid.SampledFrom(passes).Draw(rt, "pass"),
+	}
+}
+
+// stage is where the model's job stands.
+type stage int
+
+const (
+	isPending stage = iota
+	isDone
+	isCanceled // before it was done
+	isGone     // erased or expired
+)
+
+// modelJob is what the model knows of a job.
+type modelJob struct {
+	engine.Job
+	id    int64
+	due   time.Time
+	since time.Time // of its acceptance
+	stage stage
+}
+
+// poll is a call of Wait that the model watches.
+type poll struct {
+	job    *modelJob
+	answer chan answer
+}
+
+// model is the simplest engine there is: a list of all jobs ever, on an idle machine.
+type model struct {
+	*subject
+	cfg      Config
+	jobs     []*modelJob
+	rejected int64
+	reused   int64 // keys
+	draining bool
+	drained  chan error // what the drain in the background came back with
+	polls    []poll
+}
+
+func newModel(x *trial, cfg Config) *model {
+	return &model{subject: x.engine(cfg), cfg: cfg, drained: make(chan error, 1)}
+}
+
+// run takes the steps and then the engine to its end. After each it compares all there is.
+func (m *model) run(steps []step) error {
+	for i, s := range steps {
+		if err := errors.Join(m.take(s), m.compare()); err != nil {
+			return fmt.Errorf("step %d, %v: %w", i, s, err)
+		}
+	}
+	m.beginDrain()
+	time.Sleep(m.cfg.Delay)
+	if err := m.compare(); err != nil {
+		return fmt.Errorf("at the end: %w", err)
+	}
+	if m.count(isPending) > 0 {
+		return fmt.Errorf("model: %d jobs pending after the delay", m.count(isPending))
+	}
+	return nil
+}
+
+func (m *model) take(s step) error {
+	switch s.do {
+	case "accept":
+		return m.accept(s.job)
+	case "pass":
+		time.Sleep(s.pass)
+	case "get":
+		return m.get(s.which)
+	case "cancel":
+		return m.cancel(s.which)
+	case "wait":
+		m.wait(s.which)
+	case "drain":
+		m.beginDrain()
+	}
+	return nil
+}
+
+// compare lets the model follow the clock, and asks the engine whether it is there too.
+func (m *model) compare() error {
+	synctest.Wait()
+	if err := m.follow(); err != nil {
+		return err
+	}
+	want := engine.Stats{
+		Accepted: int64(len(m.jobs)),
+		Pending:  m.count(isPending),
+		Canceled: m.count(isCanceled),
+		Rejected: m.rejected,
+		Kept:     m.count(isDone),
+	}
+	want.Completed = want.Accepted - want.Pending - want.Canceled
+	got := m.Stats()
+	if more := got.Rejected - m.rejected; more >= 0 && more <= m.reused { // another test knows which
+		got.Rejected = m.rejected
+	}
+	if got != want {
+		return fmt.Errorf("counters are %+v, want %+v", got, want)
+	}
+	return errors.Join(m.comparePolls(), m.compareDrain())
+}
+
+// follow moves each job to where the clock has brought it. Within the second in which a
+// result may go, the engine is asked whether it did.
+func (m *model) follow() error {
+	for _, j := range m.jobs {
+		age := time.Since(j.due)
+		if j.stage == isPending && age >= 0 {
+			j.stage = isDone
+		}
+		if j.stage != isDone || age < m.cfg.Retention {
+			continue
+		}
+		_, err := m.Get(m.x.Context(), j.id)
+		if err == nil && age >= m.cfg.Retention+time.Second {
+			return fmt.Errorf("job %d, done for %v, is still there", j.id, age)
+		}
+		if errors.Is(err, engine.ErrGone) {
+			j.stage = isGone
+		}
+	}
+	return nil
+}
+
+func (m *model) count(s stage) (n int64) {
+	for _, j := range m.jobs {
+		if j.stage == s {
+			n++
+		}
+	}
+	return n
+}
+
+// comparePolls checks that those polls ended that must have, with the right answer.
+func (m *model) comparePolls() (err error) {
+	m.polls = slices.DeleteFunc(m.polls, func(p poll) bool {
+		select {
+		case a := <-p.answer:
+			err = errors.Join(err, p.job.check(a))
+			return true
+		default:
+			if p.job.stage != isPending {
+				err = errors.Join(err, fmt.Errorf("the wait for job %d goes on, and the job does not", p.job.id))
+			}
+			return false
+		}
+	})
+	return err
+}
+
+// check checks what a poll that ended came back with.
+func (j *modelJob) check(a answer) error {
+	switch {
+	case j.stage == isPending:
+		return fmt.Errorf("the wait for job %d is over before the job", j.id)
+	case j.stage == isCanceled && !errors.Is(a.err, engine.ErrGone):
+		return fmt.Errorf("wait for canceled job %d: %v", j.id, a.err)
+	case j.stage == isCanceled:
+		return nil
+	}
+	return errors.Join(a.err, j.checkResult(a.rec))
+}
+
+func (j *modelJob) checkResult(rec engine.Record) error {
+	if rec.ID != j.id || rec.State != engine.Done || rec.Algorithm != j.Algorithm || rec.Tenant != j.Tenant ||
+		!bytes.Equal(rec.Digest(), sum(j.Algorithm, j.Secret)) {
+		return fmt.Errorf("job %d with %v for tenant %d has result %+v", j.id, j.Algorithm, j.Tenant, rec)
+	}
+	return nil
+}
+
+// compareDrain checks that a drain in the background is over if and only if nothing is pending.
+func (m *model) compareDrain() error {
+	if !m.draining {
+		return nil
+	}
+	select {
+	case err := <-m.drained:
+		m.drained <- err
+		if pending := m.count(isPending); pending > 0 || err != nil {
+			return fmt.Errorf("the drain is over with %d jobs pending: %v", pending, err)
+		}
+	default:
+		if m.count(isPending) == 0 {
+			return errors.New("nothing is pending, and the drain goes on")
+		}
+	}
+	return nil
+}
+
+func (m *model) beginDrain() {
+	if !m.draining {
+		m.draining = true
+		m.x.group().Go(func() { m.drained <- m.Drain(m.x.Context()) })
+	}
+}
+
+// accept submits a job and checks that it is taken, refused or found again as it must be.
+func (m *model) accept(j engine.Job) error {
+	first, limits := m.first(j.Key), m.limits(j)
+	r, err := m.Accept(m.x.Context(), j)
+	full, isFull := errors.AsType[*engine.FullError](err)
+	switch {
+	case first != nil && first.Key.Print != j.Key.Print:
+		m.reused++
+		return want(err, engine.ErrKeyReused)
+	case first != nil:
+		return first.checkReceipt(r, err)
+	case m.draining && errors.Is(err, engine.ErrDraining), isFull && slices.Contains(limits, full.Limit):
+		m.rejected++
+		return nil
+	case m.draining || len(limits) > 0 || err != nil:
+		return fmt.Errorf("draining %v, limits %v: id %d, error %v", m.draining, limits, r.ID, err)
+	}
+	id := m.next()
+	if m.x.suite.Gaps {
+		id = max(id, r.ID)
+	}
+	now := time.Now()
+	m.jobs = append(m.jobs, &modelJob{Job: j, id: id, due: now.Add(m.cfg.Delay), since: now})
+	return m.jobs[len(m.jobs)-1].checkReceipt(r, err)
+}
+
+func (j *modelJob) checkReceipt(r engine.Receipt, err error) error {
+	if err != nil || r.ID != j.id || !r.Due.Equal(j.due) {
+		return fmt.Errorf("receipt is %+v, error %v; want id %d, due %v", r, err, j.id, j.due)
+	}
+	return nil
+}
+
+// limits returns the names of those limits that allow no more jobs like this one.
+func (m *model) limits(j engine.Job) (reached []string) {
+	pending, kept := m.count(isPending), m.count(isDone)
+	if pending >= m.cfg.MaxPending {
+		reached = append(reached, "max-pending")
+	}
+	if pending+kept >= m.cfg.MaxResults {
+		reached = append(reached, "max-results")
+	}
+	if j.Key != (engine.Key{}) && m.keys() >= m.cfg.MaxKeys {
+		reached = append(reached, "max-idempotency-keys")
+	}
+	return reached
+}
+
+// remembers reports whether the job has a key whose window goes on.
+func (m *model) remembers(j *modelJob) bool {
+	return j.Key != (engine.Key{}) && time.Since(j.since) < m.cfg.KeyWindow
+}
+
+// keys returns how many keys are in their windows.
+func (m *model) keys() (n int64) {
+	for _, j := range m.jobs {
+		if m.remembers(j) {
+			n++
+		}
+	}
+	return n
+}
+
+// first returns the job for which the key was used first in its window, or nil.
+func (m *model) first(k engine.Key) *modelJob {
+	for _, j := range m.jobs {
+		if m.remembers(j) && j.Key.ID == k.ID {
+			return j
+		}
+	}
+	return nil
+}
+
+// next returns the id after the last one given.
+func (m *model) next() int64 {
+	if len(m.jobs) == 0 {
+		return 1
+	}
+	return m.jobs[len(m.jobs)-1].id + 1
+}
+
+// find returns the job, or nil and an id that was never given.
+func (m *model) find(which int) (*modelJob, int64) {
+	if len(m.jobs) == 0 || which%5 == 0 {
+		all := strangers(m.next())
+		return nil, all[which/5%len(all)]
+	}
+	j := m.jobs[which%len(m.jobs)]
+	return j, j.id
+}
+
+// wantErr returns the error that the job's stage calls for.
+func (j *modelJob) wantErr() error {
+	switch {
+	case j == nil:
+		return engine.ErrUnknown
+	case j.stage == isCanceled || j.stage == isGone:
+		return engine.ErrGone
+	}
+	return nil
+}
+
+func (m *model) get(which int) error {
+	j, id := m.find(which)
+	rec, err := m.Get(m.x.Context(), id)
+	switch {
+	case j.wantErr() != nil || err != nil:
+		return want(err, j.wantErr())
+	case j.stage == isDone:
+		return j.checkResult(rec)
+	case rec.ID != id || rec.State != engine.Pending || !rec.Due.Equal(j.due) || rec.Algorithm != j.Algorithm || rec.Tenant != j.Tenant:
+		return fmt.Errorf("pending job %d reads as %+v", id, rec)
+	}
+	return nil
+}
+
+func (m *model) cancel(which int) error {
+	j, id := m.find(which)
+	err := want(m.Cancel(m.x.Context(), id), j.wantErr())
+	switch {
+	case j == nil:
+	case j.stage == isPending:
+		j.stage = isCanceled
+	case j.stage == isDone:
+		j.stage = isGone
+	}
+	return err
+}
+
+// wait starts a poll for a job that is there.
+func (m *model) wait(which int) {
+	j, id := m.find(which)
+	if j.wantErr() != nil {
+		return
+	}
+	p := poll{j, make(chan answer, 1)}
+	m.polls = append(m.polls, p)
+	m.x.group().Go(func() {
+		rec, err := m.Wait(m.x.Context(), id)
+		p.answer <- answer{rec, err}
+	})
+}
+
+// want returns an error unless err is the one wanted.
+func want(err, wanted error) error {
+	if !errors.Is(err, wanted) {
+		return fmt.Errorf("error %v, want %v", err, wanted)
+	}
+	return nil
+}

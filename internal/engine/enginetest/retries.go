@@ -1,0 +1,68 @@
+package enginetest
+
+import (
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// request returns a job with the key of that name, from the request of that number.
+func request(name, number byte) engine.Job {
+	return engine.Job{
+		Secret: secret(8 + 50*int(number)), // in part short, in part long
+		Key:    engine.Key{ID: [16]byte{0: 'k', 15: name}, Print: [16]byte{0: number}},
+	}
+}
+
+func keyOfACanceledJob(x *trial) {
+	e := x.engine(Config{Delay: unreached})
+	first := e.acceptJob(request(1, 1))
+	e.cancel(first.ID)
+	if r := e.acceptJob(request(1, 1)); r.ID != first.ID {
+		x.Errorf("the retry of canceled job %d got %d", first.ID, r.ID)
+	}
+	e.gone(first.ID)
+	e.wantCounts(engine.Stats{Accepted: 1, Canceled: 1})
+}
+
+func keysAreApart(x *trial) {
+	e := x.engine(Config{Delay: unreached})
+	ids := make(map[int64]bool)
+	for n := range byte(10) {
+		ids[e.acceptJob(request(n, 1)).ID] = true
+		ids[e.accept("without a key").ID] = true // the zero key is none
+	}
+	if len(ids) != 20 {
+		x.Errorf("20 different requests got %d ids", len(ids))
+	}
+	e.wantCounts(engine.Stats{Accepted: 20, Pending: 20})
+}
+
+// Rejected says how often the engine had no room or was draining, not how often a client erred.
+func clientsMistakesAreNotRejected(x *trial) {
+	e := x.engine(Config{Delay: unreached})
+	e.acceptJob(request(1, 1))
+	_, err := e.Accept(x.Context(), request(1, 2))
+	x.wantErr("a key used for another request", err, engine.ErrKeyReused)
+	_, err = e.Accept(x.Context(), engine.Job{Key: request(2, 1).Key})
+	x.wantErr("a job without a secret", err, engine.ErrInvalid)
+	e.wantCounts(engine.Stats{Accepted: 1, Pending: 1})
+}
+
+// Room for keys comes with the end of their windows, also after a burst, and as was told.
+func maxKeysEases(x *trial) {
+	const most = 50
+	e := x.engine(Config{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: most})
+	for range 3 {
+		for name := range byte(most) {
+			e.acceptJob(request(name, 1))
+		}
+		x.sleep(4 * time.Second)
+		_, err := e.Accept(x.Context(), request(most, 1))
+		x.sleep(x.wantFullError(err, "max-idempotency-keys").RetryAfter)
+		for name := range byte(most) {
+			e.acceptJob(request(most+name, 2))
+		}
+		x.sleep(11 * time.Second)
+	}
+}
