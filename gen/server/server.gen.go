@@ -5,7 +5,6 @@ package server
 
 import (
 	"context"
-	"fmt"
 	"math"
 	"net/http"
 	"time"
@@ -13,7 +12,6 @@ import (
 	"github.com/hashd-project/hashd/internal/secret"
 	"github.com/hashd-project/hashd/internal/strict"
 	"github.com/labstack/echo/v4"
-	"github.com/oapi-codegen/runtime"
 )
 
 // Defines values for Algorithm.
@@ -675,205 +673,89 @@ type StrictServerInterface interface {
 	GetStatus(ctx context.Context, request GetStatusRequestObject) (GetStatusResponseObject, error)
 }
 
-type StrictHandlerFunc func(ctx echo.Context, request any) (any, error)
-type StrictMiddlewareFunc func(f StrictHandlerFunc, operationID string) StrictHandlerFunc
-
-func NewStrictHandler(ssi StrictServerInterface, middlewares []StrictMiddlewareFunc) ServerInterface {
-	return &strictHandler{ssi: ssi, middlewares: middlewares}
+// NewStrictHandler returns the handlers of the operations that ssi implements.
+func NewStrictHandler(ssi StrictServerInterface) ServerInterface {
+	return &strictHandler{ssi: ssi}
 }
 
 type strictHandler struct {
-	ssi         StrictServerInterface
-	middlewares []StrictMiddlewareFunc
+	ssi StrictServerInterface
 }
 
-// SubmitHash operation middleware
+// SubmitHash answers one request for SubmitHash.
 func (sh *strictHandler) SubmitHash(ctx echo.Context, params SubmitHashParams) error {
 	var request SubmitHashRequestObject
-
 	request.Params = params
-
-	var body SubmitHashJSONRequestBody
-	var err error
-	if binder, ok := ctx.Echo().Binder.(*echo.DefaultBinder); ok {
-		// A request validator built on kin-openapi's openapi3filter with
-		// KeepValidatedValue leaves the value it validated on the body. Bind
-		// that value, matching member names exactly, so the handler receives
-		// what was validated instead of a second, case-insensitive decode.
-		// Otherwise bind only the request body, so that path and query
-		// parameters are not also bound into the body struct.
-		if vb, ok := ctx.Request().Body.(interface{ ValidatedValue() any }); !ok || runtime.BindJSONValue(vb.ValidatedValue(), &body) != nil {
-			err = binder.BindBody(ctx, &body)
-		}
-	} else {
-		// A custom binder is installed on the Echo instance; defer to it
-		// entirely, since echo.Binder does not expose body-only binding and
-		// the binder may do more than decode (for example call ctx.Validate).
-		err = ctx.Bind(&body)
+	request.Body = new(SubmitHashJSONRequestBody)
+	if err := ctx.Bind(request.Body); err != nil {
+		return err
 	}
+	response, err := sh.ssi.SubmitHash(ctx.Request().Context(), request)
 	if err != nil {
 		return err
 	}
-	request.Body = &body
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.SubmitHash(ctx.Request().Context(), request.(SubmitHashRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "SubmitHash")
-	}
-
-	response, err := handler(ctx, request)
-
-	if err != nil {
-		return err
-	} else if validResponse, ok := response.(SubmitHashResponseObject); ok {
-		return validResponse.VisitSubmitHashResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
-	}
-	return nil
+	return response.VisitSubmitHashResponse(ctx.Response())
 }
 
-// CancelHash operation middleware
+// CancelHash answers one request for CancelHash.
 func (sh *strictHandler) CancelHash(ctx echo.Context, id JobID) error {
 	var request CancelHashRequestObject
-
 	request.Id = id
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.CancelHash(ctx.Request().Context(), request.(CancelHashRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "CancelHash")
-	}
-
-	response, err := handler(ctx, request)
-
+	response, err := sh.ssi.CancelHash(ctx.Request().Context(), request)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(CancelHashResponseObject); ok {
-		return validResponse.VisitCancelHashResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return response.VisitCancelHashResponse(ctx.Response())
 }
 
-// GetHash operation middleware
+// GetHash answers one request for GetHash.
 func (sh *strictHandler) GetHash(ctx echo.Context, id JobID, params GetHashParams) error {
 	var request GetHashRequestObject
-
 	request.Id = id
 	request.Params = params
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetHash(ctx.Request().Context(), request.(GetHashRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetHash")
-	}
-
-	response, err := handler(ctx, request)
-
+	response, err := sh.ssi.GetHash(ctx.Request().Context(), request)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetHashResponseObject); ok {
-		return validResponse.VisitGetHashResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return response.VisitGetHashResponse(ctx.Response())
 }
 
-// GetHealth operation middleware
+// GetHealth answers one request for GetHealth.
 func (sh *strictHandler) GetHealth(ctx echo.Context) error {
 	var request GetHealthRequestObject
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetHealth(ctx.Request().Context(), request.(GetHealthRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetHealth")
-	}
-
-	response, err := handler(ctx, request)
-
+	response, err := sh.ssi.GetHealth(ctx.Request().Context(), request)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetHealthResponseObject); ok {
-		return validResponse.VisitGetHealthResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return response.VisitGetHealthResponse(ctx.Response())
 }
 
-// GetReadiness operation middleware
+// GetReadiness answers one request for GetReadiness.
 func (sh *strictHandler) GetReadiness(ctx echo.Context) error {
 	var request GetReadinessRequestObject
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetReadiness(ctx.Request().Context(), request.(GetReadinessRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetReadiness")
-	}
-
-	response, err := handler(ctx, request)
-
+	response, err := sh.ssi.GetReadiness(ctx.Request().Context(), request)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetReadinessResponseObject); ok {
-		return validResponse.VisitGetReadinessResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return response.VisitGetReadinessResponse(ctx.Response())
 }
 
-// GetStats operation middleware
+// GetStats answers one request for GetStats.
 func (sh *strictHandler) GetStats(ctx echo.Context) error {
 	var request GetStatsRequestObject
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetStats(ctx.Request().Context(), request.(GetStatsRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetStats")
-	}
-
-	response, err := handler(ctx, request)
-
+	response, err := sh.ssi.GetStats(ctx.Request().Context(), request)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetStatsResponseObject); ok {
-		return validResponse.VisitGetStatsResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return response.VisitGetStatsResponse(ctx.Response())
 }
 
-// GetStatus operation middleware
+// GetStatus answers one request for GetStatus.
 func (sh *strictHandler) GetStatus(ctx echo.Context) error {
 	var request GetStatusRequestObject
-
-	handler := func(ctx echo.Context, request interface{}) (interface{}, error) {
-		return sh.ssi.GetStatus(ctx.Request().Context(), request.(GetStatusRequestObject))
-	}
-	for _, middleware := range sh.middlewares {
-		handler = middleware(handler, "GetStatus")
-	}
-
-	response, err := handler(ctx, request)
-
+	response, err := sh.ssi.GetStatus(ctx.Request().Context(), request)
 	if err != nil {
 		return err
-	} else if validResponse, ok := response.(GetStatusResponseObject); ok {
-		return validResponse.VisitGetStatusResponse(ctx.Response())
-	} else if response != nil {
-		return fmt.Errorf("unexpected response type: %T", response)
 	}
-	return nil
+	return response.VisitGetStatusResponse(ctx.Response())
 }

@@ -73,7 +73,7 @@ func Handler(cfg Config, service Service) http.Handler {
 	e.Binder = binder{limit: cfg.MaxBodyBytes}
 	e.HTTPErrorHandler = h.answerError
 	e.Use(h.around)
-	api.RegisterHandlers(e, api.NewStrictHandler(service, nil))
+	api.RegisterHandlers(e, api.NewStrictHandler(service))
 	return e
 }
 

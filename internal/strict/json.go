@@ -28,7 +28,7 @@ const Unbounded = int(^uint(0) >> 1)
 
 // Decode reads one JSON document of at most limit bytes from r into body. size is the length
 // r is known to have, or -1. It returns an *Error for what breaks the contract, ErrTooLarge, or
-// r's own error. Every copy it makes of what it read is wiped before it returns.
+// r's own error. It wipes every copy of a secret that it made, with an error also those in body.
 func Decode(r io.Reader, size int64, limit int, body Body) error {
 	if size > int64(limit) {
 		return ErrTooLarge
@@ -41,7 +41,13 @@ func Decode(r io.Reader, size int64, limit int, body Body) error {
 	d.json.Reset(&d.text)
 	body.DecodeStrict(d)
 	d.end()
-	return d.err()
+	err := d.err()
+	if err != nil {
+		for _, s := range d.secrets {
+			s.Wipe()
+		}
+	}
+	return err
 }
 
 // Decoder reads one JSON document for generated code. It is for one goroutine.
@@ -51,6 +57,8 @@ type Decoder struct {
 	text   bytes.Buffer
 	source io.LimitedReader
 	broken bool // the syntax failed: nothing more can be read
+
+	secrets []secret.Secret // those given to the body
 }
 
 // decoders keeps Decoders between requests: one costs several allocations.
@@ -79,6 +87,8 @@ func (d *Decoder) release() {
 	d.source.R = nil
 	d.violations = violations{}
 	d.broken = false
+	clear(d.secrets)
+	d.secrets = d.secrets[:0]
 	decoders.Put(d)
 }
 
@@ -134,11 +144,8 @@ func (d *Decoder) Object(open bool, required []string, member func(name []byte) 
 				seen |= 1 << i
 			}
 		}
-		if !member(name) {
-			d.skip()
-			if !open {
-				d.add("", "must have no members but those of the contract; names are case-sensitive")
-			}
+		if !member(name) && d.skip() && !open {
+			d.add("", "must have no members but those of the contract; names are case-sensitive")
 		}
 		if d.broken {
 			return
@@ -179,6 +186,7 @@ func (d *Decoder) Secret(to *secret.Secret, shortest, longest int) {
 		return
 	}
 	*to = secret.New(b)
+	d.secrets = append(d.secrets, *to)
 }
 
 // OptionalEnum reads one of the values.
@@ -201,8 +209,7 @@ func OptionalEnum[T ~string](d *Decoder, to **T, values ...string) {
 // string reads a string and returns it as it stands in the text, valid until the next read.
 func (d *Decoder) string() (jsontext.Value, bool) {
 	if kind := d.json.PeekKind(); kind != '"' && kind != 0 {
-		d.skip()
-		d.add(d.here(), "must be a string")
+		d.refuse("must be a string")
 		return nil, false
 	}
 	raw, err := d.json.ReadValue()
@@ -216,8 +223,7 @@ func (d *Decoder) string() (jsontext.Value, bool) {
 // begin reads the start of an object or array.
 func (d *Decoder) begin(kind jsontext.Kind, article string) bool {
 	if got := d.json.PeekKind(); got != kind && got != 0 {
-		d.skip()
-		d.add(d.here(), "must be "+article)
+		d.refuse("must be " + article)
 		return false
 	}
 	if _, err := d.json.ReadToken(); err != nil {
@@ -227,9 +233,19 @@ func (d *Decoder) begin(kind jsontext.Kind, article string) bool {
 	return true
 }
 
-// skip passes a value.
-func (d *Decoder) skip() {
-	if err := d.json.SkipValue(); err != nil {
+// refuse passes a value of the wrong kind. If it breaks off inside, the place would be told in
+// names that the client chose.
+func (d *Decoder) refuse(detail string) {
+	if d.skip() {
+		d.add(d.here(), detail)
+	}
+}
+
+// skip passes a value and reports whether it could.
+func (d *Decoder) skip() bool {
+	err := d.json.SkipValue()
+	if err != nil {
 		d.fail(err)
 	}
+	return err == nil
 }

@@ -1,7 +1,6 @@
 package strict
 
 import (
-	"net/url"
 	"strconv"
 	"strings"
 	"unicode/utf8"
@@ -14,20 +13,14 @@ type Params struct{ violations }
 // Err returns an *Error if any parameter was wrong.
 func (p *Params) Err() error { return p.err() }
 
-// PathInt64 reads an integer from a path segment, which may be percent-encoded.
+// PathInt64 reads an integer from a path segment. Its digits must not be percent-encoded: routers
+// decode some paths and not others, so decoding here could be decoding twice.
 func (p *Params) PathInt64(name, raw string, lowest, highest int64) int64 {
-	n, err := strconv.ParseInt(unescape(raw), 10, 64)
+	n, err := strconv.ParseInt(raw, 10, 64)
 	if err != nil || n < lowest || n > highest {
 		p.add("#/path/"+name, "must be an integer "+outside(lowest, highest, "")[len("must be "):])
 	}
 	return n
-}
-
-func unescape(raw string) string {
-	if s, err := url.PathUnescape(raw); err == nil {
-		return s
-	}
-	return raw
 }
 
 // HeaderText reads a header field of shortest to longest characters, nil if it is absent.
