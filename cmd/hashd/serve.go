@@ -71,42 +71,48 @@ func (p *program) run(signals <-chan os.Signal) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	served := make(chan error, 1)
-	go func() { served <- p.server.Serve(l) }()
 	p.log.Info("listening", "address", l.Addr().String(), "delay", p.cfg.Delay, "max_pending", p.cfg.MaxPending,
 		"max_results", p.cfg.MaxResults, "retention", p.cfg.Retention)
+	return p.serveOn(l, signals)
+}
+
+// serveOn serves until a signal, or until the listener fails: then nobody can connect any more,
+// but those who are connected still get their hashes.
+func (p *program) serveOn(l net.Listener, signals <-chan os.Signal) error {
+	served := make(chan error, 1)
+	go func() { served <- p.server.Serve(l) }()
 	select {
 	case err := <-served:
-		return err
+		return errors.Join(err, p.stop(fmt.Sprint(err), false, signals))
 	case sig := <-signals:
-		return errors.Join(p.stop(sig, signals), <-served)
+		return errors.Join(p.stop(sig.String(), sig == syscall.SIGINT, signals), <-served)
 	}
 }
 
 // stop finishes every accepted job, answers the requests under way, and ends the server.
-func (p *program) stop(sig os.Signal, signals <-chan os.Signal) error {
+// impatient says that the next SIGINT is a second one.
+func (p *program) stop(cause string, impatient bool, signals <-chan os.Signal) error {
 	started := time.Now()
-	p.log.Info("draining", "signal", sig.String(), "pending", p.engine.Stats().Pending, "timeout", p.cfg.DrainTimeout)
+	p.log.Info("draining", "cause", cause, "pending", p.engine.Stats().Pending, "timeout", p.cfg.DrainTimeout)
 	ctx, cancel := context.WithTimeoutCause(context.Background(), p.cfg.DrainTimeout, errDrainTimeout)
 	defer cancel()
 	ctx, interrupt := context.WithCancelCause(ctx)
 	watched := make(chan struct{})
 	go func() {
 		defer close(watched)
-		p.watch(ctx, sig, signals, interrupt)
+		p.watch(ctx, impatient, signals, interrupt)
 	}()
 	err := p.service.Drain(ctx)
 	err = errors.Join(err, p.server.Shutdown(ctx))
-	cause := context.Cause(ctx)
+	ended := context.Cause(ctx)
 	interrupt(nil)
 	<-watched
-	return p.report(err, cause, time.Since(started))
+	return p.report(err, ended, time.Since(started))
 }
 
 // watch handles the signals that come during a drain: a second SIGINT ends it, all others
 // are noted and ignored.
-func (p *program) watch(ctx context.Context, first os.Signal, signals <-chan os.Signal, interrupt context.CancelCauseFunc) {
-	impatient := first == syscall.SIGINT
+func (p *program) watch(ctx context.Context, impatient bool, signals <-chan os.Signal, interrupt context.CancelCauseFunc) {
 	for {
 		select {
 		case <-ctx.Done():

@@ -1,0 +1,207 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net"
+	"net/http"
+	"os"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/server"
+	"github.com/hashd-project/hashd/internal/service"
+)
+
+// running is a program that runs inside the test, where its parts can be replaced.
+type running struct {
+	log     *transcript
+	signals chan os.Signal
+	ended   chan struct{} // closed when it has returned
+	err     error         // then what it returned
+}
+
+// run runs a function of the program until the test ends it.
+func run(t *testing.T, f func(log *transcript, signals <-chan os.Signal) error) *running {
+	t.Helper()
+	r := &running{log: newTranscript(), signals: make(chan os.Signal, 8), ended: make(chan struct{})}
+	go func() {
+		defer close(r.ended)
+		r.err = f(r.log, r.signals)
+	}()
+	t.Cleanup(func() {
+		for range 3 {
+			r.signals <- syscall.SIGINT
+		}
+		_ = r.end(t)
+	})
+	return r
+}
+
+// end waits until the function has returned and returns what it did.
+func (r *running) end(t *testing.T) error {
+	t.Helper()
+	select {
+	case <-r.ended:
+		return r.err
+	case <-time.After(patience):
+		t.Fatalf("it does not return:\n%s", r.log)
+		return nil
+	}
+}
+
+func loadConfig(t *testing.T, args ...string) config.Config {
+	t.Helper()
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	settings := config.New(fs)
+	if err := fs.Parse(append([]string{"--port=0", "--log-format=json"}, args...)); err != nil {
+		t.Fatal(err)
+	}
+	cfg, err := settings.Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return cfg
+}
+
+// stuck is an engine of which some jobs are never done.
+type stuck struct {
+	engine.Engine
+	left int64
+}
+
+func (s stuck) Stats() engine.Stats { return engine.Stats{Accepted: s.left, Pending: s.left} }
+
+func (s stuck) Drain(ctx context.Context) error {
+	<-ctx.Done()
+	return &engine.LeftError{Left: s.left, Cause: context.Cause(ctx)}
+}
+
+// runStuck runs a program whose drain ends only by force.
+func runStuck(t *testing.T, left int64, args ...string) *running {
+	t.Helper()
+	cfg := loadConfig(t, args...)
+	return run(t, func(log *transcript, signals <-chan os.Signal) error {
+		p, err := assemble(cfg, newLogger(cfg, log))
+		if err != nil {
+			return err
+		}
+		whole := p.engine
+		p.engine = stuck{whole, left}
+		p.service = service.New(service.Config{Engine: p.engine, MaxWait: cfg.MaxWait})
+		p.server = server.New(server.Config{
+			MaxBodyBytes: int(cfg.MaxBodyBytes), MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
+			ReadTimeout: cfg.ReadTimeout, WriteTimeout: cfg.WriteTimeout, Log: slog.New(slog.DiscardHandler),
+		}, p.service)
+		return errors.Join(p.run(signals), whole.Close())
+	})
+}
+
+// A drain that reaches its timeout fails, and says how many jobs it leaves.
+func TestDrainTimeoutLeavesJobs(t *testing.T) {
+	t.Parallel()
+	r := runStuck(t, 7, "--delay=0s", "--drain-timeout=1ms")
+	r.signals <- syscall.SIGTERM
+	err := r.end(t)
+	left, ok := errors.AsType[*engine.LeftError](err)
+	if !ok || left.Left != 7 || !errors.Is(err, errDrainTimeout) || errors.Is(err, errInterrupted) {
+		t.Errorf("run returns %v, want 7 jobs left at the drain-timeout", err)
+	}
+	r.log.await(t, r.ended, stoppedSoon, 1).want(t, "level", "ERROR", "completed", 0, "left", 7)
+	if got := r.log.find(stopped); len(got) > 0 {
+		t.Errorf("it also logs %v", got)
+	}
+}
+
+func TestInterruptLeavesJobs(t *testing.T) {
+	t.Parallel()
+	r := runStuck(t, 7)
+	r.signals <- syscall.SIGINT
+	r.log.await(t, r.ended, draining, 1)
+	r.signals <- syscall.SIGINT
+	if err := r.end(t); !errors.Is(err, errInterrupted) || errors.Is(err, errDrainTimeout) {
+		t.Errorf("run returns %v, want %v", err, errInterrupted)
+	}
+	r.log.await(t, r.ended, stoppedSoon, 1).want(t, "left", 7)
+}
+
+// A listener that fails ends the program with an error, but not before the accepted jobs are
+// done and those who wait for them have their hashes.
+func TestListenerFails(t *testing.T) {
+	t.Parallel()
+	cfg := loadConfig(t, "--delay=2s")
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := run(t, func(log *transcript, signals <-chan os.Signal) error {
+		p, err := assemble(cfg, newLogger(cfg, log))
+		if err != nil {
+			return err
+		}
+		return errors.Join(p.serveOn(l, signals), p.engine.Close())
+	})
+	c := newClient(t, l.Addr().String())
+	c.http.Transport.(*http.Transport).MaxConnsPerHost = 1 // all on one connection: no other can be made
+	jobs := submitMany(t, c, 1)
+	finish := collect(t, c, jobs)
+	if err := l.Close(); err != nil {
+		t.Fatal(err)
+	}
+	finish()
+	if err := r.end(t); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "serve: ") {
+		t.Errorf("it returns %v, want why it could not serve", err)
+	}
+	r.log.await(t, r.ended, draining, 1).want(t, "cause", r.err, "pending", 1)
+	r.log.await(t, r.ended, stopped, 1).want(t, "completed", 1, "left", 0)
+}
+
+// runExecute runs the whole command line.
+func runExecute(t *testing.T, args ...string) *running {
+	t.Helper()
+	return run(t, func(log *transcript, signals <-chan os.Signal) error {
+		if code := execute(args, nil, log, log, signals); code != 0 {
+			return fmt.Errorf("exit code %d", code)
+		}
+		return nil
+	})
+}
+
+// Either signal stops the program, also one that comes before the program listens.
+func TestExecute(t *testing.T) {
+	t.Parallel()
+	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT} {
+		r := runExecute(t, "--port=0", "--log-format=json")
+		r.signals <- sig
+		if err := r.end(t); err != nil {
+			t.Errorf("%v: %v:\n%s", sig, err, r.log)
+		}
+	}
+}
+
+// A port that is taken ends the program at once, and it leaves nothing running.
+func TestExecuteListenFails(t *testing.T) {
+	t.Parallel()
+	taken, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = taken.Close() })
+	address := taken.Addr().String()
+	r := runExecute(t, "--listen="+address)
+	if err := r.end(t); err == nil || err.Error() != "exit code 1" {
+		t.Errorf("got %v, want exit code 1", err)
+	}
+	want := "hashd: listen: listen tcp " + address + ": bind: address already in use\n"
+	if got := r.log.String(); got != want {
+		t.Errorf("it says %q, want %q", got, want)
+	}
+}
