@@ -15,28 +15,30 @@ const Redacted = "[redacted]"
 // Secret is a submitted secret. The zero value is empty. Copies share the bytes, so wiping one
 // wipes all. It is not safe for concurrent use.
 //
-// The bytes lie behind a pointer because fmt, which calls no method on an unexported field,
-// prints what such a field holds, but of a nested pointer only the address.
-type Secret struct{ held *held }
-
-type held struct{ bytes []byte }
+// The bytes lie behind two pointers because fmt calls no method on an unexported field. It prints
+// what such a field holds, and with a verb that does not suit pointers also what one points to,
+// but never follows a second.
+type Secret struct{ bytes **[]byte }
 
 // New returns a secret that takes over b: the caller must not use it any more.
-func New(b []byte) Secret { return Secret{&held{b}} }
+func New(b []byte) Secret {
+	p := &b
+	return Secret{&p}
+}
 
 // Bytes returns the secret itself, valid until Wipe.
 func (s Secret) Bytes() []byte {
-	if s.held == nil {
+	if s.bytes == nil {
 		return nil
 	}
-	return s.held.bytes
+	return **s.bytes
 }
 
 // Wipe overwrites the secret with zeros and leaves it empty.
 func (s Secret) Wipe() {
-	if s.held != nil {
-		clear(s.held.bytes)
-		s.held.bytes = nil
+	if s.bytes != nil {
+		clear(**s.bytes)
+		**s.bytes = nil
 	}
 }
 

@@ -12,7 +12,10 @@ import (
 	"io"
 	"log"
 	"log/slog"
+	"maps"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	jsonv2 "github.com/go-json-experiment/json"
@@ -29,31 +32,28 @@ const verbs = "vdsqxXobOeEfFgGUctTpwZ!"
 // flags are put between the percent sign and the verb.
 var flags = []string{"", "+", "#", "-", " ", "0", "30", "-30", ".3", "30.3", "+#", "# ", "#0"}
 
-// forms are ways to write the secret that would give it away.
-func forms() []string {
-	forms := []string{text, base64.StdEncoding.EncodeToString([]byte(text))}
-	for _, verb := range "vdsqxXobOUcp" {
-		if verb == 'p' {
-			continue // an address says nothing
+// forms are the ways in which package fmt writes the first letters of the secret, and base64.
+var forms = sync.OnceValue(func() []string {
+	forms := map[string]bool{base64.StdEncoding.EncodeToString([]byte(text[:6])): true}
+	for _, flag := range flags {
+		for _, verb := range "sqxX" { // as a whole
+			forms[strings.Trim(fmt.Sprintf("%"+flag+string(verb), text[:4]), "\"` ")] = true
 		}
-		for _, flag := range flags {
-			for _, written := range []string{
-				fmt.Sprintf("%"+flag+string(verb), []byte(text)),
-				fmt.Sprintf("%"+flag+string(verb), [len(text)]byte([]byte(text))),
-				fmt.Sprintf("%"+flag+string(verb), text),
-			} {
-				forms = append(forms, strings.Trim(written, " []{}\"`"))
+		for _, verb := range "dxXobOcUq" { // byte by byte
+			format := "%" + flag + string(verb)
+			a, b, c := fmt.Sprintf(format, text[0]), fmt.Sprintf(format, text[1]), fmt.Sprintf(format, text[2])
+			for _, between := range []string{"", " ", ", "} {
+				forms[a+between+b+between+c] = true
 			}
 		}
 	}
-	return forms
-}
+	return slices.Collect(maps.Keys(forms))
+})
 
 // leak returns the form in which the output gives the secret away, or the empty string.
 func leak(output string) string {
 	for _, form := range forms() {
-		// Forms that were cut short by a precision are as bad, but a single letter is none.
-		if len(form) >= 3 && strings.Contains(output, form) {
+		if strings.Contains(output, form) {
 			return form
 		}
 	}

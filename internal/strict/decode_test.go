@@ -180,8 +180,8 @@ func search(v reflect.Value, seen map[unsafe.Pointer]bool, visit func([]byte)) {
 	case reflect.Interface:
 		search(v.Elem(), seen, visit)
 	case reflect.Struct:
-		for i := range v.NumField() {
-			search(v.Field(i), seen, visit)
+		for _, field := range v.Fields() {
+			search(field, seen, visit)
 		}
 	case reflect.String:
 		visit([]byte(v.String()))

@@ -9,9 +9,10 @@ import (
 	"testing/synctest"
 	"time"
 
+	"pgregory.net/rapid"
+
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
-	"pgregory.net/rapid"
 )
 
 // checkModel compares the engine with a model of it over random runs. What a run does is
@@ -232,7 +233,7 @@ func (j *modelJob) check(a answer) error {
 	case j.stage == isPending:
 		return fmt.Errorf("the wait for job %d is over before the job", j.id)
 	case j.stage == isCanceled && !errors.Is(a.err, engine.ErrGone):
-		return fmt.Errorf("wait for canceled job %d: %v", j.id, a.err)
+		return fmt.Errorf("wait for canceled job %d: %w", j.id, a.err)
 	case j.stage == isCanceled:
 		return nil
 	}
@@ -256,7 +257,7 @@ func (m *model) compareDrain() error {
 	case err := <-m.drained:
 		m.drained <- err
 		if pending := m.count(isPending); pending > 0 || err != nil {
-			return fmt.Errorf("the drain is over with %d jobs pending: %v", pending, err)
+			return fmt.Errorf("the drain is over with %d jobs pending: %w", pending, err)
 		}
 	default:
 		if m.count(isPending) == 0 {
@@ -288,7 +289,7 @@ func (m *model) accept(j engine.Job) error {
 		m.rejected++
 		return nil
 	case m.draining || len(limits) > 0 || err != nil:
-		return fmt.Errorf("draining %v, limits %v: id %d, error %v", m.draining, limits, r.ID, err)
+		return fmt.Errorf("draining %v, limits %v: id %d, error %w", m.draining, limits, r.ID, err)
 	}
 	id := m.next()
 	if m.x.suite.Gaps {
@@ -301,7 +302,7 @@ func (m *model) accept(j engine.Job) error {
 
 func (j *modelJob) checkReceipt(r engine.Receipt, err error) error {
 	if err != nil || r.ID != j.id || !r.Due.Equal(j.due) {
-		return fmt.Errorf("receipt is %+v, error %v; want id %d, due %v", r, err, j.id, j.due)
+		return fmt.Errorf("receipt is %+v, error %w; want id %d, due %v", r, err, j.id, j.due)
 	}
 	return nil
 }
@@ -419,7 +420,7 @@ func (m *model) wait(which int) {
 // want returns an error unless err is the one wanted.
 func want(err, wanted error) error {
 	if !errors.Is(err, wanted) {
-		return fmt.Errorf("error %v, want %v", err, wanted)
+		return fmt.Errorf("error %w, want %w", err, wanted)
 	}
 	return nil
 }
