@@ -1,0 +1,150 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"runtime"
+	"time"
+)
+
+// acceptTask submits jobs to one design.
+type acceptTask struct {
+	Design     design
+	Jobs       int64
+	Submitters int
+	Hash       bool // wait until all are hashed; else none comes due
+}
+
+// acceptResult has the cost of a job, and the memory of the process before the store was made
+// and at the end.
+type acceptResult struct {
+	Jobs                       int64
+	Nanoseconds, Allocs, Bytes float64
+	Before, After              int64 // bytes
+}
+
+func newAccept(fs *flag.FlagSet) runner {
+	jobs := fs.Int64("jobs", 10_000_000, "jobs to submit")
+	return func(ctx context.Context, s *session) error {
+		if err := checkJobs(*jobs, baselineJobBytes); err != nil {
+			return err
+		}
+		t := table{title: fmt.Sprintf("accept: %d jobs with secrets of 12 bytes", *jobs)}
+		var pending pairs[acceptResult]
+		for _, submitters := range []int{1, 8, 64} {
+			p, err := acceptPairs(ctx, s, acceptTask{Jobs: *jobs, Submitters: submitters})
+			if err != nil {
+				return err
+			}
+			t.add(costRows(p, submitters)...)
+			pending.hashd = append(pending.hashd, p.hashd...)
+			pending.baseline = append(pending.baseline, p.baseline...)
+		}
+		t.add(memoryRows(pending, "pending")...)
+		if err := addKept(ctx, s, &t, *jobs); err != nil {
+			return err
+		}
+		return t.print(s.out)
+	}
+}
+
+// addKept adds the rows on jobs that have been hashed.
+func addKept(ctx context.Context, s *session, t *table, jobs int64) error {
+	fits, err := hashable(jobs)
+	if err != nil {
+		return err
+	}
+	p, err := inTurn[acceptResult](ctx, s, func(d design) any {
+		task := acceptTask{Design: d, Jobs: jobs, Submitters: 8, Hash: true}
+		if d == baseline {
+			task.Jobs = fits
+		}
+		return task
+	})
+	if err != nil {
+		return err
+	}
+	rows := memoryRows(p, "hashed and kept")
+	if fits < jobs {
+		rows[1].baseline = nil // not the same number of jobs
+		t.note("%s", fewer(fits))
+	}
+	t.add(rows...)
+	return nil
+}
+
+func acceptPairs(ctx context.Context, s *session, task acceptTask) (pairs[acceptResult], error) {
+	return inTurn[acceptResult](ctx, s, func(d design) any {
+		task.Design = d
+		return task
+	})
+}
+
+func costRows(p pairs[acceptResult], submitters int) []row {
+	what := func(figure string) string { return fmt.Sprintf("%s a job, submitters: %d", figure, submitters) }
+	cost := p.row(what("time"), unit{name: "ns", digits: 1}, func(r acceptResult) float64 { return r.Nanoseconds })
+	allocs := p.row(what("allocations"), unit{digits: 3}, func(r acceptResult) float64 { return r.Allocs })
+	heap := p.row(what("allocated"), unit{name: "B", digits: 1}, func(r acceptResult) float64 { return r.Bytes })
+	return []row{
+		cost.aim("<= 80 ns, >= 4x", cost.hashd.median() <= 80 && cost.factor() >= 4),
+		allocs.aim("0.000", allocs.hashd.median() < 0.0005),
+		heap,
+	}
+}
+
+func memoryRows(p pairs[acceptResult], state string) []row {
+	each := p.row("memory a job, "+state, unit{name: "B", digits: 1}, func(r acceptResult) float64 {
+		return float64(r.After-r.Before) / float64(r.Jobs)
+	})
+	total := p.row("memory in all, "+state, unit{name: "MiB"}, func(r acceptResult) float64 {
+		return float64(r.After) / mebibyte
+	})
+	each = each.aim("<= 72 B", each.hashd.median() <= 72)
+	if p.hashd[0].Jobs == 10_000_000 {
+		total = total.aim("<= 750 MiB", total.hashd.median() <= 750)
+	}
+	return []row{each, total}
+}
+
+// acceptCase measures one design.
+func acceptCase(ctx context.Context, task acceptTask) (acceptResult, error) {
+	r := acceptResult{Jobs: task.Jobs}
+	var err error
+	if r.Before, err = resident(); err != nil {
+		return r, err
+	}
+	delay := notDue
+	if task.Hash {
+		delay = task.Design.delayFor(task.Jobs)
+	}
+	st, err := task.Design.open(delay, task.Jobs)
+	if err != nil {
+		return r, err
+	}
+	defer st.Close()
+	if err := r.submit(ctx, st, task); err != nil {
+		return r, err
+	}
+	if task.Hash {
+		if err := st.Drain(ctx); err != nil {
+			return r, fmt.Errorf("drain: %w", err)
+		}
+	}
+	r.After, err = resident()
+	return r, err
+}
+
+// submit submits the jobs and notes what they cost.
+func (r *acceptResult) submit(ctx context.Context, st store, task acceptTask) error {
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	start, err := submit(ctx, st, task.Jobs, task.Submitters, nil)
+	elapsed := time.Since(start)
+	runtime.ReadMemStats(&after)
+	n := float64(task.Jobs)
+	r.Nanoseconds = float64(elapsed.Nanoseconds()) / n
+	r.Allocs = float64(after.Mallocs-before.Mallocs) / n
+	r.Bytes = float64(after.TotalAlloc-before.TotalAlloc) / n
+	return err
+}

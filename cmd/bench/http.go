@@ -1,0 +1,212 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/labstack/echo/v4"
+
+	"github.com/hashd-project/hashd/internal/server"
+	"github.com/hashd-project/hashd/internal/service"
+)
+
+// httpTask sends POST /hash to one design: to its handler in process, or over loopback if there
+// are clients.
+type httpTask struct {
+	Design   design
+	Requests int
+	Clients  int
+}
+
+type httpResult struct{ Nanoseconds float64 } // a request
+
+func newHTTP(fs *flag.FlagSet) runner {
+	requests := fs.Int("requests", 300_000, "requests of each case")
+	clients := fs.Int("clients", 32, "connections over loopback")
+	return func(ctx context.Context, s *session) error {
+		t := table{title: fmt.Sprintf("http: %d times POST /hash, hashd with everything on, beside a bare Echo handler", *requests)}
+		chain, err := httpPairs(ctx, s, httpTask{Requests: *requests})
+		if err != nil {
+			return err
+		}
+		loopback, err := httpPairs(ctx, s, httpTask{Requests: *requests / 3, Clients: *clients})
+		if err != nil {
+			return err
+		}
+		cost := chain.row("handler chain in process", unit{name: "ns", digits: 0}, func(r httpResult) float64 { return r.Nanoseconds })
+		speed := loopback.row(fmt.Sprintf("over loopback, %d clients", *clients), unit{name: "req/s", better: more},
+			func(r httpResult) float64 { return 1e9 / r.Nanoseconds })
+		t.add(cost.aim(">= 1.00x", cost.factor() >= 1), speed.aim(">= 0.90x", speed.factor() >= 0.9))
+		t.note("baseline: Echo's Bind and JSON on encoding/json, no validation, no request id, no log; both answer the same JSON")
+		return t.print(s.out)
+	}
+}
+
+func httpPairs(ctx context.Context, s *session, task httpTask) (pairs[httpResult], error) {
+	return inTurn[httpResult](ctx, s, func(d design) any {
+		task.Design = d
+		return task
+	})
+}
+
+// httpCase measures one design.
+func httpCase(ctx context.Context, task httpTask) (r httpResult, err error) {
+	handler, stop, err := task.Design.handler(int64(task.Requests))
+	if err != nil {
+		return r, err
+	}
+	defer stop()
+	var took time.Duration
+	if task.Clients == 0 {
+		took, err = callHandler(ctx, handler, task.Requests)
+	} else {
+		took, err = callOverLoopback(ctx, handler, task)
+	}
+	r.Nanoseconds = float64(took.Nanoseconds()) / float64(task.Requests)
+	return r, err
+}
+
+// handler returns the design's whole handler chain, and what stops it.
+func (d design) handler(jobs int64) (http.Handler, func(), error) {
+	if d == baseline {
+		return bareHandler(), func() {}, nil
+	}
+	e, err := openEngine(notDue, jobs)
+	if err != nil {
+		return nil, nil, err
+	}
+	cfg := server.Config{
+		MaxBodyBytes: 16 << 10, MaxWait: time.Second, WriteTimeout: time.Minute,
+		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), //nolint:sloglint // one at info, as by default; the other is never enabled
+	}
+	handler := server.Handler(cfg, service.New(service.Config{Engine: e, MaxWait: time.Second}))
+	return handler, func() { _ = e.Close() }, nil
+}
+
+// bareHandler decodes and answers the same JSON as hashd in the way of Echo's own manual.
+func bareHandler() http.Handler {
+	type request struct {
+		Password  string  `json:"password"`
+		Algorithm *string `json:"algorithm"`
+	}
+	type answer struct {
+		ID  int64     `json:"id"`
+		Due time.Time `json:"due"`
+	}
+	e := echo.New()
+	var (
+		mu sync.Mutex
+		id int64
+	)
+	e.POST("/hash", func(c echo.Context) error {
+		var r request
+		if err := c.Bind(&r); err != nil {
+			return err
+		}
+		mu.Lock()
+		id++
+		a := answer{ID: id, Due: time.Now().Add(5 * time.Second)}
+		mu.Unlock()
+		return c.JSON(http.StatusAccepted, a)
+	})
+	return e
+}
+
+const httpBody = `{"password":"angryMonkey"}`
+
+// callHandler calls the handler in this goroutine and returns how long that took.
+func callHandler(ctx context.Context, handler http.Handler, requests int) (time.Duration, error) {
+	body := strings.NewReader("")
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/hash", io.NopCloser(body))
+	if err != nil {
+		return 0, fmt.Errorf("make the request: %w", err)
+	}
+	req.ContentLength = int64(len(httpBody))
+	req.Header.Set("Content-Type", "application/json")
+	stream := req.Body
+	w := &countingWriter{header: http.Header{}}
+	start := time.Now()
+	for range requests {
+		body.Reset(httpBody)
+		req.Body = stream
+		clear(w.header)
+		handler.ServeHTTP(w, req)
+	}
+	took := time.Since(start)
+	if w.accepted != requests {
+		return 0, fmt.Errorf("%d of %d requests accepted", w.accepted, requests)
+	}
+	return took, nil
+}
+
+// countingWriter is a http.ResponseWriter that drops the answer.
+type countingWriter struct {
+	header   http.Header
+	accepted int
+}
+
+func (w *countingWriter) Header() http.Header { return w.header }
+
+func (w *countingWriter) Write(b []byte) (int, error) { return len(b), nil }
+
+func (w *countingWriter) WriteHeader(status int) {
+	if status == http.StatusAccepted {
+		w.accepted++
+	}
+}
+
+// callOverLoopback serves the handler on loopback, shares the requests out among the clients,
+// and returns how long they took.
+func callOverLoopback(ctx context.Context, handler http.Handler, task httpTask) (time.Duration, error) {
+	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("listen: %w", err)
+	}
+	srv := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
+	served := make(chan error, 1)
+	go func() { served <- srv.Serve(l) }()
+	transport := &http.Transport{MaxIdleConnsPerHost: task.Clients}
+	errs := make([]error, task.Clients)
+	var clients sync.WaitGroup
+	start := time.Now()
+	for n := range task.Clients {
+		share := task.Requests*(n+1)/task.Clients - task.Requests*n/task.Clients
+		clients.Go(func() { errs[n] = post(ctx, transport, "http://"+l.Addr().String()+"/hash", share) })
+	}
+	clients.Wait()
+	took := time.Since(start)
+	transport.CloseIdleConnections()
+	err = errors.Join(append(errs, srv.Shutdown(ctx))...)
+	<-served
+	return took, err
+}
+
+// post submits that many jobs one after the other.
+func post(ctx context.Context, transport *http.Transport, url string, requests int) error {
+	for range requests {
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(httpBody))
+		if err != nil {
+			return fmt.Errorf("make the request: %w", err)
+		}
+		req.Header.Set("Content-Type", "application/json")
+		resp, err := transport.RoundTrip(req)
+		if err != nil {
+			return fmt.Errorf("post: %w", err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusAccepted {
+			return fmt.Errorf("post: status %s", resp.Status)
+		}
+	}
+	return nil
+}

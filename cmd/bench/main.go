@@ -1,0 +1,151 @@
+// Command bench owns what hashd says of its own speed and memory: it measures the engine beside
+// the plain design of one timer and one map entry a job, and holds both against the goals.
+//
+// Machines differ and are noisy, so speeds are read as ratios of runs that took turns on one
+// machine; absolute figures stand beside what that machine takes to read its clock. Each case
+// runs in a process of its own, whose memory nothing else has touched. Nothing may depend on
+// this command, and no test may hold hashd to a speed. It reads memory from Linux's /proc.
+//
+// It exits with 0 although a goal is missed, with 1 if a run failed or any result was early,
+// lost or wrong, and with 2 for a wrong command line.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"time"
+)
+
+// command is one sub-command. A new one is one line in commands.
+type command struct {
+	name    string
+	summary string
+	limit   time.Duration // bounds the time it takes, unless -timeout says otherwise
+	inAll   bool          // part of the sub-command all
+
+	// setup declares the flags and returns what runs once they are parsed.
+	setup func(*flag.FlagSet) runner
+	// child is what the runner has done in fresh processes; nil if it needs none.
+	child childFunc
+}
+
+// runner measures and prints a table.
+type runner func(context.Context, *session) error
+
+func commands() []command {
+	return []command{
+		{"accept", "time, allocations and memory of accepted jobs", 20 * time.Minute, true, newAccept, child(acceptCase)},
+		{"flat", "time to accept a job, by how many are pending already", 15 * time.Minute, true, newFlat, child(flatCase)},
+		{"drain", "jobs hashed a second, against what the cores can do", 15 * time.Minute, true, newDrain, child(drainCase)},
+		{"lateness", "how long after its due time a hash is visible", 5 * time.Minute, true, newLateness, child(latenessCase)},
+		{"http", "POST /hash in process and over loopback, against a bare Echo handler", 10 * time.Minute, true, newHTTP, child(httpCase)},
+		{"burst", "10,000 and 10,000,000 jobs within the delay, every hash verified", 15 * time.Minute, false, newBurst, child(burstCase)},
+		{"all", "all of the above but burst", time.Hour, false, newAll, nil},
+	}
+}
+
+// errUsage is a wrong command line, which has been explained already.
+var errUsage = errors.New("usage")
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
+	code := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	stop()
+	os.Exit(code)
+}
+
+// run returns the exit status.
+func run(ctx context.Context, args []string, stdout, stderr io.Writer) int {
+	err := dispatch(ctx, args, stdout, stderr)
+	switch {
+	case err == nil, errors.Is(err, flag.ErrHelp):
+		return 0
+	case errors.Is(err, errUsage):
+		return 2
+	}
+	fmt.Fprintf(stderr, "bench: %v\n", err)
+	return 1
+}
+
+func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	if len(args) == 0 {
+		usage(stderr)
+		return errUsage
+	}
+	switch args[0] {
+	case "-h", "-help", "--help", "help":
+		usage(stdout)
+		return nil
+	case childName:
+		return runChild(ctx, args[1:], stdout)
+	}
+	for _, c := range commands() {
+		if c.name == args[0] {
+			return c.main(ctx, args[1:], stdout, stderr)
+		}
+	}
+	fmt.Fprintf(stderr, "bench: no sub-command %q\n", args[0])
+	usage(stderr)
+	return errUsage
+}
+
+// usage lists the sub-commands.
+func usage(w io.Writer) {
+	fmt.Fprint(w, "usage: bench NAME [flags]\n\n")
+	for _, c := range commands() {
+		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.summary)
+	}
+	fmt.Fprint(w, "\nbench NAME -h shows the flags.\n")
+}
+
+// main parses the flags and runs the sub-command within its limit of time.
+func (c command) main(ctx context.Context, args []string, stdout, stderr io.Writer) error {
+	fs := flag.NewFlagSet(c.name, flag.ContinueOnError)
+	fs.SetOutput(stderr)
+	fs.Usage = func() {
+		fmt.Fprintf(fs.Output(), "usage: bench %s [flags]\n\n%s\n\n", c.name, c.summary)
+		fs.PrintDefaults()
+	}
+	runs := fs.Int("runs", 3, "how often each case runs; hashd and the baseline take turns")
+	limit := fs.Duration("timeout", c.limit, "give up after this time")
+	measure := c.setup(fs)
+	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
+		return err
+	} else if err != nil {
+		return errUsage
+	}
+	if *runs < 1 || *limit <= 0 || fs.NArg() > 0 {
+		fmt.Fprintln(stderr, "bench: -runs and -timeout must be positive, and there are no arguments beside flags")
+		return errUsage
+	}
+	ctx, cancel := context.WithTimeoutCause(ctx, *limit, fmt.Errorf("gave up after -timeout %v", *limit))
+	defer cancel()
+	return measure(ctx, &session{command: c.name, runs: *runs, out: stdout, progress: stderr})
+}
+
+// newAll runs one after the other what is marked inAll.
+func newAll(fs *flag.FlagSet) runner {
+	jobs := fs.Int64("jobs", 0, "jobs in each sub-command that has this flag; 0 keeps their defaults")
+	return func(ctx context.Context, s *session) error {
+		var errs []error
+		for _, c := range commands() {
+			if !c.inAll {
+				continue
+			}
+			own := flag.NewFlagSet(c.name, flag.ContinueOnError)
+			measure := c.setup(own)
+			if *jobs != 0 && own.Lookup("jobs") != nil {
+				errs = append(errs, own.Set("jobs", fmt.Sprint(*jobs)))
+			}
+			part := *s
+			part.command = c.name
+			errs = append(errs, measure(ctx, &part))
+		}
+		return errors.Join(errs...)
+	}
+}

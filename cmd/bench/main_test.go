@@ -1,0 +1,118 @@
+package main
+
+import (
+	"bytes"
+	"os"
+	"strings"
+	"testing"
+
+	"go.uber.org/goleak"
+)
+
+// TestMain lets the test binary be the fresh process that a sub-command starts.
+func TestMain(m *testing.M) {
+	if len(os.Args) > 1 && os.Args[1] == childName {
+		main()
+	}
+	// The race detector would hold up each fresh process for a second at its exit.
+	_ = os.Setenv("GORACE", "atexit_sleep_ms=0")
+	goleak.VerifyTestMain(m)
+}
+
+// bench runs a command line and returns its exit status and what it wrote.
+func bench(t *testing.T, args ...string) (code int, stdout, stderr string) {
+	t.Helper()
+	var out, errs bytes.Buffer
+	code = run(t.Context(), args, &out, &errs)
+	return code, out.String(), errs.String()
+}
+
+func TestEachCommandPrintsItsTable(t *testing.T) {
+	for _, tc := range []struct {
+		args string
+		rows []string
+	}{
+		{"accept -jobs 3000 -runs 1", []string{
+			"time a job, submitters: 1 ", "time a job, submitters: 64 ", "allocations a job, submitters: 8 ",
+			"memory a job, pending ", "memory in all, hashed and kept ",
+		}},
+		{"flat -jobs 3000 -passes 1 -runs 1", []string{"with 3 pending ", "with 3000 pending "}},
+		{"drain -jobs 3000 -raw 5ms -runs 1", []string{"raw sha512.Sum512", "hashed from first due", "share of raw "}},
+		{"lateness -rate 20000 -for 50ms -delay 20ms -runs 2", []string{"submitted a second ", "p99 ", "early "}},
+		{"burst -jobs 12000 -delay 100ms -runs 1", []string{
+			"10000 jobs: accepted a second ", "12000 jobs: peak memory ", "12000 jobs: wrong ",
+		}},
+	} {
+		t.Run(tc.args, func(t *testing.T) {
+			code, out, errs := bench(t, strings.Fields(tc.args)...)
+			if code != 0 {
+				t.Fatalf("exit status %d: %s", code, errs)
+			}
+			for _, want := range append(tc.rows, "GOMAXPROCS", "time.Since takes", "what ", " goal ") {
+				if !strings.Contains(out, want) {
+					t.Errorf("no %q in\n%s", want, out)
+				}
+			}
+		})
+	}
+}
+
+// No machine is too slow to be right.
+func TestBurstFindsNothingWrong(t *testing.T) {
+	_, out, errs := bench(t, "burst", "-jobs", "500", "-delay", "50ms", "-runs", "1")
+	for line := range strings.Lines(out) {
+		for _, fault := range []string{"early", "lost", "wrong"} {
+			if strings.Contains(line, "jobs: "+fault) && !strings.HasSuffix(strings.TrimSpace(line), "ok") {
+				t.Error(line)
+			}
+		}
+	}
+	if strings.Count(out, "jobs: wrong") != 2 {
+		t.Errorf("not two bursts:\n%s%s", out, errs)
+	}
+}
+
+func TestExitStatus(t *testing.T) {
+	for _, tc := range []struct {
+		args string
+		code int
+		want string // in what is written
+	}{
+		{"", 2, "usage: bench NAME"},
+		{"-h", 0, "usage: bench NAME"},
+		{"nonsense", 2, `no sub-command "nonsense"`},
+		{"flat -nonsense", 2, "usage: bench flat"},
+		{"flat -runs 0", 2, "must be positive"},
+		{"flat 7", 2, "no arguments"},
+		{"flat -jobs 0", 1, "-jobs 0 is not within 1 and"},
+		{"flat -jobs 10 -timeout 1ns", 1, "gave up after -timeout 1ns"},
+		{"child flat {", 1, "read the case"},
+		{"child all {}", 1, "no such case"},
+	} {
+		code, out, errs := bench(t, strings.Fields(tc.args)...)
+		if code != tc.code || !strings.Contains(out+errs, tc.want) {
+			t.Errorf("bench %s: exit status %d, want %d with %q:\n%s%s", tc.args, code, tc.code, tc.want, out, errs)
+		}
+	}
+}
+
+func TestEachCommandExplainsItself(t *testing.T) {
+	for _, c := range commands() {
+		code, _, errs := bench(t, c.name, "-h")
+		for _, want := range []string{"usage: bench " + c.name, c.summary, "-runs", "-timeout"} {
+			if code != 0 || !strings.Contains(errs, want) {
+				t.Errorf("bench %s -h: exit status %d, want 0 with %q:\n%s", c.name, code, want, errs)
+			}
+		}
+	}
+}
+
+// A case that fails in its process fails the command.
+func TestChildFails(t *testing.T) {
+	var progress bytes.Buffer
+	s := &session{command: "accept", runs: 1, progress: &progress}
+	_, err := fresh[acceptResult](t.Context(), s, acceptTask{Design: hashd, Jobs: 0, Submitters: 1})
+	if err == nil || !strings.Contains(progress.String(), "memory engine") {
+		t.Errorf("got error %v and %q", err, progress.String())
+	}
+}
