@@ -24,7 +24,7 @@ build: ## Build a static binary into bin/
 
 .PHONY: generate
 generate: ## Regenerate gen/ from api/openapi.yaml
-	$(CODEGEN) api/openapi.yaml
+	$(CODEGEN) -o $(GENERATED) api/openapi.yaml
 
 .PHONY: test
 test: generate-check lint test-race test-mapped ## Run every check there is: what CI runs

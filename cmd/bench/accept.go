@@ -24,6 +24,8 @@ type acceptResult struct {
 	Before, After              int64 // bytes
 }
 
+// newAccept measures what acceptance costs, alone and under contention, and what memory jobs
+// hold. Each figure of the store's comes from a process that submitted one burst and nothing else.
 func newAccept(fs *flag.FlagSet) runner {
 	jobs := fs.Int64("jobs", 10_000_000, "jobs to submit")
 	return func(ctx context.Context, s *session) error {
@@ -74,6 +76,7 @@ func addKept(ctx context.Context, s *session, t *table, jobs int64) error {
 	return nil
 }
 
+// acceptPairs runs the task with both designs.
 func acceptPairs(ctx context.Context, s *session, task acceptTask) (pairs[acceptResult], error) {
 	return inTurn[acceptResult](ctx, s, func(d design) any {
 		task.Design = d
@@ -81,6 +84,8 @@ func acceptPairs(ctx context.Context, s *session, task acceptTask) (pairs[accept
 	})
 }
 
+// costRows has the goals on cost: absolute, and relative to the baseline, for a slow machine
+// misses the first without anything being wrong.
 func costRows(p pairs[acceptResult], submitters int) []row {
 	what := func(figure string) string { return fmt.Sprintf("%s a job, submitters: %d", figure, submitters) }
 	cost := p.row(what("time"), unit{name: "ns", digits: 1}, func(r acceptResult) float64 { return r.Nanoseconds })
@@ -93,6 +98,8 @@ func costRows(p pairs[acceptResult], submitters int) []row {
 	}
 }
 
+// memoryRows has the goals on memory. The goal a job includes what the process needs anyway, so
+// it is meant for millions of jobs; that on the total is for ten million.
 func memoryRows(p pairs[acceptResult], state string) []row {
 	each := p.row("memory a job, "+state, unit{name: "B", digits: 1}, func(r acceptResult) float64 {
 		return float64(r.After-r.Before) / float64(r.Jobs)
@@ -107,7 +114,8 @@ func memoryRows(p pairs[acceptResult], state string) []row {
 	return []row{each, total}
 }
 
-// acceptCase measures one design.
+// acceptCase measures one design. The memory before is that of a process which has done
+// nothing, and all it grows by is put down to the jobs.
 func acceptCase(ctx context.Context, task acceptTask) (acceptResult, error) {
 	r := acceptResult{Jobs: task.Jobs}
 	var err error
@@ -137,7 +145,7 @@ func acceptCase(ctx context.Context, task acceptTask) (acceptResult, error) {
 
 // submit submits the jobs and notes what they cost.
 func (r *acceptResult) submit(ctx context.Context, st store, task acceptTask) error {
-	var before, after runtime.MemStats
+	var before, after runtime.MemStats // read outside the time measured: reading stops the world
 	runtime.ReadMemStats(&before)
 	start, err := submit(ctx, st, task.Jobs, task.Submitters, nil)
 	elapsed := time.Since(start)

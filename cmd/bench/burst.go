@@ -28,6 +28,8 @@ type burstResult struct {
 // smallBurst comes before the large one.
 const smallBurst = 10_000
 
+// newBurst is the question whether the server takes ten thousand jobs, or ten million, before the
+// first of them is done; with the answer comes the proof that every one was hashed right.
 func newBurst(fs *flag.FlagSet) runner {
 	jobs := fs.Int64("jobs", 10_000_000, fmt.Sprintf("jobs in the large burst; the small one has %d or fewer", smallBurst))
 	delay := fs.Duration("delay", 5*time.Second, "from the acceptance of a job to its hash")
@@ -102,6 +104,7 @@ func burst(ctx context.Context, e engine.Engine, task burstTask) (burstResult, e
 		return r, err
 	}
 	r.Lateness = e.Stats().Lateness
+	// The peak is read before verifying, which is no part of what is measured.
 	var err error
 	if r.Peak, err = peakResident(); err != nil {
 		return r, err

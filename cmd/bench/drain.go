@@ -27,6 +27,8 @@ type drainResult struct {
 	Spread float64 // seconds from the first due time to the last, at most
 }
 
+// newDrain shows how near the engine comes to a loop that only hashes. The two are measured a
+// moment apart in one process, for their ratio is the figure, and a busy machine slows both.
 func newDrain(fs *flag.FlagSet) runner {
 	jobs := fs.Int64("jobs", 10_000_000, "jobs in the burst")
 	raw := fs.Duration("raw", 500*time.Millisecond, "how long the cores' raw speed is measured, before and after")
@@ -55,6 +57,7 @@ func newDrain(fs *flag.FlagSet) runner {
 	}
 }
 
+// drainTable has the goal on the share alone: how fast the cores hash is no merit of ours.
 func drainTable(p pairs[drainResult], jobs int64) *table {
 	t := &table{title: fmt.Sprintf("drain: %d jobs pending, all due in a burst", jobs)}
 	speed := unit{name: "M/s", digits: 2, better: more}
@@ -71,7 +74,9 @@ func drainTable(p pairs[drainResult], jobs int64) *table {
 	return t
 }
 
-// drainCase measures one design.
+// drainCase measures one design. The burst cannot come due in one instant, as each job is due a
+// fixed delay after its own acceptance: it does within the time that submission took, which is
+// shorter than hashing takes unless there are many cores.
 func drainCase(ctx context.Context, task drainTask) (drainResult, error) {
 	var r drainResult
 	delay := task.Design.delayFor(task.Jobs) + 2*task.Raw
@@ -87,6 +92,8 @@ func drainCase(ctx context.Context, task drainTask) (drainResult, error) {
 	r.Spread = time.Since(start).Seconds()
 	firstDue := start.Add(delay)
 
+	// The last moments before the first due time are for the raw speed, so that little time
+	// lies between the two measurements.
 	const margin = 50 * time.Millisecond
 	before := 0.0
 	if r.InTime = time.Until(firstDue) > task.Raw+margin; r.InTime {

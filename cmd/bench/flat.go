@@ -22,6 +22,7 @@ type flatTask struct {
 // flatResult has the nanoseconds a job takes: by pass, then by level.
 type flatResult [][]float64
 
+// newFlat shows whether a job costs more the more are pending, as it does in a heap.
 func newFlat(fs *flag.FlagSet) runner {
 	jobs := fs.Int64("jobs", 10_000_000, "the highest level of pending jobs; the others are a tenth, a hundredth, a thousandth")
 	passes := fs.Int("passes", 5, "passes of hashd in a run; the baseline, whose timers outlive a pass, makes one")
@@ -59,6 +60,7 @@ func flatRow(p pairs[flatResult], i int, level int64) row {
 	}
 	var growth samples
 	for _, passes := range p.hashd {
+		// Levels of one pass are compared, for passes are seconds apart on a noisy machine.
 		growth = append(growth, collect(passes, func(levels []float64) float64 { return levels[i] / levels[0] })...)
 	}
 	x := growth.median()
@@ -78,6 +80,7 @@ func flatCase(ctx context.Context, task flatTask) (flatResult, error) {
 	return r, nil
 }
 
+// flatPass fills a new store level by level and times the jobs on top of each.
 func flatPass(ctx context.Context, task flatTask) ([]float64, error) {
 	highest := task.Levels[len(task.Levels)-1]
 	st, err := task.Design.open(notDue, highest+flatWindow*int64(len(task.Levels)))

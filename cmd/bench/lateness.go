@@ -22,6 +22,8 @@ type latenessResult struct {
 	sightings
 }
 
+// newLateness has no baseline: the plain design does not know how late it is, and what told
+// it would slow it.
 func newLateness(fs *flag.FlagSet) runner {
 	rate := fs.Int64("rate", 50_000, "jobs a second")
 	period := fs.Duration("for", 5*time.Second, "how long jobs are submitted")
@@ -46,6 +48,7 @@ func newLateness(fs *flag.FlagSet) runner {
 // jobs returns how many are submitted in all.
 func (t latenessTask) jobs() int64 { return int64(float64(t.Rate) * t.For.Seconds()) }
 
+// latenessTable also returns what was seen in all runs together.
 func latenessTable(task latenessTask, results []latenessResult) (*table, sightings) {
 	t := &table{title: fmt.Sprintf("lateness: %d jobs/s for %v, delay %v", task.Rate, task.For, task.Delay)}
 	line := func(what string, u unit, figure func(latenessResult) float64) row {

@@ -35,10 +35,12 @@ func (d design) open(delay time.Duration, jobs int64) (store, error) {
 	return openEngine(delay, jobs)
 }
 
+// openEngine makes hashd's engine as the server would, but for limits that let all jobs in and
+// a retention that keeps every result until it has been verified.
 func openEngine(delay time.Duration, jobs int64) (*memory.Engine, error) {
 	return memory.New(memory.Config{
 		Delay:          delay,
-		Retention:      time.Hour, // past the end of any run
+		Retention:      time.Hour,
 		MaxPending:     jobs,
 		MaxResults:     jobs,
 		MaxSecretBytes: mebibyte,
@@ -81,6 +83,8 @@ func fewer(hashed int64) string {
 // maxJobs is the most a run takes; the burst's ledger counts in 32 bits.
 const maxJobs = 1 << 31
 
+// checkJobs returns an error for a number that makes no sense or does not fit the machine,
+// rather than let the system run out of memory.
 func checkJobs(jobs, bytesEach int64) error {
 	if jobs < 1 || jobs > maxJobs {
 		return fmt.Errorf("-jobs %d is not within 1 and %d", jobs, int64(maxJobs))
@@ -91,6 +95,8 @@ func checkJobs(jobs, bytesEach int64) error {
 // secret is the 12 bytes that job number i has: distinct, and made anew to verify its hash.
 type secret [12]byte
 
+// set makes the secret of job number i: without a number's digits to write, submitters spend
+// next to nothing on it.
 func (s *secret) set(i int64) { binary.BigEndian.PutUint64(s[4:], uint64(i)) }
 
 // submit has that many goroutines submit the jobs numbered 0 to jobs-1, a share each, and
@@ -114,6 +120,7 @@ func submit(ctx context.Context, st store, jobs int64, submitters int, noted fun
 	return start, errors.Join(errs...)
 }
 
+// submitRange submits the jobs numbered from from up to to, without to.
 func submitRange(ctx context.Context, st store, from, to int64, noted func(int64, engine.Receipt)) error {
 	var s secret
 	job := engine.Job{Secret: s[:]}

@@ -128,7 +128,8 @@ func (c command) main(ctx context.Context, args []string, stdout, stderr io.Writ
 	return measure(ctx, &session{command: c.name, runs: *runs, out: stdout, progress: stderr})
 }
 
-// newAll runs one after the other what is marked inAll.
+// newAll goes on where one fails, so that one bad case does not cost an hour's other results. It
+// runs one after the other what is marked inAll.
 func newAll(fs *flag.FlagSet) runner {
 	jobs := fs.Int64("jobs", 0, "jobs in each sub-command that has this flag; 0 keeps their defaults")
 	return func(ctx context.Context, s *session) error {
@@ -142,7 +143,7 @@ func newAll(fs *flag.FlagSet) runner {
 			if *jobs != 0 && own.Lookup("jobs") != nil {
 				errs = append(errs, own.Set("jobs", fmt.Sprint(*jobs)))
 			}
-			part := *s
+			part := *s // each starts its own cases
 			part.command = c.name
 			errs = append(errs, measure(ctx, &part))
 		}

@@ -64,6 +64,7 @@ func fresh[R any](ctx context.Context, s *session, c any) (R, error) {
 	if err != nil {
 		return result, fmt.Errorf("find this program: %w", err)
 	}
+	// Its progress goes where errors go: a pipe that reads the tables is left clean.
 	fmt.Fprintf(s.progress, "%s %s\n", s.command, args)
 	var out bytes.Buffer
 	cmd := exec.CommandContext(ctx, self, childName, s.command, string(args))

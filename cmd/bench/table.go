@@ -17,6 +17,7 @@ type unit struct {
 	better direction
 }
 
+// direction is which way a figure is better.
 type direction int
 
 const (
@@ -25,6 +26,7 @@ const (
 	neither                  // circumstances
 )
 
+// inMillis is the unit of latenesses.
 var inMillis = unit{name: "ms", digits: 3}
 
 // millis returns d in the unit inMillis.
@@ -66,8 +68,10 @@ type table struct {
 	notes []string
 }
 
+// add appends rows.
 func (t *table) add(rows ...row) { t.rows = append(t.rows, rows...) }
 
+// note appends a line that stands below the table.
 func (t *table) note(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
@@ -104,6 +108,7 @@ func (r row) ratio() string {
 	return fmt.Sprintf("%.2fx", x)
 }
 
+// verdict is a word, never an exit status: a missed goal may be the machine's fault.
 func (r row) verdict() string {
 	switch {
 	case r.goal == "":
@@ -126,6 +131,7 @@ func (u unit) spread(s samples) string {
 	return strings.TrimSpace(low + " / " + mid + " / " + high + " " + u.name)
 }
 
+// number writes v without the unit's name.
 func (u unit) number(v float64) string { return fmt.Sprintf("%.*f", u.digits, v) }
 
 // dash stands where there is nothing to say.

@@ -12,6 +12,7 @@ import (
 )
 
 // ledger knows which job got which id, and so which hash each id must have.
+// It is filled while jobs are submitted and read once they are hashed.
 type ledger struct {
 	owners []uint32 // by id - 1: the job's number plus one, or 0 for an id not given
 	astray atomic.Int64

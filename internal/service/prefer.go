@@ -1,6 +1,7 @@
 package service
 
 import (
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -12,15 +13,20 @@ func preferredWait(prefer *string) (time.Duration, bool) {
 	if prefer == nil {
 		return 0, false
 	}
-	for preference := range strings.SplitSeq(*prefer, ",") {
+	quoted := false
+	comma := func(c rune) bool {
+		quoted = quoted != (c == '"')
+		return c == ',' && !quoted
+	}
+	for preference := range strings.FieldsFuncSeq(*prefer, comma) {
 		token, _, _ := strings.Cut(preference, ";") // parameters of a preference mean nothing here
 		name, value, ok := strings.Cut(token, "=")
 		if !ok || !strings.EqualFold(strings.TrimSpace(name), "wait") {
 			continue
 		}
 		value = strings.Trim(strings.TrimSpace(value), `"`)
-		n, err := strconv.ParseUint(value, 10, 31)
-		return time.Duration(n) * time.Second, err == nil
+		n, err := strconv.ParseUint(value, 10, 31) // out of range it is the greatest, which is over any limit
+		return time.Duration(n) * time.Second, err == nil || errors.Is(err, strconv.ErrRange)
 	}
 	return 0, false
 }
