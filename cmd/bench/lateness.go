@@ -54,13 +54,13 @@ func latenessTable(task latenessTask, results []latenessResult) (*table, sightin
 	line := func(what string, u unit, figure func(latenessResult) float64) row {
 		return row{what: what, unit: u, hashd: collect(results, figure)}
 	}
-	p99 := line("p99", inMillis, func(r latenessResult) float64 { return millis(r.Lateness.P99) })
+	p99 := line("p99", inMillis(), func(r latenessResult) float64 { return millis(r.Lateness.P99) })
 	t.add(
 		line("submitted a second", unit{}, func(r latenessResult) float64 { return r.Rate }),
-		line("p50", inMillis, func(r latenessResult) float64 { return millis(r.Lateness.P50) }),
-		line("p90", inMillis, func(r latenessResult) float64 { return millis(r.Lateness.P90) }),
+		line("p50", inMillis(), func(r latenessResult) float64 { return millis(r.Lateness.P50) }),
+		line("p90", inMillis(), func(r latenessResult) float64 { return millis(r.Lateness.P90) }),
 		p99.aim("<= 1 ms", p99.hashd.median() <= 1),
-		line("max", inMillis, func(r latenessResult) float64 { return millis(r.Lateness.Max) }),
+		line("max", inMillis(), func(r latenessResult) float64 { return millis(r.Lateness.Max) }),
 		line("early", unit{}, func(r latenessResult) float64 { return float64(r.Early) }).none(),
 	)
 	var seen sightings

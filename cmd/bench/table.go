@@ -27,7 +27,7 @@ const (
 )
 
 // inMillis is the unit of latenesses.
-var inMillis = unit{name: "ms", digits: 3}
+func inMillis() unit { return unit{name: "ms", digits: 3} }
 
 // millis returns d in the unit inMillis.
 func millis(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
