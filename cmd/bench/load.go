@@ -120,7 +120,7 @@ func submit(ctx context.Context, st store, jobs int64, submitters int, noted fun
 	return start, errors.Join(errs...)
 }
 
-// submitRange submits the jobs numbered from from up to to, without to.
+// submitRange submits the jobs whose numbers are at least from and below to.
 func submitRange(ctx context.Context, st store, from, to int64, noted func(int64, engine.Receipt)) error {
 	var s secret
 	job := engine.Job{Secret: s[:]}

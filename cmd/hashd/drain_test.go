@@ -273,6 +273,18 @@ func TestDrainTimeout(t *testing.T) {
 	}
 }
 
+// A second interrupt ends that too.
+func TestInterruptOpenRequest(t *testing.T) {
+	t.Parallel()
+	i := start(t, "--read-timeout=1h")
+	openSubmission(t, i)
+	i.signal(t, syscall.SIGINT)
+	awaitClosed(t, i)
+	i.signal(t, syscall.SIGINT)
+	i.wantExit(t, 130)
+	i.log(t, stoppedSoon, 1).want(t, "left", 0)
+}
+
 // submitting is a connection with a request whose body has begun.
 type submitting struct {
 	net.Conn

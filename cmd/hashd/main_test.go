@@ -6,6 +6,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime/debug"
+	"sync"
 	"testing"
 	"time"
 
@@ -16,28 +17,39 @@ import (
 // wait ends with the event it is for.
 const patience = 60 * time.Second
 
-// binaryDir is where TestMain puts the binary that the end-to-end tests start.
-var binaryDir = filepath.Join(os.TempDir(), fmt.Sprintf("hashd-test-%d", os.Getpid()))
+// built builds the binary that the end-to-end tests start, once, and returns the folder it is in.
+var built = sync.OnceValues(buildBinary)
 
-func binary() string { return filepath.Join(binaryDir, "hashd") }
-
-// TestMain builds the binary once, for all tests. In the end it checks that the parts of the
-// program which ran inside the test left no goroutine behind.
-func TestMain(m *testing.M) {
-	if err := buildBinary(); err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		removeBinary(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(removeBinary))
+func binary() string {
+	dir, _ := built() // TestMain has seen to errors
+	return filepath.Join(dir, "hashd")
 }
 
-// buildBinary builds with the race detector if the test has it.
-func buildBinary() error {
-	// Any user may start the binary: one test does so as nobody.
-	if err := os.Mkdir(binaryDir, 0o755); err != nil {
-		return err
+// TestMain removes the binary in the end, and checks that the parts of the program which ran
+// inside the tests left no goroutine behind.
+func TestMain(m *testing.M) {
+	dir, err := built()
+	finish := func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
 	}
-	args := []string{"build", "-o", binary()}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		finish(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(finish))
+}
+
+// buildBinary builds with the race detector if the tests have it.
+func buildBinary() (dir string, err error) {
+	dir, err = os.MkdirTemp("", "hashd-test-")
+	if err != nil {
+		return "", err
+	}
+	if err := os.Chmod(dir, 0o755); err != nil { // one test starts the binary as nobody
+		return dir, err
+	}
+	args := []string{"build", "-o", filepath.Join(dir, "hashd")}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "-race" || s.Key == "-tags" {
@@ -46,12 +58,7 @@ func buildBinary() error {
 		}
 	}
 	if out, err := exec.Command("go", append(args, ".")...).CombinedOutput(); err != nil {
-		return fmt.Errorf("go %q: %w\n%s", args, err, out)
+		return dir, fmt.Errorf("go %q: %w\n%s", args, err, out)
 	}
-	return nil
-}
-
-func removeBinary(code int) {
-	_ = os.RemoveAll(binaryDir)
-	os.Exit(code)
+	return dir, nil
 }

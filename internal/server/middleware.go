@@ -56,8 +56,8 @@ func (h handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 			err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
 		}
 	}()
-	// Echo would take "/hash/" for "/hash/{id}" with an empty id.
-	if path := c.Request().URL.Path; len(path) > 1 && path[len(path)-1] == '/' {
+	// Echo takes all that follows "/hash/" for an id, even nothing and "1/2".
+	if path := c.Request().URL.Path; strings.HasSuffix(path, "/") || strings.Count(path, "/") != strings.Count(c.Path(), "/") {
 		return echo.ErrNotFound
 	}
 	h.allowWaiting(c)

@@ -23,6 +23,7 @@ func (s *subject) drains(ctx context.Context, n int) (errs func() []error) {
 	}
 	return func() []error {
 		g.Wait()
+		s.x.wantInTime(ctx)
 		return all
 	}
 }

@@ -138,6 +138,7 @@ func timeTests() []test {
 		{"DrainEndsWithTheLastJob", drainEndsWithTheLastJob},
 		{"RetryAfterIsTrue", retryAfterIsTrue},
 		{"MaxKeysEases", maxKeysEases},
+		{"KeysUsedAnew", keysUsedAnew},
 		{"KeyIsForgottenAfterItsWindow", keyIsForgottenAfterItsWindow},
 		{"LongIdleTime", longIdleTime},
 	}

@@ -66,3 +66,29 @@ func maxKeysEases(x *trial) {
 		x.sleep(11 * time.Second)
 	}
 }
+
+// Keys used anew after their windows, in whatever order, are remembered as new ones.
+func keysUsedAnew(x *trial) {
+	const keys = 20
+	e := x.engine(Config{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: 2 * keys})
+	for name := range byte(keys) {
+		e.acceptJob(request(name, 1))
+	}
+	x.sleep(10 * time.Second)
+	ids := make(map[byte]int64)
+	for n := range byte(keys) {
+		name := keys - 1 - n
+		ids[name] = e.acceptJob(request(name, 2)).ID
+	}
+	x.sleep(time.Second)
+	for range 3 { // while old keys are forgotten behind them
+		for name, id := range ids {
+			if r := e.acceptJob(request(name, 2)); r.ID != id {
+				x.Errorf("key %d: the retry of %d got %d", name, id, r.ID)
+			}
+		}
+	}
+	if st := e.Stats(); st.Accepted != 2*keys {
+		x.Errorf("counters are %+v", st)
+	}
+}

@@ -72,9 +72,12 @@ func (x *trial) settle() {
 	}
 }
 
-// context returns one that ends only if the test has failed.
+// errInVain is why a context of the suite's own has ended.
+var errInVain = errors.New("waited in vain")
+
+// context returns one that ends, for errInVain, only if the test has failed.
 func (x *trial) context() context.Context {
-	ctx, cancel := context.WithTimeout(x.Context(), patience)
+	ctx, cancel := context.WithTimeoutCause(x.Context(), patience, errInVain)
 	x.Cleanup(cancel)
 	return ctx
 }
@@ -91,6 +94,15 @@ func (x *trial) group() *sync.WaitGroup {
 	g := new(sync.WaitGroup)
 	x.Cleanup(g.Wait)
 	return g
+}
+
+// wantInTime fails the test if the context has ended for errInVain: what waited with it may
+// have come back for that reason alone.
+func (x *trial) wantInTime(ctx context.Context) {
+	x.Helper()
+	if err := context.Cause(ctx); errors.Is(err, errInVain) {
+		x.Error(err)
+	}
 }
 
 // wantErr fails the test unless err is want.

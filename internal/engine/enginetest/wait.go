@@ -28,6 +28,7 @@ func (s *subject) polls(ctx context.Context, id int64, n int) (answers func() []
 	}
 	return func() []answer {
 		g.Wait()
+		s.x.wantInTime(ctx)
 		return all
 	}
 }

@@ -12,8 +12,9 @@ import (
 const drainBit = 1 << 62
 
 // Accept implements engine.Engine. It takes no lock and does not allocate, but where a segment
-// is full, a limit is reached, or the job has a key or a secret too long for a slot. A submitter draws an id by
-// moving next, which makes the slot its own, and hands the slot over by storing its due time.
+// is full, a limit is reached, or the job has a key or a secret too long for a slot. A
+// submitter draws an id by moving next, which makes the slot its own, and hands the slot over by
+// storing its due time.
 //
 // Submitters that overlap may store due times that step back a little. That is harmless: a
 // job is claimed after all before it, and never before its own due time.

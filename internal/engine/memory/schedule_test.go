@@ -3,7 +3,7 @@ package memory
 import (
 	"context"
 	"errors"
-	"sync/atomic"
+	"runtime"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -284,18 +284,25 @@ func TestCloseAwaitsSubmitters(t *testing.T) {
 	e := newEngine(t, Config{Delay: time.Hour})
 	accept(t, e, inline)
 	_, hand := drawByHand(t, e)
-	var handed atomic.Bool
-	closed := make(chan bool)
-	go func() {
-		_ = e.Close()
-		closed <- handed.Load()
-	}()
+	closed := make(chan error, 1)
+	go func() { closed <- e.Close() }()
 	<-e.stop
-	handed.Store(true)
-	hand()
-	if !<-closed {
-		t.Error("the engine was closed before the slot was handed over")
+	e.done.Wait()
+	// Now Close takes the mutex for good. Should it not await the slot, it soon gives the mutex back.
+	for held := 0; held < 1_000; held++ {
+		if e.mu.TryLock() {
+			e.mu.Unlock()
+			held = 0
+		}
+		select {
+		case <-closed:
+			t.Fatal("the engine was closed before the slot was handed over")
+		default:
+			runtime.Gosched()
+		}
 	}
+	hand()
+	<-closed
 }
 
 // A submitter whose job comes before the alarm wakes the leader; any other leaves it asleep.
@@ -314,5 +321,36 @@ func TestOnlyTheFirstJobWakesTheLeader(t *testing.T) {
 		if h.alarm.Load() != alarm {
 			t.Errorf("the alarm is at %d, and the head due at %d", h.alarm.Load(), alarm)
 		}
+	})
+}
+
+// Polls that gave up cost nothing any more; those that go on are still told.
+func TestAbandonedWaitsAreForgotten(t *testing.T) {
+	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+		id := h.accept(inline)[0]
+		ctx, cancel := context.WithCancel(t.Context())
+		for range 3 {
+			go func() { _, _ = h.Wait(ctx, id) }()
+		}
+		synctest.Wait()
+		if w := h.waiters[id]; w == nil || w.polls != 3 {
+			t.Fatalf("three polls wait as %+v", w)
+		}
+		ended, end := context.WithCancel(t.Context())
+		end()
+		_, err := h.Wait(ended, id)
+		wantErr(t, "abandoned wait", err, nil)
+		if w := h.waiters[id]; w == nil || w.polls != 3 {
+			t.Errorf("three of four polls wait as %+v", w)
+		}
+		cancel()
+		synctest.Wait()
+		if len(h.waiters) != 0 {
+			t.Errorf("nobody waits, and %d jobs are awaited", len(h.waiters))
+		}
+		h.age(0, id)
+		h.claim()
+		h.finish()
+		h.wantState(id, engine.Done)
 	})
 }
