@@ -11,7 +11,9 @@ import (
 	"syscall"
 	"time"
 
+	"github.com/hashd-project/hashd/api"
 	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/docs"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/memory"
 	"github.com/hashd-project/hashd/internal/server"
@@ -48,6 +50,10 @@ func assemble(cfg config.Config, log *slog.Logger) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	pages, err := docs.Pages(api.Contract())
+	if err != nil {
+		return nil, err
+	}
 	e, err := memory.New(memory.Config{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
 		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
@@ -60,7 +66,7 @@ func assemble(cfg config.Config, log *slog.Logger) (*program, error) {
 	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
-		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout, Log: log,
+		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout, Log: log, Pages: pages,
 	}, s)}, nil
 }
 

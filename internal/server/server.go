@@ -37,7 +37,8 @@ type Config struct {
 	WriteTimeout      time.Duration // from the header's end to the answer's end, beyond MaxWait
 	IdleTimeout       time.Duration // between requests of a connection
 
-	Log *slog.Logger
+	Log   *slog.Logger
+	Pages map[string]http.Handler // more to answer to GET, by path; may be nil
 }
 
 // Server answers HTTP requests. Serve and Shutdown may be called once each.
@@ -74,6 +75,9 @@ func Handler(cfg Config, service Service) http.Handler {
 	e.HTTPErrorHandler = h.answerError
 	e.Use(h.around)
 	api.RegisterHandlers(e, api.NewStrictHandler(service))
+	for path, page := range cfg.Pages {
+		e.GET(path, echo.WrapHandler(page))
+	}
 	return e
 }
 

@@ -1,0 +1,146 @@
+// Package docs serves the contract, as YAML and as JSON, and Swagger UI on it. Everything comes
+// from the binary, so the pages work offline, under a Content-Security-Policy that lets
+// nothing else in. It knows the contract's text but not what it says.
+package docs
+
+import (
+	"bytes"
+	"compress/gzip"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"strings"
+	"time"
+
+	"github.com/swaggest/swgui/v5/static"
+	"go.yaml.in/yaml/v3"
+)
+
+// policy allows what Swagger UI needs: its own scripts, styles it sets on elements, the icons it
+// has as data, and requests to this server.
+const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
+	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+
+// page loads Swagger UI. Paths are absolute: the page's own has no trailing slash.
+const page = `<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<title>hashd API</title>
+<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
+<link rel="stylesheet" href="/docs/swagger-ui.css">
+</head>
+<body>
+<div id="swagger-ui"></div>
+<script src="/docs/swagger-ui-bundle.js"></script>
+<script src="/docs/init.js"></script>
+</body>
+</html>
+`
+
+// initScript starts Swagger UI. It stands in a file of its own so that the policy need not allow
+// scripts in the page. No validator is asked: that would be a request to a stranger.
+const initScript = `window.ui = SwaggerUIBundle({
+  url: "/openapi.yaml",
+  dom_id: "#swagger-ui",
+  deepLinking: true,
+  tryItOutEnabled: true,
+  displayRequestDuration: true,
+  validatorUrl: null,
+});
+`
+
+// Pages returns a handler for each path, for the method GET.
+func Pages(contract string) (map[string]http.Handler, error) {
+	asJSON, err := toJSON(contract)
+	if err != nil {
+		return nil, err
+	}
+	pages := map[string]http.Handler{
+		"/openapi.yaml": newFile("application/yaml", []byte(contract)),
+		"/openapi.json": newFile("application/json", asJSON),
+		"/docs":         newFile("text/html; charset=utf-8", []byte(page)),
+		"/docs/init.js": newFile("text/javascript; charset=utf-8", []byte(initScript)),
+	}
+	for name, contentType := range map[string]string{
+		"swagger-ui.css.gz":       "text/css; charset=utf-8",
+		"swagger-ui-bundle.js.gz": "text/javascript; charset=utf-8",
+		"favicon-32x32.png":       "image/png",
+	} {
+		content, err := fs.ReadFile(static.FS, name)
+		if err != nil {
+			return nil, fmt.Errorf("docs: %w", err)
+		}
+		path, zipped := strings.CutSuffix("/docs/"+name, ".gz")
+		if !zipped {
+			pages[path] = newFile(contentType, content)
+			continue
+		}
+		plain, err := unzip(content)
+		if err != nil {
+			return nil, fmt.Errorf("docs: %s: %w", name, err)
+		}
+		f := newFile(contentType, plain)
+		f.zipped = content
+		pages[path] = f
+	}
+	return pages, nil
+}
+
+// toJSON returns a YAML document as JSON.
+func toJSON(text string) ([]byte, error) {
+	var document map[string]any
+	if err := yaml.Unmarshal([]byte(text), &document); err != nil {
+		return nil, fmt.Errorf("docs: contract: %w", err)
+	}
+	b, err := json.Marshal(document)
+	if err != nil {
+		return nil, fmt.Errorf("docs: contract: %w", err)
+	}
+	return b, nil
+}
+
+// file serves content that does not change while the process runs.
+type file struct {
+	contentType string
+	content     []byte
+	zipped      []byte // the content compressed with gzip, if the library has it so
+	tag         string
+}
+
+func newFile(contentType string, content []byte) *file {
+	sum := sha256.Sum256(content)
+	return &file{contentType: contentType, content: content, tag: hex.EncodeToString(sum[:12])}
+}
+
+// ServeHTTP implements http.Handler. A client that has the content already gets 304.
+func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	h := w.Header()
+	h.Set("Content-Type", f.contentType)
+	h.Set("Content-Security-Policy", policy)
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cache-Control", "no-cache") // keep, but ask
+	content, tag := f.content, f.tag
+	if f.zipped != nil {
+		h.Set("Vary", "Accept-Encoding")
+		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+			h.Set("Content-Encoding", "gzip")
+			content, tag = f.zipped, tag+"-gzip"
+		}
+	}
+	h.Set("Etag", `"`+tag+`"`)
+	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+}
+
+func unzip(b []byte) ([]byte, error) {
+	r, err := gzip.NewReader(bytes.NewReader(b))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}

@@ -1,0 +1,140 @@
+package docs
+
+import (
+	"bytes"
+	"compress/gzip"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/getkin/kin-openapi/openapi3"
+
+	"github.com/hashd-project/hashd/api"
+)
+
+// get fetches a page; headers are pairs of name and value.
+func get(t *testing.T, path string, headers ...string) *http.Response {
+	t.Helper()
+	pages, err := Pages(api.Contract())
+	if err != nil {
+		t.Fatal(err)
+	}
+	page, ok := pages[path]
+	if !ok {
+		t.Fatalf("no page %s", path)
+	}
+	r := httptest.NewRequest(http.MethodGet, path, nil)
+	for i := 0; i < len(headers); i += 2 {
+		r.Header.Set(headers[i], headers[i+1])
+	}
+	w := httptest.NewRecorder()
+	page.ServeHTTP(w, r)
+	return w.Result()
+}
+
+func body(t *testing.T, r *http.Response) []byte {
+	t.Helper()
+	b, err := io.ReadAll(r.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return b
+}
+
+func TestContractInBothForms(t *testing.T) {
+	r := get(t, "/openapi.yaml")
+	if got := body(t, r); string(got) != api.Contract() || r.Header.Get("Content-Type") != "application/yaml" {
+		t.Errorf("%d bytes of %s", len(got), r.Header.Get("Content-Type"))
+	}
+	fromYAML, err := openapi3.NewLoader().LoadFromData([]byte(api.Contract()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	fromJSON, err := openapi3.NewLoader().LoadFromData(body(t, get(t, "/openapi.json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := fromJSON.Validate(t.Context()); err != nil {
+		t.Error(err)
+	}
+	a, errA := json.Marshal(fromYAML)
+	b, errB := json.Marshal(fromJSON)
+	if errA != nil || errB != nil || !bytes.Equal(a, b) {
+		t.Errorf("the two forms differ: %v, %v", errA, errB)
+	}
+}
+
+func TestUnchangedContentIsNotSentAgain(t *testing.T) {
+	for _, encoding := range []string{"", "gzip"} {
+		for _, path := range []string{"/openapi.yaml", "/openapi.json", "/docs", "/docs/swagger-ui.css"} {
+			first := get(t, path, "Accept-Encoding", encoding)
+			tag := first.Header.Get("Etag")
+			again := get(t, path, "Accept-Encoding", encoding, "If-None-Match", tag)
+			if tag == "" || first.StatusCode != http.StatusOK || again.StatusCode != http.StatusNotModified || len(body(t, again)) > 0 {
+				t.Errorf("%s %q: %d with tag %s, then %d", path, encoding, first.StatusCode, tag, again.StatusCode)
+			}
+			if changed := get(t, path, "If-None-Match", `"other"`); changed.StatusCode != http.StatusOK {
+				t.Errorf("%s: %d for a client that has something else", path, changed.StatusCode)
+			}
+		}
+	}
+}
+
+func TestCompressedForThoseWhoTakeIt(t *testing.T) {
+	for _, path := range []string{"/docs/swagger-ui.css", "/docs/swagger-ui-bundle.js"} {
+		plain, zipped := get(t, path), get(t, path, "Accept-Encoding", "br, gzip")
+		if plain.Header.Get("Content-Encoding") != "" || zipped.Header.Get("Content-Encoding") != "gzip" {
+			t.Fatalf("%s: encodings %q and %q", path, plain.Header.Get("Content-Encoding"), zipped.Header.Get("Content-Encoding"))
+		}
+		if plain.Header.Get("Etag") == zipped.Header.Get("Etag") {
+			t.Errorf("%s: both forms have the tag %s", path, plain.Header.Get("Etag"))
+		}
+		r, err := gzip.NewReader(zipped.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		unzipped, err := io.ReadAll(r)
+		if err != nil || !bytes.Equal(unzipped, body(t, plain)) {
+			t.Errorf("%s: unzipped it is something else: %v", path, err)
+		}
+	}
+}
+
+// The page asks for nothing that is not there or not ours, and for no script of its own.
+func TestPageIsWhole(t *testing.T) {
+	pages, err := Pages(api.Contract())
+	if err != nil {
+		t.Fatal(err)
+	}
+	html := string(body(t, get(t, "/docs")))
+	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(html, -1) {
+		if pages[m[1]] == nil {
+			t.Errorf("the page asks for %s, which is not there", m[1])
+		}
+	}
+	if regexp.MustCompile(`<script>|<style|style=| on[a-z]+=`).MatchString(html) {
+		t.Error("the page has scripts or styles in it")
+	}
+	for path := range pages {
+		r := get(t, path)
+		if policy := r.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") ||
+			strings.Contains(policy, "unsafe-eval") || strings.Contains(policy, "script-src 'self' 'unsafe") {
+			t.Errorf("%s: policy %q", path, policy)
+		}
+		if r.Header.Get("X-Content-Type-Options") != "nosniff" || len(body(t, r)) == 0 {
+			t.Errorf("%s: empty, or its type may be guessed", path)
+		}
+	}
+}
+
+func TestBrokenContract(t *testing.T) {
+	for _, text := range []string{"a: [", "a: !!binary x", "1: {2: 3}\nb: .nan"} {
+		if _, err := Pages(text); err == nil {
+			t.Errorf("%q is taken", text)
+		}
+	}
+}
