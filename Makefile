@@ -62,6 +62,11 @@ fuzz: ## Fuzz each target for a minute
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 60s ./$$package; \
 	done
 
+.PHONY: screenshot
+screenshot: ## Take the picture of /docs anew
+	@mkdir -p docs/images
+	go test ./cmd/hashd -run TestSwaggerUI -count 1 -screenshot $(CURDIR)/docs/images/swagger-ui.png
+
 .PHONY: bench
 bench: ## Measure against the goals and the baseline, as ratios taken in this run
 	go run ./cmd/bench all

@@ -1,0 +1,146 @@
+package main
+
+import (
+	"context"
+	"flag"
+	"net/url"
+	"os"
+	"os/exec"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	cdplog "github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/network"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/chromedp/chromedp/kb"
+)
+
+var screenshot = flag.String("screenshot", "", "write a picture of /docs, taken by the browser test, to this file")
+
+// TestSwaggerUI does what a person does who opens /docs: submits a secret through the page and
+// collects its hash.
+func TestSwaggerUI(t *testing.T) {
+	i := start(t, "--delay=500ms")
+	b := openBrowser(t, "http://"+i.address)
+	b.do(t, "open the page", chromedp.Navigate(b.origin+"/docs"),
+		chromedp.WaitVisible("#operations-jobs-submitHash"))
+
+	submitted := b.execute(t, "submitHash")
+	if !strings.Contains(submitted, "202") || !strings.Contains(submitted, `"id": 1`) {
+		t.Errorf("POST /hash through the page shows:\n%s", submitted)
+	}
+	collected := b.execute(t, "getHash", // the field shows the example, 42
+		chromedp.SendKeys("#operations-jobs-getHash tr[data-param-name=id] input", kb.End+kb.Backspace+kb.Backspace+"1"))
+	const hash = "ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="
+	if !strings.Contains(collected, "200") || !strings.Contains(collected, hash) {
+		t.Errorf("GET /hash/1 through the page shows:\n%s", collected)
+	}
+	b.do(t, "follow a deep link", chromedp.Navigate(b.origin+"/docs#/operations/getStats"), chromedp.Reload(),
+		chromedp.WaitVisible("#operations-operations-getStats.is-open"))
+	if *screenshot != "" {
+		b.picture(t, *screenshot)
+	}
+	b.wantClean(t)
+	i.stop(t)
+}
+
+// browser is a headless Chromium that notes what goes wrong in it and where its requests go.
+type browser struct {
+	ctx    context.Context
+	origin string
+
+	mu        sync.Mutex
+	faults    []string
+	strangers []string // requests to other origins
+	requests  int
+}
+
+func openBrowser(t *testing.T, origin string) *browser {
+	t.Helper()
+	path, err := exec.LookPath("chromium")
+	if err != nil {
+		if os.Getenv("CI") == "true" {
+			t.Fatal("no chromium, and CI may skip nothing")
+		}
+		t.Skip("no chromium: install it (Debian: apt-get install chromium) for this test")
+	}
+	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1200, 1000))
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	t.Cleanup(cancel)
+	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
+	t.Cleanup(stop)
+	ctx, shut := chromedp.NewContext(ctx)
+	t.Cleanup(shut)
+	b := &browser{ctx: ctx, origin: origin}
+	chromedp.ListenTarget(ctx, b.note)
+	b.do(t, "start", network.Enable(), cdplog.Enable(), runtime.Enable())
+	return b
+}
+
+// note looks at each event of the browser.
+func (b *browser) note(event any) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	switch e := event.(type) {
+	case *runtime.EventExceptionThrown:
+		b.faults = append(b.faults, e.ExceptionDetails.Error())
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.APITypeError {
+			b.faults = append(b.faults, "console error")
+		}
+	case *cdplog.EventEntryAdded:
+		if e.Entry.Level == cdplog.LevelError {
+			b.faults = append(b.faults, e.Entry.Text+" "+e.Entry.URL)
+		}
+	case *network.EventRequestWillBeSent:
+		b.requests++
+		if u, err := url.Parse(e.Request.URL); err != nil || u.Scheme != "data" && u.Scheme+"://"+u.Host != b.origin {
+			b.strangers = append(b.strangers, e.Request.URL)
+		}
+	}
+}
+
+func (b *browser) do(t *testing.T, what string, actions ...chromedp.Action) {
+	t.Helper()
+	if err := chromedp.Run(b.ctx, actions...); err != nil {
+		t.Fatalf("%s: %v; %q", what, err, b.faults)
+	}
+}
+
+// execute opens an operation, fills it in, presses Execute, and returns the answer that shows.
+func (b *browser) execute(t *testing.T, operation string, fill ...chromedp.Action) (answer string) {
+	t.Helper()
+	id := "#operations-jobs-" + operation
+	b.do(t, "open "+operation, chromedp.Click(id+" .opblock-summary-control"), chromedp.WaitVisible(id+" .execute"))
+	b.do(t, "fill in "+operation, fill...)
+	b.do(t, "execute "+operation, chromedp.Click(id+" .execute"),
+		chromedp.WaitVisible(id+" .live-responses-table .response-col_status"),
+		chromedp.Text(id+" .live-responses-table", &answer))
+	return answer
+}
+
+// picture writes what the window shows.
+func (b *browser) picture(t *testing.T, file string) {
+	t.Helper()
+	var png []byte
+	b.do(t, "picture", chromedp.Navigate(b.origin+"/docs"), chromedp.Reload(),
+		chromedp.WaitVisible("#operations-jobs-submitHash"), chromedp.Sleep(time.Second), chromedp.CaptureScreenshot(&png))
+	if err := os.WriteFile(file, png, 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// wantClean fails the test if anything went wrong in the page or left for another origin.
+func (b *browser) wantClean(t *testing.T) {
+	t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if len(b.faults) > 0 || len(b.strangers) > 0 || b.requests == 0 {
+		t.Errorf("%d requests, errors %q, requests to others %q", b.requests, b.faults, b.strangers)
+	}
+}
