@@ -2,10 +2,14 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
+	"os"
+	"os/exec"
 	"slices"
 	"strings"
 	"sync"
@@ -83,7 +87,7 @@ func collect(t *testing.T, c *client, jobs []job) (finish func()) {
 // before the signal or after it.
 func TestDrain(t *testing.T) {
 	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			const n = 200
@@ -151,7 +155,7 @@ func wantDraining(t *testing.T, c *client, n int) {
 // Nor do clients that merely stay connected hold it.
 func TestDrainIdle(t *testing.T) {
 	t.Parallel()
-	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT} {
+	for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			i := start(t, "--delay=24h")
@@ -283,6 +287,32 @@ func TestInterruptOpenRequest(t *testing.T) {
 	i.signal(t, syscall.SIGINT)
 	i.wantExit(t, 130)
 	i.log(t, stoppedSoon, 1).want(t, "left", 0)
+}
+
+// The end of those who read the log is not the server's. So it goes with "hashd 2>&1 | tee" on
+// Ctrl-C, which ends tee at once.
+func TestDrainWithoutLog(t *testing.T) {
+	t.Parallel()
+	log, stderr, err := os.Pipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _, _ = log.Close(), stderr.Close() })
+	cmd := exec.Command(binary(), "--port=0", "--log-format=json", "--log-level=debug", "--delay=1s")
+	cmd.Stderr = stderr
+	p := launchCommand(t, nil, cmd)
+	var listening struct{ Address string }
+	if err := json.NewDecoder(log).Decode(&listening); err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(log.Close(), stderr.Close()); err != nil {
+		t.Fatal(err)
+	}
+	c := newClient(t, listening.Address)
+	finish := collect(t, c, submitMany(t, c, 5))
+	p.signal(t, syscall.SIGTERM)
+	finish()
+	p.wantExit(t, 0)
 }
 
 // submitting is a connection with a request whose body has begun.

@@ -27,7 +27,8 @@ const (
 func main() {
 	forbidCoreFiles()
 	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT)
+	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP) // a closed terminal must lose no job
+	signal.Ignore(syscall.SIGPIPE)                                          // or a log line that nobody reads any more would end the server
 	os.Exit(execute(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, signals))
 }
 

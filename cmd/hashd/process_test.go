@@ -29,7 +29,10 @@ func launchCommand(t *testing.T, environ []string, cmd *exec.Cmd) *process {
 	p := &process{cmd: cmd, stdout: newTranscript(), stderr: newTranscript(), ended: make(chan struct{})}
 	// A binary with the race detector otherwise sleeps a second before it exits.
 	cmd.Env = append([]string{"GORACE=atexit_sleep_ms=0"}, environ...)
-	cmd.Stdout, cmd.Stderr = p.stdout, p.stderr
+	cmd.Stdout = p.stdout
+	if cmd.Stderr == nil {
+		cmd.Stderr = p.stderr
+	}
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

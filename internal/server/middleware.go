@@ -73,21 +73,20 @@ type panicError struct {
 
 func (p *panicError) Error() string { return "panic: " + p.what }
 
-// allowWaiting moves the connection's deadlines for a request that asks to be held, or the
-// server would cut off the very answers it holds.
+// allowWaiting moves the connection's write deadline for a request that asks to be held, or the
+// server would cut off the very answers it holds. The read deadline stays: net/http lifts it by
+// itself once the request is read.
 func (h handler) allowWaiting(c echo.Context) {
-	if headerValue(c.Request().Header, "Prefer") == "" {
+	if r := c.Request(); r.Method != http.MethodGet || headerValue(r.Header, "Prefer") == "" {
 		return
 	}
 	deadline := time.Now().Add(h.cfg.MaxWait + h.cfg.WriteTimeout)
-	rc := http.NewResponseController(c.Response().Writer)
 	// A writer without deadlines, as in tests, has none to be cut off by.
-	_ = rc.SetWriteDeadline(deadline)
-	_ = rc.SetReadDeadline(deadline)
+	_ = http.NewResponseController(c.Response().Writer).SetWriteDeadline(deadline)
 }
 
 // observe counts accepted submissions for the statistics and logs a line at debug. The log has
-// the route, never the path a client sent.
+// the route, never the path a client sent, and no method but HTTP's own.
 func (h handler) observe(c echo.Context, took time.Duration) {
 	r, status := c.Request(), c.Response().Status
 	if status == http.StatusAccepted && r.Method == http.MethodPost {
@@ -95,9 +94,20 @@ func (h handler) observe(c echo.Context, took time.Duration) {
 	}
 	if log := h.cfg.Log; log.Enabled(r.Context(), slog.LevelDebug) {
 		log.LogAttrs(r.Context(), slog.LevelDebug, "request",
-			slog.String("request", requestID(c)), slog.String("method", r.Method), slog.String("route", c.Path()),
+			slog.String("request", requestID(c)), slog.String("method", knownMethod(r.Method)), slog.String("route", c.Path()),
 			slog.Int("status", status), slog.Duration("took", took))
 	}
+}
+
+// knownMethod returns the method if it is one of HTTP's (RFC 9110, RFC 5789), and "other" for
+// what a client made up.
+func knownMethod(method string) string {
+	switch method {
+	case http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch,
+		http.MethodDelete, http.MethodConnect, http.MethodOptions, http.MethodTrace:
+		return method
+	}
+	return "other"
 }
 
 // logFailure logs an internal error. These are our own errors: none holds a secret.

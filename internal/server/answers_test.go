@@ -1,0 +1,210 @@
+package server
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"testing/iotest"
+	"testing/synctest"
+	"time"
+
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/memory"
+)
+
+// inBubble runs the test on a fake clock, on which nothing takes time but what sleeps.
+func inBubble(t *testing.T, name string, test func(*testing.T)) {
+	t.Helper()
+	t.Run(name, func(t *testing.T) { synctest.Test(t, test) })
+}
+
+// Each operation's answer of success, to the letter.
+func TestSuccess(t *testing.T) {
+	for _, tt := range []struct {
+		what, body, prefer string
+		record             engine.Record
+		status             int
+		headers            []string
+		answer             string
+	}{
+		{"POST /hash", password, "", engine.Record{}, 202, []string{"Location: /hash/42", "Retry-After: 5"},
+			`{"id":42,"due":"2000-01-01T00:00:05Z"}`},
+		{"GET /hash/7", "", "", engine.Record{}, 202, []string{"Retry-After: 5"},
+			`{"id":7,"status":"pending","due":"2000-01-01T00:00:05Z"}`},
+		{"GET /hash/7", "", "wait=3", engine.Record{}, 202, []string{"Retry-After: 5", "Preference-Applied: wait=3"},
+			`{"id":7,"status":"pending","due":"2000-01-01T00:00:05Z"}`},
+		{"GET /hash/7", "", "", done, 200, nil,
+			`{"id":7,"hash":"` + strings.Repeat("A", 86) + `=="}`},
+		{"GET /hash/9223372036854775807", "", "wait=999", done, 200, []string{"Preference-Applied: wait=60"},
+			`{"id":9223372036854775807,"hash":"` + strings.Repeat("A", 86) + `=="}`},
+		{"GET /stats", "", "", done, 200, nil,
+			`{"total":3,"average":0,"pending":1,"completed":0,"canceled":0,"rejected":0,"kept":0,"lateness":{"p50":0,"p90":0,"p99":0,"max":0}}`},
+		{"GET /v/status", "", "", done, 200, nil,
+			`{"status":"ok","api":"1.0.0","version":"v1.0.0","commit":"unknown","go":"go1.26","started":"2000-01-01T00:00:00Z"}`},
+		{"GET /healthz", "", "", done, 200, nil, `{"status":"ok"}`},
+		{"GET /readyz", "", "", done, 200, nil, `{"status":"ok"}`},
+	} {
+		inBubble(t, tt.what, func(t *testing.T) {
+			s := newSite(t, on(fake{record: tt.record}))
+			a := s.ask(tt.what, tt.body, "Prefer:"+tt.prefer).want(tt.status, append(tt.headers, "Content-Type: application/json")...)
+			if a.body != tt.answer+"\n" {
+				t.Errorf("body %s\nwant %s", a.body, tt.answer)
+			}
+			if extra := len(a.header) - len(tt.headers) - 2; extra != 0 {
+				t.Errorf("%d headers more than wanted: %v", extra, a.header)
+			}
+		})
+	}
+	a := newSite(t, on(fake{})).ask("DELETE /hash/7", "").want(http.StatusNoContent)
+	if a.body != "" || len(a.header) != 1 {
+		t.Errorf("DELETE: body %q, headers %v", a.body, a.header)
+	}
+}
+
+// What the engine refuses with, and how each operation answers it.
+func TestRefusals(t *testing.T) {
+	const hash, get, del = "POST /hash", "GET /hash/7", "DELETE /hash/7"
+	for _, tt := range []struct {
+		err     error
+		whats   []string
+		status  int
+		kind    string
+		headers []string
+	}{
+		{engine.ErrUnknown, []string{get, del}, 404, "unknown-job", nil},
+		{engine.ErrGone, []string{get, del}, 410, "job-gone", nil},
+		{engine.ErrKeyReused, []string{hash}, 422, "idempotency-key-reused", nil},
+		{engine.ErrDraining, []string{hash}, 503, "draining", []string{"Retry-After: 5"}},
+		{engine.ErrClosed, []string{hash, get, del}, 503, "draining", []string{"Retry-After: 5"}},
+		{&engine.FullError{Limit: "max-pending", RetryAfter: time.Second}, []string{hash}, 503, "full", []string{"Retry-After: 1"}},
+		{&engine.FullError{Limit: "max-pending", RetryAfter: 61*time.Second + 1}, []string{hash}, 503, "full", []string{"Retry-After: 62"}},
+		{engine.ErrInvalid, []string{hash}, 500, "internal", nil},
+		{errors.New("the disk of " + "/var/lib is broken"), []string{hash, get, del}, 500, "internal", nil},
+	} {
+		for _, what := range tt.whats {
+			for _, prefer := range []string{"", "wait=1"} {
+				s := newSite(t, on(fake{err: tt.err}))
+				body := map[string]string{hash: password}[what]
+				a := s.ask(what, body, "Prefer:"+prefer)
+				p := a.wantProblem(tt.status, tt.kind)
+				a.want(tt.status, tt.headers...)
+				if extra := len(a.header) - len(tt.headers) - 2; extra != 0 {
+					t.Errorf("%s, %v: %d headers more than wanted: %v", what, tt.err, extra, a.header)
+				}
+				if failed := s.log.lines("request failed"); tt.status == 500 {
+					if len(failed) != 1 || !strings.Contains(failed[0]["error"].(string), tt.err.Error()) || failed[0]["level"] != "ERROR" {
+						t.Errorf("%s, %v: logged %v", what, tt.err, failed)
+					}
+					if strings.Contains(p.Detail, "disk") {
+						t.Errorf("%s: the client learns of the disk: %s", what, p.Detail)
+					}
+				} else if len(failed) > 0 {
+					t.Errorf("%s, %v: a refusal is logged as a failure: %v", what, tt.err, failed)
+				}
+			}
+		}
+	}
+}
+
+// The refusal names the limit that caused it, and may have been wrapped on its way.
+func TestFullNamesTheLimit(t *testing.T) {
+	h := handler{}
+	for _, limit := range []string{"max-pending", "max-secret-bytes"} {
+		p := h.problemOf(fmt.Errorf("submit: %w", &engine.FullError{Limit: limit, RetryAfter: 3 * time.Second}))
+		if !strings.Contains(p.detail, "limit "+limit+" is reached") || p.retryAfter != 3*time.Second || p.kind != "full" {
+			t.Errorf("limit %s: %+v", limit, p)
+		}
+	}
+}
+
+func TestDraining(t *testing.T) {
+	served := on(fake{})
+	s := newSite(t, served)
+	if err := served.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.ask("GET /readyz", "").want(503, "Retry-After: 5").wantProblem(503, "draining")
+	s.ask("GET /healthz", "").want(200)
+	s.ask("GET /hash/7", "").want(202)
+	s.ask("GET /stats", "").want(200)
+	if a := s.ask("GET /v/status", "").want(200); !strings.Contains(a.body, `"status":"draining"`) {
+		t.Errorf("status %s", a.body)
+	}
+}
+
+// What is wrong with a parameter is told with its place, and never with its value.
+func TestInvalidParameters(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	const id = "#/path/id must be an integer from 1 to 9223372036854775807"
+	for _, raw := range []string{"0", "-1", "9223372036854775808", "x", "1.5", "42x", "%20", "%00", "%FF", "%31", "%2531", "1%2B1", canary, "4%32"} {
+		s.ask("GET /hash/"+raw, "").wantProblem(400, "invalid-request", id)
+		s.ask("DELETE /hash/"+raw, "").wantProblem(400, "invalid-request", id)
+	}
+	const key = "#/header/Idempotency-Key must be from 1 to 255 characters long"
+	s.ask("POST /hash", password, "Idempotency-Key:").wantProblem(400, "invalid-request", key)
+	s.ask("POST /hash", password, "Idempotency-Key:"+strings.Repeat(canary, 26)).wantProblem(400, "invalid-request", key)
+	s.ask("POST /hash", password, "Idempotency-Key:"+strings.Repeat("k", 255)).want(202)
+	s.ask("POST /hash", password, "Idempotency-Key:k").want(202)
+	const prefer = "#/header/Prefer must be from 0 to 1024 characters long"
+	s.ask("GET /hash/7", "", "Prefer:"+strings.Repeat(canary, 103)).wantProblem(400, "invalid-request", prefer)
+	s.ask("GET /hash/7", "", "Prefer:"+strings.Repeat("p", 1024)).want(202)
+	s.ask("GET /hash/0", "", "Prefer:"+strings.Repeat("p", 1025)).wantProblem(400, "invalid-request", id, prefer)
+	// Headers of other operations, and unknown ones, are nobody's business.
+	s.ask("DELETE /hash/7", "", "Prefer:"+strings.Repeat("p", 1025), "Idempotency-Key:").want(204)
+	s.ask("GET /healthz", "", "Prefer:"+canary, "Password:"+canary, "Cookie: password="+canary).want(200)
+}
+
+// A header is refused before the body is looked at, and the secret in it is not read at all.
+func TestParametersComeFirst(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	body := iotest.ErrReader(errors.New("the body was read"))
+	s.send("POST /hash", body, "Idempotency-Key:").wantProblem(400, "invalid-request",
+		"#/header/Idempotency-Key must be from 1 to 255 characters long")
+	s.send("POST /hash", body, "Content-Type: text/plain").wantProblem(415, "unsupported-media-type")
+}
+
+// One job's life over HTTP, with the engine that hashes: what is computed, when, and what is
+// left of it.
+func TestLifeOfAJob(t *testing.T) {
+	e, err := memory.New(memory.Config{
+		Delay: 50 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 2,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer e.Close()
+	served := on(e)
+	s := newSite(t, served)
+	var job api.AcceptedJob
+	s.ask("POST /hash", `{"password":"angryMonkey"}`).want(202, "Location: /hash/1", "Retry-After: 1").into(&job)
+	if job.Id != 1 || time.Until(job.Due) > 50*time.Millisecond {
+		t.Errorf("accepted %+v", job)
+	}
+	if a := s.ask("GET /hash/1", ""); a.status == 202 { // else this machine was slow
+		var pending api.PendingJob
+		if a.into(&pending); pending != (api.PendingJob{Id: 1, Status: "pending", Due: job.Due}) && time.Now().Before(job.Due) {
+			t.Errorf("pending %+v, accepted %+v", pending, job)
+		}
+	}
+	const hash = `{"id":1,"hash":"ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="}` + "\n"
+	if a := s.ask("GET /hash/1", "", "Prefer: wait=60").want(200, "Preference-Applied: wait=60"); a.body != hash || time.Now().Before(job.Due) {
+		t.Errorf("result %s", a.body)
+	}
+	s.ask("GET /hash/2", "").wantProblem(404, "unknown-job")
+	s.ask("DELETE /hash/2", "").wantProblem(404, "unknown-job")
+	s.ask("DELETE /hash/1", "").want(204)
+	s.ask("DELETE /hash/1", "").wantProblem(410, "job-gone")
+	s.ask("GET /hash/1", "").wantProblem(410, "job-gone")
+	if err := served.Drain(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	s.ask("POST /hash", password).wantProblem(503, "draining")
+	var st api.Stats
+	s.ask("GET /stats", "").into(&st)
+	if st.Total != 1 || st.Completed != 1 || st.Rejected != 1 || st.Kept != 0 || st.Pending != 0 {
+		t.Errorf("stats %+v", st)
+	}
+}

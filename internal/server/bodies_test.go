@@ -1,0 +1,157 @@
+package server
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/labstack/echo/v4"
+
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// sample is a body of package strict's corpus, whose head tells the format.
+type sample struct {
+	name, body      string
+	secret, refusal string // the one or the other
+}
+
+func corpus(tb testing.TB) (samples []sample) {
+	tb.Helper()
+	text, err := os.ReadFile("../strict/testdata/bodies.txt")
+	if err != nil {
+		tb.Fatal(err)
+	}
+	literal := func(s string) string {
+		s, err := strconv.Unquote(s)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		return s
+	}
+	for line := range strings.Lines(string(text)) {
+		column := strings.Split(strings.TrimSuffix(line, "\n"), "\t")
+		switch column[0] {
+		case "accept":
+			samples = append(samples, sample{name: column[1], body: literal(column[2]), secret: literal(column[3])})
+		case "refuse":
+			samples = append(samples, sample{name: column[1], body: literal(column[2]), refusal: column[3]})
+		}
+	}
+	if len(samples) < 100 {
+		tb.Fatalf("%d samples", len(samples))
+	}
+	return samples
+}
+
+// What package strict decides about a body is what a client gets to see, and the engine only
+// ever sees what was accepted.
+func TestBodies(t *testing.T) {
+	var secrets []string
+	s := newSite(t, on(fake{accept: func(job engine.Job) { secrets = append(secrets, string(job.Secret)) }}))
+	for _, b := range corpus(t) {
+		secrets = nil
+		a := s.ask("POST /hash", b.body)
+		if b.refusal == "" {
+			if a.want(202); len(secrets) != 1 || secrets[0] != b.secret {
+				t.Errorf("%s: the engine got %q, want %q", b.name, secrets, b.secret)
+			}
+			continue
+		}
+		a.want(400)
+		p := a.problem()
+		var told []string
+		for _, e := range *p.Errors {
+			told = append(told, strconv.Quote(e.Pointer)+" "+e.Detail)
+		}
+		if got := strings.Join(told, "; "); got != b.refusal || p.Type != "urn:hashd:problem:invalid-request" || len(secrets) > 0 {
+			t.Errorf("%s: %s %s, want %s; the engine got %q", b.name, p.Type, got, b.refusal, secrets)
+		}
+	}
+}
+
+func TestContentType(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	for _, contentType := range []string{
+		"application/json", "Application/JSON", "application/json;", " application/json ",
+		"application/json; charset=utf-8", "application/json;charset=UTF-8", `application/json; charset="utf-8"`,
+		"application/json; charset=Utf-8; version=1", "application/json; version=1",
+	} {
+		s.ask("POST /hash", password, "Content-Type:"+contentType).want(202)
+	}
+	for _, contentType := range []string{
+		"", "text/plain", "text/json", "application/x-json", "application/problem+json", "application/json+x", "application/json-seq",
+		"application/jsonx", "application/ json", "json", "*/*", "application/*", "application/json, text/plain", "application/json text/plain",
+		"application/x-www-form-urlencoded", "multipart/form-data; boundary=x", "application/octet-stream",
+		"application/json; charset=latin1", "application/json; charset=iso-8859-1", "application/json; charset=utf-16", "application/json; charset=utf8",
+		"application/json; charset=", "application/json; charset", "application/json; charset=utf-8; charset=latin1",
+		canary, "text/" + canary, "application/json; charset=" + canary,
+	} {
+		s.ask("POST /hash", password, "Content-Type:"+contentType).wantProblem(415, "unsupported-media-type")
+	}
+	s.ask("POST /hash", password, "Content-Encoding:").want(202)
+	for _, coding := range []string{"gzip", "identity", "br", "deflate, gzip", canary} {
+		s.ask("POST /hash", password, "Content-Encoding:"+coding).wantProblem(415, "unsupported-media-type")
+	}
+}
+
+// padded returns a valid body of n bytes.
+func padded(n int) string { return strings.Repeat(" ", n-len(password)) + password }
+
+func TestBodyTooLarge(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	unknown := func(body string) io.Reader { return io.MultiReader(strings.NewReader(body)) } // its length
+	for _, n := range []int{16383, 16384} {
+		s.ask("POST /hash", padded(n)).want(202)
+		s.send("POST /hash", unknown(padded(n))).want(202)
+	}
+	for _, n := range []int{16385, 1 << 20} {
+		s.ask("POST /hash", padded(n)).wantProblem(413, "body-too-large")
+		s.send("POST /hash", unknown(padded(n))).wantProblem(413, "body-too-large")
+	}
+	s.ask("POST /hash", strings.Repeat(canary, 2000)).wantProblem(413, "body-too-large")
+	small := newSite(t, on(fake{}), func(cfg *Config) { cfg.MaxBodyBytes = 30 })
+	if p := (handler{cfg: small.cfg}).problemOf(tooLarge(t, small)); !strings.Contains(p.detail, "limit of 30 bytes (max-body-bytes)") {
+		t.Errorf("detail %s", p.detail)
+	}
+}
+
+// tooLarge returns the error for a body over the site's limit.
+func tooLarge(t *testing.T, s *site) error {
+	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(padded(100))), httptest.NewRecorder())
+	c.Request().Header.Set("Content-Type", "application/json")
+	err := binder{s.cfg.MaxBodyBytes}.Bind(new(api.SubmitHashJSONRequestBody), c)
+	if err == nil {
+		t.Fatal("no error")
+	}
+	return err
+}
+
+// A body that breaks off on the way is neither valid nor the client's mistake.
+func TestBodyBreaksOff(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	for _, err := range []error{io.ErrUnexpectedEOF, errors.New("broken by " + canary), os.ErrDeadlineExceeded} {
+		for n := range len(password) {
+			body := io.MultiReader(strings.NewReader(password[:n]), iotest.ErrReader(err))
+			s.send("POST /hash", body).wantProblem(400, "incomplete-request")
+		}
+	}
+	if failed := s.log.lines("request failed"); len(failed) > 0 {
+		t.Errorf("logged as failures of the server: %v", failed)
+	}
+}
+
+// A body without a generated decoder can only come of a mistake in the templates.
+func TestBodyWithoutDecoder(t *testing.T) {
+	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(password)), httptest.NewRecorder())
+	if err := (binder{1000}).Bind(new(struct{ Password string }), c); err == nil || (handler{}).problemOf(err).status != 500 {
+		t.Errorf("error %v, want one that is internal", err)
+	}
+}

@@ -1,0 +1,162 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/secret"
+)
+
+// stub is a service of which a test says what two of its operations do.
+type stub struct {
+	api.StrictServerInterface
+	submit   func(*api.HashRequest) (api.SubmitHashResponseObject, error)
+	get      func(context.Context) (api.GetHashResponseObject, error)
+	answered *[]time.Duration
+}
+
+func (s stub) SubmitHash(_ context.Context, req api.SubmitHashRequestObject) (api.SubmitHashResponseObject, error) {
+	return s.submit(req.Body)
+}
+
+func (s stub) GetHash(ctx context.Context, _ api.GetHashRequestObject) (api.GetHashResponseObject, error) {
+	return s.get(ctx)
+}
+
+func (s stub) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
+	return api.GetHealth200JSONResponse{Body: api.Health{Status: "ok"}}, nil
+}
+
+func (s stub) Answered(took time.Duration) {
+	if s.answered != nil {
+		*s.answered = append(*s.answered, took)
+	}
+}
+
+// panics returns a service that panics with what the function makes of the request.
+func panics(value func(*api.HashRequest) any) stub {
+	return stub{submit: func(body *api.HashRequest) (api.SubmitHashResponseObject, error) { panic(value(body)) }}
+}
+
+// A panic is answered as an internal error and logged with its place, but never with its value,
+// which could be anything that was at hand.
+func TestPanic(t *testing.T) {
+	type custom struct{ text string }
+	for logged, value := range map[string]func(*api.HashRequest) any{
+		"panic: string":                         func(*api.HashRequest) any { return canary },
+		"panic: *errors.errorString":            func(*api.HashRequest) any { return errors.New(canary) },
+		"panic: *fmt.wrapError":                 func(*api.HashRequest) any { return fmt.Errorf("%s: %w", canary, http.ErrAbortHandler) },
+		"panic: []uint8":                        func(b *api.HashRequest) any { return b.Password.Bytes() },
+		"panic: secret.Secret":                  func(b *api.HashRequest) any { return b.Password },
+		"panic: *server.HashRequest":            func(b *api.HashRequest) any { return b },
+		"panic: server.custom":                  func(*api.HashRequest) any { return custom{canary} },
+		"panic: map[string]int":                 func(*api.HashRequest) any { return map[string]int{canary: 1} },
+		"panic: func()":                         func(*api.HashRequest) any { return func() {} },
+		"panic: " + outOfRange:                  func(b *api.HashRequest) any { return b.Password.Bytes()[len(canary):][3] },
+		"panic: " + wrongType:                   func(*api.HashRequest) any { return any(canary).(int) },
+		"panic: assignment to entry in nil map": func(*api.HashRequest) any { none[canary] = 1; return none },
+		"panic: panic called with nil argument": func(*api.HashRequest) any { return nil },
+	} {
+		s := newSite(t, panics(value))
+		a := s.ask("POST /hash", password)
+		a.wantProblem(500, "internal")
+		lines := s.log.lines("request failed")
+		if len(lines) != 1 {
+			t.Fatalf("%s: %d lines in the log", logged, len(lines))
+		}
+		line := lines[0]
+		if line["error"] != logged || line["level"] != "ERROR" || line["route"] != "/hash" || line["request"] != a.header.Get("X-Request-Id") {
+			t.Errorf("logged %v, want %s", line, logged)
+		}
+		if stack, _ := line["stack"].(string); !strings.Contains(stack, "server.stub.SubmitHash") || !strings.Contains(stack, "failures_test.go") {
+			t.Errorf("%s: the stack does not lead to the panic:\n%s", logged, stack)
+		}
+		s.ask("GET /healthz", "").want(200)
+	}
+}
+
+// none is a map that cannot be written to.
+var none map[string]int
+
+const (
+	outOfRange = "runtime error: index out of range [3] with length 0"
+	wrongType  = "interface conversion: interface {} is string, not int"
+)
+
+// http.ErrAbortHandler is a request to net/http, not a failure.
+func TestAbort(t *testing.T) {
+	s := newSite(t, panics(func(*api.HashRequest) any { return http.ErrAbortHandler }))
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler {
+			t.Errorf("recovered %v", v)
+		}
+		if s.log.text.Len() > 0 {
+			t.Errorf("logged %s", &s.log.text)
+		}
+	}()
+	r := httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(password))
+	r.Header.Set("Content-Type", "application/json")
+	s.handler.ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// begun is an answer that fails after it has begun.
+type begun struct{ fail func() error }
+
+func (b begun) VisitSubmitHashResponse(w http.ResponseWriter) error {
+	w.Header().Set("Content-Type", "application/json")
+	w.Header().Set("Location", "/hash/1")
+	w.Header().Set("Retry-After", "1")
+	w.WriteHeader(http.StatusAccepted)
+	_, _ = w.Write([]byte(`{"id":1,"due":"2026-11-23T21:17:05Z"}`))
+	return b.fail()
+}
+
+// A failure in the middle of an answer is logged, and adds nothing to what was sent.
+func TestFailureAfterTheAnswerHasBegun(t *testing.T) {
+	for logged, fail := range map[string]func() error{
+		"broken":        func() error { return errors.New("broken") },
+		"panic: string": func() error { panic(canary) },
+	} {
+		s := newSite(t, stub{submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) { return begun{fail}, nil }})
+		if a := s.ask("POST /hash", password).want(202); a.body != `{"id":1,"due":"2026-11-23T21:17:05Z"}` {
+			t.Errorf("%s: body %s", logged, a.body)
+		}
+		if lines := s.log.lines("request failed"); len(lines) != 1 || lines[0]["error"] != logged {
+			t.Errorf("logged %v, want %s", lines, logged)
+		}
+	}
+}
+
+// unencodable is an answer that has no JSON.
+type unencodable struct{ api.SubmitHashResponseObject }
+
+func (unencodable) VisitSubmitHashResponse(w http.ResponseWriter) error {
+	return api.SubmitHash202JSONResponse{Body: api.AcceptedJob{Id: 1, Due: time.Unix(1<<40, 0)}}.VisitSubmitHashResponse(w)
+}
+
+// An answer that cannot be encoded becomes an internal error, though its headers were set.
+func TestAnswerThatCannotBeEncoded(t *testing.T) {
+	s := newSite(t, stub{submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) { return unencodable{}, nil }})
+	s.ask("POST /hash", password).wantProblem(500, "internal")
+	if lines := s.log.lines("request failed"); len(lines) != 1 || !strings.HasPrefix(lines[0]["error"].(string), "encode *server.AcceptedJob: ") {
+		t.Errorf("logged %v", lines)
+	}
+}
+
+// A secret keeps itself to itself even where an error was made of it.
+func TestErrorMadeOfASecret(t *testing.T) {
+	s := newSite(t, stub{submit: func(b *api.HashRequest) (api.SubmitHashResponseObject, error) {
+		return nil, fmt.Errorf("cannot hash %v %s %x %#v %+v", b.Password, b.Password, b.Password, *b, b)
+	}})
+	s.ask("POST /hash", password).wantProblem(500, "internal")
+	if lines := s.log.lines("request failed"); len(lines) != 1 || !strings.Contains(lines[0]["error"].(string), secret.Redacted) {
+		t.Errorf("logged %v", lines)
+	}
+}

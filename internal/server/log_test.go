@@ -1,0 +1,168 @@
+package server
+
+import (
+	"fmt"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+func TestRequestID(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	for _, id := range []string{"x", "0", "._-", "AZaz09._-", "8e03978e-40d5-43e8-bc93-6894a57f9324", strings.Repeat("x", 64)} {
+		s.ask("GET /healthz", "", "X-Request-Id:"+id).want(200, "X-Request-Id: "+id)
+		s.ask("GET /nowhere", "", "X-Request-Id:"+id).want(404, "X-Request-Id: "+id)
+	}
+	for _, id := range []string{
+		"", strings.Repeat("x", 65), "a b", "a\tb", "a\r\nSet-Cookie: b", "é", "\x00", "\xff", "a,b", "a/b", "a\"b", "<a>", "${jndi}", "%0a", "@", "`", "[", "{",
+	} {
+		got := s.ask("GET /healthz", "", "X-Request-Id:"+id).want(200).header.Get("X-Request-Id")
+		if got == id || !isRequestID(got) || len(got) < 12 {
+			t.Errorf("sent %q, got %q", id, got)
+		}
+	}
+}
+
+// Ids are unique within a server and among servers.
+func TestRequestIDsAreUnique(t *testing.T) {
+	const servers, clients, requests = 2, 4, 100
+	var (
+		mu   sync.Mutex
+		seen = map[string]bool{}
+	)
+	for range servers {
+		s := newSite(t, on(fake{}))
+		var group sync.WaitGroup
+		for range clients {
+			group.Go(func() {
+				for range requests {
+					id := s.ask("GET /healthz", "").header.Get("X-Request-Id")
+					mu.Lock()
+					seen[id] = true
+					mu.Unlock()
+				}
+			})
+		}
+		group.Wait()
+	}
+	if len(seen) != servers*clients*requests {
+		t.Errorf("%d ids for %d requests", len(seen), servers*clients*requests)
+	}
+}
+
+// At debug there is a line for each request. It has the route, and nothing that the client chose
+// but its request id.
+func TestDebugLog(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := newSite(t, on(fake{accept: func(engine.Job) { time.Sleep(3 * time.Millisecond) }}))
+		took := map[string]float64{"POST /hash": 3e6}
+		for what, want := range map[string]struct {
+			route  string
+			status int
+		}{
+			"POST /hash":                       {"/hash", 202},
+			"GET /hash/42":                     {"/hash/:id", 202},
+			"GET /hash/" + canary:              {"/hash/:id", 400},
+			"DELETE /hash/42?x=" + canary:      {"/hash/:id", 204},
+			"PUT /hash/42":                     {"/hash/:id", 405},
+			"GET /" + canary:                   {"", 404},
+			"GET /hash/42/" + canary:           {"/hash/:id", 404},
+			"GET /v/status?password=" + canary: {"/v/status", 200},
+		} {
+			a := s.ask(what, password, "User-Agent:"+canary, "Prefer: wait=0, "+canary, "Idempotency-Key:"+canary, "Cookie:"+canary).want(want.status)
+			lines := s.log.lines("request")
+			line := lines[len(lines)-1]
+			method, _, _ := strings.Cut(what, " ")
+			expected := map[string]any{
+				"time": "2000-01-01T00:00:00Z", "level": "DEBUG", "msg": "request", "request": a.header.Get("X-Request-Id"),
+				"method": method, "route": want.route, "status": float64(want.status), "took": took[what],
+			}
+			expected["time"] = line["time"]
+			if fmt.Sprint(line) != fmt.Sprint(expected) {
+				t.Errorf("%s:\nlogged %v\nwant   %v", what, line, expected)
+			}
+		}
+		if n := len(s.log.lines("request")); n != 8 || len(s.log.lines("request failed")) != 0 {
+			t.Errorf("%d lines for 8 requests:\n%s", n, &s.log.text)
+		}
+	})
+}
+
+// Above debug the log is silent unless something fails.
+func TestInfoLogIsSilent(t *testing.T) {
+	quiet := func(s *site) *site {
+		s.cfg.Log = slog.New(slog.NewJSONHandler(s.log, nil))
+		s.handler = Handler(s.cfg, s.service)
+		return s
+	}
+	s := quiet(newSite(t, on(fake{})))
+	for _, what := range []string{"POST /hash", "GET /hash/1", "GET /hash/x", "DELETE /hash/1", "GET /nowhere", "PUT /stats"} {
+		s.ask(what, password)
+	}
+	if s.log.text.Len() > 0 {
+		t.Errorf("logged %s", &s.log.text)
+	}
+	s = quiet(newSite(t, on(fake{err: engine.ErrInvalid})))
+	s.ask("POST /hash", password).want(500)
+	if lines := slices.Collect(strings.Lines(s.log.text.String())); len(lines) != 1 {
+		t.Errorf("logged %s", &s.log.text)
+	}
+}
+
+// What the statistics call the average is over the answers that accepted a job, from the
+// request's arrival to the end of its answer.
+func TestAnswersAreCounted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var answered []time.Duration
+		takes := 2 * time.Millisecond
+		refuse := false
+		s := newSite(t, stub{
+			answered: &answered,
+			submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) {
+				time.Sleep(takes)
+				if refuse {
+					return nil, engine.ErrDraining
+				}
+				return api.SubmitHash202JSONResponse{
+					Body:    api.AcceptedJob{Id: 1, Due: time.Now().UTC()},
+					Headers: api.SubmitHash202ResponseHeaders{Location: "/hash/1", RetryAfter: 1},
+				}, nil
+			},
+		})
+		s.ask("POST /hash", password).want(http.StatusAccepted)
+		takes = 5 * time.Millisecond
+		s.ask("POST /hash", password).want(http.StatusAccepted)
+		refuse = true
+		s.ask("POST /hash", password).want(503)
+		s.ask("POST /hash", `{}`).want(400)
+		s.ask("POST /hash", password, "Content-Type:").want(415)
+		s.ask("POST /hash/42", password).want(405)
+		s.ask("POST /hash/", password).want(404)
+		s.ask("GET /healthz", "").want(200)
+		if want := []time.Duration{2 * time.Millisecond, 5 * time.Millisecond}; !slices.Equal(answered, want) {
+			t.Errorf("counted %v, want %v", answered, want)
+		}
+	})
+	// A pending job that is looked at is answered with 202 as well.
+	var answered []time.Duration
+	s := newSite(t, counting{on(fake{}), &answered})
+	s.ask("GET /hash/1", "").want(http.StatusAccepted)
+	if len(answered) != 0 {
+		t.Errorf("counted %v", answered)
+	}
+}
+
+type counting struct {
+	Service
+	answered *[]time.Duration
+}
+
+func (c counting) Answered(took time.Duration) { *c.answered = append(*c.answered, took) }

@@ -1,0 +1,265 @@
+package server
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/getkin/kin-openapi/openapi3"
+	"github.com/getkin/kin-openapi/openapi3filter"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// call is a request that ours and the oracle judge. It is one of three, so that a fuzzer can
+// make it of plain values.
+type call struct {
+	kind   byte   // which operation, modulo 3
+	id     string // in the path, for the last two
+	header string // the operation's own, for the first two
+	has    bool   // the header is there
+	body   string // for the first
+}
+
+// operations are the methods and the headers that they have.
+var operations = [...]struct{ method, header string }{
+	{http.MethodPost, "Idempotency-Key"}, {http.MethodGet, "Prefer"}, {http.MethodDelete, ""},
+}
+
+// request returns the request, and false if no client can send it or no route leads to it.
+func (c call) request() (*http.Request, bool) {
+	op, target := operations[c.kind%3], "/hash"
+	if op.method != http.MethodPost {
+		// An id is one segment of a path; more, fewer or a query are another request.
+		if c.id == "" || strings.ContainsAny(c.id, "/?") {
+			return nil, false
+		}
+		target += "/" + c.id
+	}
+	u, err := url.ParseRequestURI(target)
+	if err != nil || strings.Count(u.Path, "/") != strings.Count(target, "/") {
+		return nil, false
+	}
+	r := httptest.NewRequest(op.method, "/", strings.NewReader(c.body))
+	r.URL = u
+	r.Header.Set("Content-Type", "application/json")
+	if c.has && op.header != "" {
+		r.Header[op.header] = []string{c.header}
+	}
+	return r, true
+}
+
+// accepts reports whether the contract allows the call, as kin-openapi reads it.
+func (o oracle) accepts(c call) (bool, error) {
+	r, _ := c.request()
+	route, params, err := o.FindRoute(r)
+	if err != nil {
+		return false, err
+	}
+	if id, ok := params["id"]; ok && "/hash/"+id != r.URL.EscapedPath() {
+		return false, errors.New("the oracle's router reads another id: " + id)
+	}
+	err = openapi3filter.ValidateRequest(context.Background(), &openapi3filter.RequestValidationInput{
+		Request: r, PathParams: params, Route: route, Options: &openapi3filter.Options{SkipSettingDefaults: true},
+	})
+	return err == nil, nil
+}
+
+// accepts reports whether the server takes the call. It fails the test for an answer that neither
+// takes it nor says that it is invalid.
+func (s *site) accepts(tb testing.TB, c call) bool {
+	tb.Helper()
+	r, _ := c.request()
+	w := httptest.NewRecorder()
+	s.handler.ServeHTTP(w, r)
+	switch w.Code {
+	case http.StatusAccepted, http.StatusNoContent:
+		return true
+	case http.StatusBadRequest:
+		if !strings.Contains(w.Body.String(), "urn:hashd:problem:invalid-request") {
+			tb.Errorf("%+v: %s", c, w.Body)
+		}
+		return false
+	}
+	tb.Errorf("%+v: status %d: %s", c, w.Code, w.Body)
+	return false
+}
+
+// isStrict reports whether the text is one JSON document as RFC 7493 wants it: in valid UTF-8,
+// with no name twice in an object. Its default options are exactly that.
+func isStrict(text string) bool {
+	d := jsontext.NewDecoder(bytes.NewBufferString(text))
+	if _, err := d.ReadValue(); err != nil {
+		return false
+	}
+	_, err := d.ReadToken()
+	return err == io.EOF
+}
+
+// disagreement says how ours and the oracle differ about the call, or "" if they do not.
+func (s *site) disagreement(tb testing.TB, o oracle, c call) string {
+	tb.Helper()
+	ours := s.accepts(tb, c)
+	if c.kind%3 == 0 && !isStrict(c.body) {
+		// The oracle reads with encoding/json, which is lax. Such a body is to be refused whatever
+		// the oracle says.
+		if ours {
+			return "the body is not strictly JSON, and we accept it"
+		}
+		return ""
+	}
+	theirs, err := o.accepts(c)
+	switch {
+	case err != nil:
+		return err.Error()
+	case ours && !theirs:
+		return "we accept it, the oracle does not"
+	case !ours && theirs:
+		return "the oracle accepts it, we do not"
+	}
+	return ""
+}
+
+// seeds are calls on both sides of each bound of the contract.
+func seeds(tb testing.TB) (calls []call) {
+	for _, b := range corpus(tb) {
+		calls = append(calls, call{body: b.body})
+	}
+	text := func(n int, character string) string { return strings.Repeat(character, n) }
+	for _, n := range []int{0, 1, 2, 1023, 1024, 1025} {
+		for _, character := range []string{"x", "é", "€", "🐒", `\u0000`, `\ud83d\udc12`, `\n`} {
+			calls = append(calls, call{body: `{"password":"` + text(n, character) + `"}`})
+		}
+	}
+	const body = `{"password":"x"}`
+	for _, n := range []int{0, 1, 2, 254, 255, 256, 1023, 1024, 1025} {
+		for _, character := range []string{"k", " ", "é", "🐒", "\xff", ",", `"`} {
+			calls = append(calls, call{kind: 0, header: text(n, character), has: true, body: body},
+				call{kind: 1, id: "42", header: text(n, character), has: true})
+		}
+	}
+	for _, id := range []string{
+		"1", "42", "9223372036854775807", "0", "-1", "-0", "9223372036854775808", "-9223372036854775809", text(400, "9"), "007", "00", "+5", "%2B5", "%2b1",
+		"%34%32", "4%32", "%2534", "%252531", "%", "%zz", "%00", "%2F", "1%2F2", "1%3F", "1#2", "1;2", "1,2", "1.0", "1e3", "0x1", "1_0", "_1", " 1", "1+1",
+		"%201", "1%20", "x", "é", "%C3%A9", "%EF%BC%91", "١", "null", "true", "{id}", ":id", "*", "~", ".", "..", "=1", "id=1", "\"1\"", "'1'", "[1]",
+	} {
+		calls = append(calls, call{kind: 1, id: id}, call{kind: 2, id: id})
+	}
+	return append(calls, call{kind: 1, id: "42", header: "wait=1", has: true}, call{kind: 1, id: "0", header: "wait=1", has: true})
+}
+
+// FuzzAgainstOracle holds what the server accepts to what an independent reader of the same
+// contract accepts. Its seeds run as a test.
+func FuzzAgainstOracle(f *testing.F) {
+	o, err := newOracle()
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, c := range seeds(f) {
+		f.Add(c.kind, c.id, c.header, c.has, c.body)
+	}
+	f.Fuzz(func(t *testing.T, kind byte, id, header string, has bool, body string) {
+		c := call{kind, id, header, has, body}
+		if _, ok := c.request(); !ok {
+			t.Skip("no such request")
+		}
+		s := newSite(t, on(fake{}))
+		if len(body) > s.cfg.MaxBodyBytes {
+			t.Skip("refused for its size, of which the contract's schemas say nothing")
+		}
+		if why := s.disagreement(t, o, c); why != "" {
+			t.Errorf("%+v: %s", c, why)
+		}
+	})
+}
+
+// The seeds hold calls that are accepted and calls that are refused, of each kind.
+func TestSeedsAreOnBothSides(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	accepted, refused := [3]int{}, [3]int{}
+	for _, c := range seeds(t) {
+		if _, ok := c.request(); !ok {
+			continue
+		}
+		if s.accepts(t, c) {
+			accepted[c.kind]++
+		} else {
+			refused[c.kind]++
+		}
+	}
+	for kind := range 3 {
+		if accepted[kind] < 4 || refused[kind] < 10 {
+			t.Errorf("kind %d: %d accepted, %d refused", kind, accepted[kind], refused[kind])
+		}
+	}
+}
+
+// With one bound of the oracle's contract changed, the comparison finds the difference: it can
+// fail, and each bound is one that it looks at.
+func TestDisagreementIsFound(t *testing.T) {
+	schema := func(o oracle, name string) *openapi3.Schema { return o.Components.Schemas[name].Value }
+	property := func(o oracle, name string) *openapi3.Schema { return schema(o, "HashRequest").Properties[name].Value }
+	parameter := func(o oracle, name string) *openapi3.Parameter { return o.Components.Parameters[name].Value }
+	number := func(n float64) *float64 { return &n }
+	length := func(n uint64) *uint64 { return &n }
+	open := true
+	for name, tt := range map[string]struct {
+		change func(oracle)
+		call   call // judged alike before the change
+	}{
+		"password, longest":     {func(o oracle) { property(o, "password").MaxLength = length(3) }, call{body: `{"password":"1234"}`}},
+		"password, longest, up": {func(o oracle) { property(o, "password").MaxLength = length(1025) }, call{body: `{"password":"` + strings.Repeat("🐒", 1025) + `"}`}},
+		"password, shortest":    {func(o oracle) { property(o, "password").MinLength = 0 }, call{body: `{"password":""}`}},
+		"password, required":    {func(o oracle) { schema(o, "HashRequest").Required = nil }, call{body: `{}`}},
+		"password, null":        {func(o oracle) { property(o, "password").Nullable = true }, call{body: `{"password":null}`}},
+		"password, type":        {func(o oracle) { *property(o, "password") = *openapi3.NewInt64Schema() }, call{body: `{"password":"x"}`}},
+		"algorithm, one less":   {func(o oracle) { property(o, "algorithm").Enum = []any{"sha512"} }, call{body: `{"password":"x","algorithm":"sha256"}`}},
+		"algorithm, one more":   {func(o oracle) { property(o, "algorithm").Enum = []any{"md5"} }, call{body: `{"password":"x","algorithm":"md5"}`}},
+		"algorithm, required":   {func(o oracle) { schema(o, "HashRequest").Required = []string{"algorithm"} }, call{body: `{"password":"x"}`}},
+		"unknown members": {func(o oracle) {
+			schema(o, "HashRequest").AdditionalProperties = openapi3.AdditionalProperties{Has: &open}
+		},
+			call{body: `{"password":"x","user":1}`}},
+		"body, null":      {func(o oracle) { schema(o, "HashRequest").Nullable = true }, call{body: `null`}},
+		"id, lowest":      {func(o oracle) { schema(o, "JobID").Min = number(2) }, call{kind: 1, id: "1"}},
+		"id, lowest, 0":   {func(o oracle) { schema(o, "JobID").Min = number(0) }, call{kind: 2, id: "0"}},
+		"id, highest":     {func(o oracle) { schema(o, "JobID").Max = number(41) }, call{kind: 2, id: "42"}},
+		"key, longest":    {func(o oracle) { parameter(o, "IdempotencyKey").Schema.Value.MaxLength = length(254) }, call{header: strings.Repeat("é", 255), has: true, body: `{"password":"x"}`}},
+		"key, shortest":   {func(o oracle) { parameter(o, "IdempotencyKey").Schema.Value.MinLength = 0 }, call{has: true, body: `{"password":"x"}`}},
+		"key, required":   {func(o oracle) { parameter(o, "IdempotencyKey").Required = true }, call{body: `{"password":"x"}`}},
+		"prefer, longest": {func(o oracle) { parameter(o, "Prefer").Schema.Value.MaxLength = nil }, call{kind: 1, id: "1", header: strings.Repeat("p", 1025), has: true}},
+		"body, required":  {func(o oracle) { o.Paths.Value("/hash").Post.RequestBody = nil }, call{body: `{}`}},
+	} {
+		o, err := newOracle()
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSite(t, on(fake{}))
+		if why := s.disagreement(t, o, tt.call); why != "" {
+			t.Errorf("%s: before the change: %s", name, why)
+		}
+		if tt.change(o); s.disagreement(t, o, tt.call) == "" {
+			t.Errorf("%s: the change is not found", name)
+		}
+	}
+}
+
+// Bodies on which the two readers of JSON differ are found to be no strict JSON, and others are.
+func TestStrictJSON(t *testing.T) {
+	for _, b := range corpus(t) {
+		lax := strings.Contains(b.refusal, "valid JSON") || strings.Contains(b.refusal, "twice") ||
+			strings.Contains(b.refusal, "nothing after") || strings.Contains(b.refusal, "not be empty")
+		if isStrict(b.body) == lax {
+			t.Errorf("%s: %q is strict: %t", b.name, b.body, !lax)
+		}
+		if !utf8.ValidString(b.body) && !lax {
+			t.Errorf("%s: %q is no UTF-8", b.name, b.body)
+		}
+	}
+}

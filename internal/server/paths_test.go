@@ -1,0 +1,154 @@
+package server
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// every method there is, and one that there is not.
+var every = []string{
+	http.MethodGet, http.MethodHead, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+	http.MethodConnect, http.MethodOptions, http.MethodTrace, "PROPFIND", "HASH",
+}
+
+// paths returns those of the contract, and for each its methods and a target on it.
+func (o oracle) paths() (paths []string, methods map[string][]string, target map[string]string) {
+	methods, target = map[string][]string{}, map[string]string{}
+	for path, item := range o.Paths.Map() {
+		paths = append(paths, path)
+		target[path] = strings.ReplaceAll(path, "{id}", "42")
+		for method := range item.Operations() {
+			methods[path] = append(methods[path], method)
+		}
+	}
+	slices.Sort(paths)
+	return paths, methods, target
+}
+
+// A path that does not exist, by whatever method, gets a list of those that do.
+func (s *site) wantUnknown(what string) {
+	s.Helper()
+	paths, _, _ := s.oracle.paths()
+	a := s.ask(what, password)
+	if p := a.wantProblem(404, "unknown-path"); !strings.Contains(p.Detail, " no trailing slash. There are: "+strings.Join(paths, ", ")+".") {
+		s.Errorf("%s: %s", what, p.Detail)
+	}
+	if a.header["Allow"] != nil {
+		s.Errorf("%s: Allow %q", what, a.header["Allow"])
+	}
+}
+
+func TestTrailingSlash(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	paths, _, target := s.oracle.paths()
+	for _, path := range paths {
+		for _, method := range every {
+			s.wantUnknown(method + " " + target[path] + "/")
+			s.wantUnknown(method + " " + target[path] + "//")
+			s.wantUnknown(method + " " + target[path] + "/?password=" + canary)
+		}
+	}
+	s.wantUnknown("POST /hash/")
+	s.wantUnknown("GET /hash/%2F")
+	s.wantUnknown("GET /hash/42%2F")
+}
+
+func TestUnknownPath(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	for _, path := range []string{
+		"/", "//", "/x", "/" + canary, "/hash/42/x", "/hash/42/" + canary, "/hash/42%2Fx", "/hash/1/2/3", "/hash//42", "//hash", "//hash/42",
+		"/Hash", "/HASH/42", "/hash.json", "/hashes", "/has", "/hash42", "/v", "/v/", "/v/status/x", "/v1/status", "/stats/x", "/stat",
+		"/healthz/x", "/readyz/x", "/.", "/..", "/hash/../stats", "/./stats", "/%00", "/%FF", "/hash%20", "/hash;a=b", "/*",
+	} {
+		for _, method := range every {
+			s.wantUnknown(method + " " + path)
+		}
+	}
+}
+
+// A path that exists refuses other methods and names its own.
+func TestWrongMethod(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	paths, methods, target := s.oracle.paths()
+	for _, path := range paths {
+		want := slices.Sorted(slices.Values(append(methods[path], http.MethodOptions)))
+		for _, method := range every {
+			if slices.Contains(methods[path], method) {
+				continue
+			}
+			a := s.ask(method+" "+target[path], password)
+			if method == http.MethodOptions {
+				a.want(204)
+			} else {
+				a.wantProblem(405, "method-not-allowed")
+			}
+			allow := strings.Split(a.header.Get("Allow"), ", ")
+			if slices.Sort(allow); !slices.Equal(allow, want) {
+				t.Errorf("%s: Allow %q, want %q", a.what, allow, want)
+			}
+		}
+	}
+}
+
+// Methods are case-sensitive, and none can be put in place of another by a header.
+func TestMethodIsAsSent(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	s.ask("post /hash", password).wantProblem(405, "method-not-allowed")
+	s.ask("Get /stats", "").wantProblem(405, "method-not-allowed")
+	s.ask("GET /hash", password, "X-Http-Method-Override: POST").wantProblem(405, "method-not-allowed")
+}
+
+// The contract has no query parameters: whatever stands there is ignored.
+func TestQueryIsIgnored(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	for _, query := range []string{"?", "?x", "?id=0", "?password=" + canary, "?%zz", "?a=1;b=2", "?/"} {
+		s.ask("GET /hash/42"+query, "").want(202)
+		s.ask("POST /hash"+query, password).want(202)
+	}
+	s.ask("POST /hash?password=x", `{}`).wantProblem(400, "invalid-request", "/password is required")
+}
+
+// Operations that take no body ignore one.
+func TestBodyIsIgnored(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	for _, what := range []string{"GET /hash/42", "GET /stats", "GET /v/status", "GET /healthz", "GET /readyz"} {
+		if a := s.ask(what, password, "Content-Type: text/plain"); a.status > 202 {
+			t.Errorf("%s with a body: status %d", what, a.status)
+		}
+	}
+	s.ask("DELETE /hash/42", "not JSON "+canary).want(204)
+}
+
+// Pages stand beside the contract's paths, and what holds for those holds for them.
+func TestPages(t *testing.T) {
+	page := func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Fail") != "" {
+			panic(canary)
+		}
+		w.Header().Set("Content-Type", "text/plain")
+		_, _ = w.Write([]byte("page " + r.URL.Path))
+	}
+	s := newSite(t, on(fake{}), func(cfg *Config) {
+		cfg.Pages = map[string]http.Handler{"/docs": http.HandlerFunc(page), "/docs/a.js": http.HandlerFunc(page)}
+	})
+	for path := range s.cfg.Pages {
+		if a := s.ask("GET "+path, "").want(200, "Content-Type: text/plain"); a.body != "page "+path {
+			t.Errorf("%s: %s", path, a.body)
+		}
+		for _, method := range []string{"HEAD", "POST", "PUT", "DELETE"} {
+			s.ask(method+" "+path, password).wantProblem(405, "method-not-allowed")
+		}
+		for _, more := range []string{"/", "/x", "x"} {
+			p := s.ask("GET "+path+more, "").wantProblem(404, "unknown-path")
+			if !strings.Contains(p.Detail, "There are: /docs, /docs/a.js, /hash, /hash/{id}, /healthz, ") {
+				t.Errorf("%s: %s", path+more, p.Detail)
+			}
+		}
+		s.ask("GET "+path, "", "Fail: yes").wantProblem(500, "internal")
+	}
+	if failed := s.log.lines("request failed"); len(failed) != 2 || failed[0]["error"] != "panic: string" {
+		t.Errorf("logged %v", failed)
+	}
+}

@@ -1,0 +1,371 @@
+package service_test
+
+import (
+	"context"
+	"errors"
+	"reflect"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+	"unsafe"
+
+	"go.yaml.in/yaml/v3"
+
+	contract "github.com/hashd-project/hashd/api"
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/internal/service"
+)
+
+// fake is an engine of which a test says what it does; what it does not say must not happen.
+type fake struct {
+	engine.Engine
+	accept func(engine.Job) (engine.Receipt, error)
+	get    func(id int64) (engine.Record, error)
+	wait   func(ctx context.Context, id int64) (engine.Record, error)
+	cancel func(id int64) error
+	drain  func(context.Context) error
+	stats  engine.Stats
+}
+
+func (f fake) Accept(_ context.Context, job engine.Job) (engine.Receipt, error) { return f.accept(job) }
+func (f fake) Get(_ context.Context, id int64) (engine.Record, error)           { return f.get(id) }
+func (f fake) Wait(ctx context.Context, id int64) (engine.Record, error)        { return f.wait(ctx, id) }
+func (f fake) Cancel(_ context.Context, id int64) error                         { return f.cancel(id) }
+func (f fake) Drain(ctx context.Context) error                                  { return f.drain(ctx) }
+func (f fake) Stats() engine.Stats                                              { return f.stats }
+
+func serviceOn(e fake) *service.Service {
+	return service.New(service.Config{Engine: e, MaxWait: time.Minute})
+}
+
+// submission returns a request and the memory of its secret.
+func submission(text string, algorithm *api.Algorithm) (api.SubmitHashRequestObject, []byte) {
+	b := []byte(text)
+	return api.SubmitHashRequestObject{Body: &api.HashRequest{Password: secret.New(b), Algorithm: algorithm}}, b
+}
+
+// submit submits a job that must be taken.
+func submit(t *testing.T, s *service.Service) api.SubmitHash202JSONResponse {
+	t.Helper()
+	req, _ := submission("angryMonkey", nil)
+	answer, err := s.SubmitHash(t.Context(), req)
+	if err != nil {
+		t.Fatalf("submit: %v", err)
+	}
+	return answer.(api.SubmitHash202JSONResponse)
+}
+
+// due returns an engine that takes every job, and shows it, as due then.
+func due(due time.Time) fake {
+	return fake{
+		accept: func(engine.Job) (engine.Receipt, error) { return engine.Receipt{ID: 42, Due: due}, nil },
+		get:    func(id int64) (engine.Record, error) { return engine.Record{ID: id, Due: due}, nil },
+	}
+}
+
+func TestSubmit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Now().Add(5 * time.Second)
+		for _, id := range []int64{1, 42, 9223372036854775807} {
+			e := fake{accept: func(engine.Job) (engine.Receipt, error) { return engine.Receipt{ID: id, Due: at}, nil }}
+			got := submit(t, serviceOn(e))
+			location := map[int64]string{1: "/hash/1", 42: "/hash/42", 9223372036854775807: "/hash/9223372036854775807"}[id]
+			if got.Body.Id != id || !got.Body.Due.Equal(at) || got.Headers.Location != location || got.Headers.RetryAfter != 5 {
+				t.Errorf("id %d: %+v", id, got)
+			}
+		}
+	})
+}
+
+func TestGet(t *testing.T) {
+	sum := [digest.MaxSize]byte{0: 0xfb, 1: 0xff, 31: 1, 63: 2}
+	for algorithm, want := range map[digest.Algorithm]string{
+		digest.SHA256:   "+/8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAE=",
+		digest.SHA512:   "+/8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAg==",
+		digest.SHA3x512: "+/8AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAEAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAg==",
+	} {
+		answer, err := serviceOn(fake{get: func(id int64) (engine.Record, error) {
+			return engine.Record{ID: id, State: engine.Done, Algorithm: algorithm, Sum: sum}, nil
+		}}).GetHash(t.Context(), api.GetHashRequestObject{Id: 42})
+		if err != nil {
+			t.Fatal(err)
+		}
+		got := answer.(api.GetHash200JSONResponse)
+		if got.Body != (api.HashResult{Id: 42, Hash: want}) || got.Headers.PreferenceApplied != nil {
+			t.Errorf("%s: %+v, want %s", algorithm, got, want)
+		}
+	}
+}
+
+// A job shows the same due time, in UTC, when it is accepted and later, and Retry-After shrinks.
+func TestDueIsShownAlike(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		at := time.Now().Add(5*time.Second + 250*time.Millisecond + 7).In(time.FixedZone("east", 5*3600))
+		s := serviceOn(due(at))
+		first := submit(t, s)
+		for wait := range int64(8) {
+			answer, err := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 42})
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := answer.(api.GetHash202JSONResponse)
+			if got.Body.Id != 42 || got.Body.Status != api.Pending || got.Body.Due != first.Body.Due {
+				t.Errorf("after %d s: %+v, first %+v", wait, got.Body, first.Body)
+			}
+			if want := max(1, 6-wait); got.Headers.RetryAfter != want {
+				t.Errorf("after %d s: retry after %d, want %d", wait, got.Headers.RetryAfter, want)
+			}
+			time.Sleep(time.Second)
+		}
+		if got, _ := first.Body.Due.MarshalText(); string(got) != "2000-01-01T00:00:05.250000007Z" {
+			t.Errorf("due %s, want it in UTC", got)
+		}
+	})
+}
+
+// setBack returns t as a clock showed it that has been set forward by d since: the monotonic
+// reading is the same, the wall clock's is not. Half a second past the full one, none wraps.
+func setBack(t time.Time, d time.Duration) time.Time {
+	const nanoseconds, seconds = 1, 1 << 30 // the fields of the first word of a time.Time
+	word := (*uint64)(unsafe.Pointer(&t))
+	*word -= uint64(d/time.Second)*seconds + uint64(d%time.Second)*nanoseconds
+	return t
+}
+
+// After the wall clock was set, due times are shown as it will show them then. Differences that
+// come from reading two clocks one after the other are not followed. A fake clock has no
+// monotonic reading, so this is on the real one.
+func TestDueFollowsTheClock(t *testing.T) {
+	at := time.Now().Add(time.Hour)
+	at = at.Add(time.Second/2 - time.Duration(at.Nanosecond()))
+	for set, followed := range map[time.Duration]bool{
+		0: false, 4 * time.Millisecond: false, 30 * time.Millisecond: true, time.Hour: true,
+		-4 * time.Millisecond: false, -30 * time.Millisecond: true, -time.Hour: true,
+	} {
+		at := setBack(at, set)
+		if at.Round(0).Add(set).Sub(time.Now().Add(time.Until(at)).Round(0)).Abs() > 4*time.Millisecond {
+			t.Fatalf("set by %v: %v is not of a clock that was set", set, at)
+		}
+		got := submit(t, serviceOn(due(at))).Body.Due
+		if !followed && !got.Equal(at.Round(0)) || followed && got.Sub(at.Round(0).Add(set)).Abs() > 4*time.Millisecond {
+			t.Errorf("set by %v: %v is shown as %v", set, at, got)
+		}
+	}
+}
+
+func TestSeconds(t *testing.T) {
+	for d, want := range map[time.Duration]int64{
+		-time.Hour: 1, -1: 1, 0: 1, 1: 1, time.Second - 1: 1, time.Second: 1, time.Second + 1: 2,
+		4200 * time.Millisecond: 5, 5 * time.Second: 5, 1_000_000 * time.Hour: 3_600_000_000,
+	} {
+		if got := service.Seconds(d); got != want {
+			t.Errorf("%v: %d, want %d", d, got, want)
+		}
+	}
+}
+
+// The engine gets the secret as submitted; afterwards nothing of it is left, however it went.
+func TestSecretIsWiped(t *testing.T) {
+	for name, err := range map[string]error{
+		"accepted": nil, "full": &engine.FullError{Limit: "max-pending"}, "draining": engine.ErrDraining, "panic": errors.New("panic"),
+	} {
+		req, memory := submission("Zq7xVw93Kp", nil)
+		s := serviceOn(fake{accept: func(job engine.Job) (engine.Receipt, error) {
+			if string(job.Secret) != "Zq7xVw93Kp" || job.Tenant != 0 || job.Key != (engine.Key{}) {
+				t.Errorf("%s: job %+v", name, job)
+			}
+			if name == "panic" {
+				panic(err)
+			}
+			return engine.Receipt{}, err
+		}})
+		func() {
+			defer func() { _ = recover() }()
+			if _, got := s.SubmitHash(t.Context(), req); !errors.Is(got, err) {
+				t.Errorf("%s: error %v", name, got)
+			}
+		}()
+		if string(memory) != strings.Repeat("\x00", len(memory)) || req.Body.Password.Bytes() != nil {
+			t.Errorf("%s: the secret is not wiped: %q", name, memory)
+		}
+	}
+}
+
+// What the engine refuses with reaches package server, which knows what it means.
+func TestErrorsReachTheServer(t *testing.T) {
+	full := &engine.FullError{Limit: "max-pending", RetryAfter: 3 * time.Second}
+	for _, want := range []error{engine.ErrUnknown, engine.ErrGone, engine.ErrDraining, engine.ErrClosed, engine.ErrInvalid, engine.ErrKeyReused, full} {
+		s := serviceOn(fake{
+			accept: func(engine.Job) (engine.Receipt, error) { return engine.Receipt{}, want },
+			get:    func(int64) (engine.Record, error) { return engine.Record{}, want },
+			wait:   func(context.Context, int64) (engine.Record, error) { return engine.Record{}, want },
+			cancel: func(int64) error { return want },
+		})
+		req, _ := submission("Zq7xVw93Kp", nil)
+		prefer := "wait=1"
+		_, submitted := s.SubmitHash(t.Context(), req)
+		_, got := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 1})
+		_, waited := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 1, Params: api.GetHashParams{Prefer: &prefer}})
+		_, canceled := s.CancelHash(t.Context(), api.CancelHashRequestObject{Id: 1})
+		for i, err := range []error{submitted, got, waited, canceled} {
+			if !errors.Is(err, want) || !strings.HasPrefix(err.Error(), []string{"submit: ", "get: ", "get: ", "cancel: "}[i]) {
+				t.Errorf("error %v, want %v", err, want)
+			}
+		}
+	}
+}
+
+func TestCancel(t *testing.T) {
+	var canceled []int64
+	s := serviceOn(fake{cancel: func(id int64) error { canceled = append(canceled, id); return nil }})
+	answer, err := s.CancelHash(t.Context(), api.CancelHashRequestObject{Id: 42})
+	if _, ok := answer.(api.CancelHash204Response); !ok || err != nil || !slices.Equal(canceled, []int64{42}) {
+		t.Errorf("%T, error %v, canceled %v", answer, err, canceled)
+	}
+}
+
+// The contract's algorithms, its default too, are those of package digest.
+func TestAlgorithmsOfTheContract(t *testing.T) {
+	var doc struct {
+		Components struct {
+			Schemas struct {
+				Algorithm struct {
+					Enum    []string
+					Default string
+				} `yaml:"Algorithm"`
+			}
+		}
+	}
+	if err := yaml.Unmarshal([]byte(contract.Contract()), &doc); err != nil {
+		t.Fatal(err)
+	}
+	schema := doc.Components.Schemas.Algorithm
+	var known []string
+	for a := digest.Algorithm(0); a.Valid(); a++ {
+		known = append(known, a.String())
+	}
+	slices.Sort(known)
+	if enum := slices.Sorted(slices.Values(schema.Enum)); !slices.Equal(enum, known) {
+		t.Errorf("the contract has %v, package digest %v", enum, known)
+	}
+	hashedBy := func(name *api.Algorithm) string {
+		var got digest.Algorithm
+		s := serviceOn(fake{accept: func(job engine.Job) (engine.Receipt, error) {
+			got = job.Algorithm
+			return engine.Receipt{}, nil
+		}})
+		req, _ := submission("angryMonkey", name)
+		if _, err := s.SubmitHash(t.Context(), req); err != nil {
+			t.Fatal(err)
+		}
+		return got.String()
+	}
+	if got := hashedBy(nil); got != schema.Default {
+		t.Errorf("without an algorithm %s is used, the contract says %s", got, schema.Default)
+	}
+	for _, name := range schema.Enum {
+		if got := hashedBy((*api.Algorithm)(&name)); got != name {
+			t.Errorf("asked for %s, got %s", name, got)
+		}
+	}
+}
+
+func TestAverage(t *testing.T) {
+	const us = time.Microsecond
+	for _, tt := range []struct {
+		took []time.Duration
+		want int64
+	}{
+		{nil, 0},
+		{[]time.Duration{0}, 0},
+		{[]time.Duration{499}, 0},
+		{[]time.Duration{500}, 1},
+		{[]time.Duration{1499}, 1},
+		{[]time.Duration{1500}, 2},
+		{[]time.Duration{41 * us}, 41},
+		{[]time.Duration{1 * us, 2 * us}, 2},
+		{[]time.Duration{1 * us, 1 * us, 2 * us}, 1},
+		{[]time.Duration{0, 0, 0, 2 * us}, 1},
+		{[]time.Duration{time.Hour, 0}, 1_800_000_000},
+		{slices.Repeat([]time.Duration{3 * us, 5 * us}, 1000), 4},
+	} {
+		s := serviceOn(fake{})
+		for _, took := range tt.took {
+			s.Answered(took)
+		}
+		if got := stats(t, s).Average; got != tt.want {
+			t.Errorf("%.60v: average %d, want %d", tt.took, got, tt.want)
+		}
+	}
+}
+
+func stats(t *testing.T, s *service.Service) api.Stats {
+	t.Helper()
+	answer, err := s.GetStats(t.Context(), api.GetStatsRequestObject{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return answer.(api.GetStats200JSONResponse).Body
+}
+
+// total is the engine's count of jobs, which is there even before the answers are counted.
+func TestStats(t *testing.T) {
+	s := serviceOn(fake{stats: engine.Stats{
+		Accepted: 1, Pending: 2, Completed: 3, Canceled: 4, Rejected: 5, Kept: 6,
+		Lateness: engine.Lateness{P50: 7 * time.Microsecond, P90: 8*time.Microsecond + 999, P99: 9 * time.Microsecond, Max: 10 * time.Second},
+	}})
+	want := api.Stats{
+		Total: 1, Pending: 2, Completed: 3, Canceled: 4, Rejected: 5, Kept: 6,
+		Lateness: api.Lateness{P50: 7, P90: 8, P99: 9, Max: 10_000_000},
+	}
+	if got := stats(t, s); !reflect.DeepEqual(got, want) {
+		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// A drain shows from its first moment on: the service is unready, but alive, and says so.
+func TestDraining(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		started, left := time.Now(), &engine.LeftError{Left: 3, Cause: context.Canceled}
+		begin := make(chan struct{})
+		s := service.New(service.Config{
+			Engine: fake{drain: func(context.Context) error { <-begin; return left }},
+			Build:  service.Build{API: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26"},
+		})
+		time.Sleep(time.Hour)
+		check := func(want api.StatusStatus) {
+			t.Helper()
+			status, err := s.GetStatus(t.Context(), api.GetStatusRequestObject{})
+			wanted := api.GetStatus200JSONResponse{Body: api.Status{
+				Status: want, Api: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26", Started: started.UTC(),
+			}}
+			if err != nil || status != wanted {
+				t.Errorf("status %+v, error %v, want %+v", status, err, wanted)
+			}
+			health, err := s.GetHealth(t.Context(), api.GetHealthRequestObject{})
+			if err != nil || health != (api.GetHealth200JSONResponse{Body: api.Health{Status: "ok"}}) {
+				t.Errorf("health %+v, error %v", health, err)
+			}
+			ready, err := s.GetReadiness(t.Context(), api.GetReadinessRequestObject{})
+			if want == "ok" && (err != nil || ready != (api.GetReadiness200JSONResponse{Body: api.Health{Status: "ok"}})) ||
+				want != "ok" && (!errors.Is(err, engine.ErrDraining) || ready != nil) {
+				t.Errorf("ready %+v, error %v", ready, err)
+			}
+		}
+		check("ok")
+		drained := make(chan error)
+		go func() { drained <- s.Drain(t.Context()) }()
+		synctest.Wait()
+		check("draining")
+		close(begin)
+		if err := <-drained; err != left {
+			t.Errorf("drain: error %v, want %v", err, left)
+		}
+		check("draining")
+	})
+}
