@@ -263,9 +263,10 @@ func (e *Engine) settle() {
 func (e *Engine) Stats() engine.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	accepted := e.end() - 1 // read once: submitters move it without the mutex
 	return engine.Stats{
-		Accepted:  e.end() - 1,
-		Pending:   e.pendingJobs(),
+		Accepted:  accepted,
+		Pending:   accepted - e.completed - e.canceled,
 		Completed: e.completed,
 		Canceled:  e.canceled,
 		Rejected:  e.rejected,
