@@ -32,18 +32,21 @@ const verbs = "vdsqxXobOeEfFgGUctTpwZ!"
 // flags are put between the percent sign and the verb.
 var flags = []string{"", "+", "#", "-", " ", "0", "30", "-30", ".3", "30.3", "+#", "# ", "#0"}
 
-// forms are the ways in which package fmt writes the first letters of the secret, and base64.
+// forms are the ways in which package fmt writes the first bytes of the secret, and base64. Each
+// is longer than an address, which could be any number.
 var forms = sync.OnceValue(func() []string {
-	forms := map[string]bool{base64.StdEncoding.EncodeToString([]byte(text[:6])): true}
+	first := text[:6]
+	forms := map[string]bool{base64.StdEncoding.EncodeToString([]byte(first)): true}
 	for _, flag := range flags {
-		for _, verb := range "sqxX" { // as a whole
-			forms[strings.Trim(fmt.Sprintf("%"+flag+string(verb), text[:4]), "\"` ")] = true
-		}
-		for _, verb := range "dxXobOcUq" { // byte by byte
-			format := "%" + flag + string(verb)
-			a, b, c := fmt.Sprintf(format, text[0]), fmt.Sprintf(format, text[1]), fmt.Sprintf(format, text[2])
+		forms[strings.Trim(fmt.Sprintf("%"+flag+"q", first), "\"` ")] = true
+		forms[strings.TrimSpace(fmt.Sprintf("%"+flag+"s", first))] = true
+		for _, verb := range "dxXobOcUq" {
+			var bytes []string
+			for _, b := range []byte(first) {
+				bytes = append(bytes, fmt.Sprintf("%"+flag+string(verb), b))
+			}
 			for _, between := range []string{"", " ", ", "} {
-				forms[a+between+b+between+c] = true
+				forms[strings.Join(bytes, between)] = true
 			}
 		}
 	}
@@ -110,6 +113,9 @@ func TestLeakIsFound(t *testing.T) {
 	bare := struct{ b []byte }{[]byte(text)}
 	for _, verb := range "vdsqxXboOUc" {
 		for _, flag := range flags {
+			if strings.Contains(flag, ".") && strings.ContainsRune("xX", verb) {
+				continue // cut short to what could be an address
+			}
 			format := "%" + flag + string(verb)
 			if output := fmt.Sprintf(format, bare); leak(output) == "" {
 				t.Errorf("%s prints %s, and it is not found", format, output)
@@ -182,10 +188,9 @@ func TestLogs(t *testing.T) {
 			t.Errorf("%s is logged as %s", name, output)
 		}
 	}
-	var b bytes.Buffer
-	slog.New(slog.NewTextHandler(&b, nil)).Info("", "value", secret.New([]byte(text)))
-	if !strings.Contains(b.String(), "value="+secret.Redacted) {
-		t.Errorf("logged as %s", b.String())
+	// A handler of any other kind gets a string before it can look inside.
+	if v := slog.AnyValue(secret.New([]byte(text))).Resolve(); v.Kind() != slog.KindString || v.String() != secret.Redacted {
+		t.Errorf("logged as %s %v", v.Kind(), v)
 	}
 }
 

@@ -117,6 +117,11 @@ func TestBodyTooLarge(t *testing.T) {
 		s.send("POST /hash", unknown(padded(n))).wantProblem(413, "body-too-large")
 	}
 	s.ask("POST /hash", strings.Repeat(canary, 2000)).wantProblem(413, "body-too-large")
+	body := strings.NewReader(padded(16385))
+	s.send("POST /hash", body).want(413)
+	if body.Len() != 16385 {
+		t.Errorf("a body that is known to be too large is read: %d bytes are left", body.Len())
+	}
 	small := newSite(t, on(fake{}), func(cfg *Config) { cfg.MaxBodyBytes = 30 })
 	if p := (handler{cfg: small.cfg}).problemOf(tooLarge(t, small)); !strings.Contains(p.detail, "limit of 30 bytes (max-body-bytes)") {
 		t.Errorf("detail %s", p.detail)

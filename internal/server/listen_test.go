@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"sync"
 	"syscall"
@@ -106,7 +107,7 @@ func (r *running) get(target string, lines ...string) (answer, error) {
 	if err != nil {
 		return answer{}, err
 	}
-	return r.examine("GET "+target, res), nil
+	return r.examine(req, res), nil
 }
 
 // raw sends the text as it is on a connection of its own, and returns what comes back until the
@@ -225,7 +226,7 @@ func TestSlowBodyIsCut(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%q: reply %q: %v", header, reply, err)
 			}
-			r.examine("POST /hash", res).wantProblem(400, "incomplete-request")
+			r.examine(httptest.NewRequest(http.MethodPost, "/hash", http.NoBody), res).wantProblem(400, "incomplete-request")
 			if !res.Close {
 				t.Errorf("%q: the connection is kept", header)
 			}
@@ -393,21 +394,21 @@ func TestServeFails(t *testing.T) {
 	})
 }
 
-// The same over a real network and with an engine that hashes: the wait is some times longer
-// than the timeouts.
+// The same over a real network and with an engine that hashes: the wait is several times as long
+// as the timeouts.
 func TestLongPollOverTCP(t *testing.T) {
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
 	}
 	e, err := memory.New(memory.Config{
-		Delay: 1200 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 1,
+		Delay: 400 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 1,
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { e.Close() })
-	s := newSite(t, on(e), func(cfg *Config) { cfg.ReadTimeout, cfg.WriteTimeout = 400*time.Millisecond, 400*time.Millisecond })
+	s := newSite(t, on(e), func(cfg *Config) { cfg.ReadTimeout, cfg.WriteTimeout = 50*time.Millisecond, 50*time.Millisecond })
 	r := serve(s, l, func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 	})

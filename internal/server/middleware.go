@@ -56,8 +56,8 @@ func (h handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 			err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
 		}
 	}()
-	// Echo takes all that follows "/hash/" for an id, even nothing and "1/2".
-	if path := c.Request().URL.Path; strings.HasSuffix(path, "/") || strings.Count(path, "/") != strings.Count(c.Path(), "/") {
+	// Echo takes all that follows "/hash/" for an id, slashes too.
+	if strings.Count(c.Request().URL.Path, "/") != strings.Count(c.Path(), "/") {
 		return echo.ErrNotFound
 	}
 	h.allowWaiting(c)
@@ -169,10 +169,13 @@ func headerValue(h http.Header, canonical string) string {
 	return ""
 }
 
-// paths lists the contract's paths as it writes them.
+// paths lists the paths there are, as the contract writes them, but for the parts of a page.
 func (h handler) paths() []string {
 	var paths []string
 	for _, r := range h.echo.Routes() {
+		if strings.HasPrefix(r.Path, "/docs/") {
+			continue
+		}
 		parts := strings.Split(r.Path, "/")
 		for i, part := range parts {
 			if name, ok := strings.CutPrefix(part, ":"); ok {

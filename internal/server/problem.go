@@ -74,8 +74,7 @@ func (h handler) problemOf(err error) problem {
 		detail: "The server failed to answer. Report the instance to its operator."}
 }
 
-// answerError implements echo.HTTPErrorHandler: it answers with the error's problem. It does
-// nothing if an answer has already begun.
+// answerError answers with the error's problem. It does nothing if an answer has already begun.
 func (h handler) answerError(err error, c echo.Context) {
 	p := h.problemOf(err)
 	if p.status == http.StatusInternalServerError {

@@ -72,7 +72,6 @@ func Handler(cfg Config, service Service) http.Handler {
 	e.HideBanner, e.HidePort = true, true
 	h := handler{cfg: cfg, echo: e, service: service, ids: newRequestIDs()}
 	e.Binder = binder{limit: cfg.MaxBodyBytes}
-	e.HTTPErrorHandler = h.answerError
 	e.Use(h.around)
 	api.RegisterHandlers(e, api.NewStrictHandler(service))
 	for path, page := range cfg.Pages {

@@ -135,7 +135,7 @@ func on(e engine.Engine) *service.Service {
 // answer is what came back, already held to what all answers promise.
 type answer struct {
 	*site
-	what   string // the request, for messages
+	what   *request
 	status int
 	header http.Header
 	body   string
@@ -162,12 +162,18 @@ func (s *site) send(what string, body io.Reader, lines ...string) answer {
 	}
 	w := httptest.NewRecorder()
 	s.handler.ServeHTTP(w, r)
-	return s.examine(what, w.Result())
+	return s.examine(r, w.Result())
 }
 
+// request shows itself in messages as method and target.
+type request http.Request
+
+func (r *request) String() string { return r.Method + " " + r.URL.RequestURI() }
+
 // examine reads an answer and holds it to what all answers promise.
-func (s *site) examine(what string, res *http.Response) answer {
+func (s *site) examine(r *http.Request, res *http.Response) answer {
 	s.Helper()
+	what := (*request)(r)
 	body, err := io.ReadAll(res.Body)
 	if err != nil {
 		s.Fatalf("%s: %v", what, err)
@@ -197,8 +203,7 @@ func (s *site) examine(what string, res *http.Response) answer {
 // obeys says how the answer breaks the contract: what it has for the operation, or if there is
 // none its schema of problems.
 func (a answer) obeys(o oracle) error {
-	method, target, _ := strings.Cut(a.what, " ")
-	r := httptest.NewRequest(method, target, http.NoBody)
+	r := (*http.Request)(a.what)
 	route, params, err := o.FindRoute(r)
 	switch {
 	case err == nil:
@@ -207,9 +212,9 @@ func (a answer) obeys(o oracle) error {
 			Status:                 a.status, Header: a.header, Body: io.NopCloser(strings.NewReader(a.body)),
 			Options: &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
 		})
-	case method == http.MethodOptions && a.status == http.StatusNoContent:
+	case r.Method == http.MethodOptions && a.status == http.StatusNoContent:
 		return nil // HTTP's own question about a path, answered in Allow
-	case method == http.MethodGet && a.cfg.Pages[target] != nil && a.status < 400:
+	case r.Method == http.MethodGet && a.cfg.Pages[r.URL.Path] != nil && a.status < 400:
 		return nil // beside the contract
 	}
 	var body any

@@ -122,7 +122,7 @@ func tests() []test {
 		{"StatsFollowEachJob", statsFollowEachJob},
 		{"StatsAreConsistent", statsAreConsistent},
 		{"LatenessIsOrdered", latenessIsOrdered},
-		{"Load", func(x *trial) { x.load(Load{Submitters: 4, Jobs: 300}) }},
+		{"Load", func(x *trial) { x.load(Load{Submitters: 4, Jobs: 300, Expiry: x.fake}) }},
 	}
 }
 

@@ -29,7 +29,10 @@ var suite = enginetest.Suite{
 	FakeClock: true,
 }
 
-func TestConformance(t *testing.T) { suite.Run(t) }
+func TestConformance(t *testing.T) {
+	t.Parallel() // much of it is waiting
+	suite.Run(t)
+}
 
 // newEngine makes an engine that the test's end closes, with wide limits where cfg has none.
 func newEngine(t *testing.T, cfg Config) *Engine {
@@ -189,6 +192,7 @@ func TestAcceptDoesNotAllocate(t *testing.T) {
 
 // The whole of the interface at once, with as few and as many workers as make a difference.
 func TestLoad(t *testing.T) {
+	t.Parallel()
 	for _, workers := range []int{1, 4} {
 		t.Run(strconv.Itoa(workers), func(t *testing.T) {
 			t.Parallel()
@@ -199,7 +203,7 @@ func TestLoad(t *testing.T) {
 					MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults, MaxSecretBytes: chunkBytes,
 				})
 			}
-			withWorkers.Load(t, enginetest.Load{Submitters: 10, Jobs: 600})
+			withWorkers.Load(t, enginetest.Load{Submitters: 10, Jobs: 600, Expiry: true})
 		})
 	}
 }

@@ -66,7 +66,7 @@ func (h *byHand) finish() {
 	h.publish(h.b)
 }
 
-// wantState fails the test unless the job is in the state, or nil and gone for wanted error.
+// wantState fails the test unless the job is there and in the state.
 func (h *byHand) wantState(id int64, want engine.State) {
 	h.t.Helper()
 	if rec, err := h.Get(h.t.Context(), id); err != nil || rec.State != want {

@@ -116,12 +116,13 @@ func (h *byHand) liveChunks() (n int64) {
 const perChunk = chunkBytes / engine.MaxSecret
 
 // fill submits as many long secrets as fill so many chunks.
-func (h *byHand) fill(chunks int) (ids []int64) {
+func (h *byHand) fill(chunks int) []int64 {
 	h.t.Helper()
-	for range chunks * perChunk {
-		ids = append(ids, accept(h.t, h.Engine, long4096))
+	secrets := make([][]byte, chunks*perChunk)
+	for i := range secrets {
+		secrets[i] = long4096
 	}
-	return ids
+	return h.accept(secrets...)
 }
 
 func TestChunksAreGivenBack(t *testing.T) {
