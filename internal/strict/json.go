@@ -29,25 +29,24 @@ const Unbounded = int(^uint(0) >> 1)
 // Decode reads one JSON document of at most limit bytes from r into body. size is the length
 // r is known to have, or -1. It returns an *Error for what breaks the contract, ErrTooLarge, or
 // r's own error. It wipes every copy of a secret that it made, with an error also those in body.
-func Decode(r io.Reader, size int64, limit int, body Body) error {
+func Decode(r io.Reader, size int64, limit int, body Body) (err error) {
 	if size > int64(limit) {
 		return ErrTooLarge
 	}
 	d := decoders.Get().(*Decoder)
-	defer d.release()
+	defer func() {
+		d.wipe(err != nil)
+		if err == nil { // else the JSON decoder may hold names that the client made up
+			decoders.Put(d)
+		}
+	}()
 	if err := d.fill(r, size, limit); err != nil {
 		return err
 	}
 	d.json.Reset(&d.text)
 	body.DecodeStrict(d)
 	d.end()
-	err := d.err()
-	if err != nil {
-		for _, s := range d.secrets {
-			s.Wipe()
-		}
-	}
-	return err
+	return d.err()
 }
 
 // Decoder reads one JSON document for generated code. It is for one goroutine.
@@ -79,8 +78,13 @@ func (d *Decoder) fill(r io.Reader, size int64, limit int) error {
 	return err
 }
 
-// release wipes what was read and gives the decoder back.
-func (d *Decoder) release() {
+// wipe clears what was read, with refused set also the secrets that the body was given.
+func (d *Decoder) wipe(refused bool) {
+	for _, s := range d.secrets {
+		if refused {
+			s.Wipe()
+		}
+	}
 	d.text.Reset()
 	b := d.text.AvailableBuffer()
 	clear(b[:cap(b)])
@@ -89,7 +93,6 @@ func (d *Decoder) release() {
 	d.broken = false
 	clear(d.secrets)
 	d.secrets = d.secrets[:0]
-	decoders.Put(d)
 }
 
 // end refuses anything after the document.
