@@ -68,14 +68,16 @@ func openBrowser(t *testing.T, origin string) *browser {
 		t.Skip("no chromium: install it (Debian: apt-get install chromium) for this test")
 	}
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-		chromedp.UserDataDir(t.TempDir()), chromedp.WindowSize(1200, 1000))
+		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1200, 1000))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	ctx, stop := chromedp.NewExecAllocator(ctx, options...)
 	t.Cleanup(stop)
 	ctx, shut := chromedp.NewContext(ctx)
-	t.Cleanup(shut)
+	t.Cleanup(func() {
+		_ = chromedp.Cancel(ctx) // asks the browser to end, and waits for it
+		shut()
+	})
 	b := &browser{ctx: ctx, origin: origin}
 	chromedp.ListenTarget(ctx, b.note)
 	b.do(t, "start", network.Enable(), cdplog.Enable(), runtime.Enable())
