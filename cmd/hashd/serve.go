@@ -64,7 +64,8 @@ func assemble(cfg config.Config, log *slog.Logger) (*program, error) {
 	}
 	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait})
 	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
-		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
+		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
+		MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout, Log: log, Pages: pages,
 	}, s)}, nil

@@ -103,6 +103,22 @@ type Lateness struct {
 	Max int64 `json:"max"`
 }
 
+// AcceptedBatch defines model for AcceptedBatch.
+type AcceptedBatch struct {
+	// First Id of the first secret's job; the others follow one by one
+	//
+	// Example: 43
+	First int64 `json:"first"`
+
+	// Count How many jobs there are, one for each secret
+	//
+	// Example: 2
+	Count int32 `json:"count"`
+
+	// Due When the hash is computed; it exists at this instant at the earliest
+	Due Due `json:"due"`
+}
+
 // AcceptedJob defines model for AcceptedJob.
 type AcceptedJob struct {
 	// Id Positive, starts at 1, increases in the order of acceptance, never reused
@@ -116,6 +132,17 @@ type AcceptedJob struct {
 
 // Algorithm The hash function (FIPS 180-4, FIPS 202)
 type Algorithm string
+
+// BatchRequest defines model for BatchRequest.
+type BatchRequest struct {
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm *Algorithm `json:"algorithm,omitempty"`
+
+	// Passwords The secrets, 1 to 10,000
+	//
+	// Example: ["angryMonkey","calmOtter"]
+	Passwords []string `json:"passwords"`
+}
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -204,7 +231,7 @@ type Stats struct {
 	Total int64 `json:"total"`
 
 	// Average Mean wall-clock time, in microseconds, that the server took to answer the requests
-	// whose jobs it accepted; 0 before the first
+	// whose jobs it accepted, a batch being one request; 0 before the first
 	Average int64 `json:"average"`
 
 	// Pending Jobs accepted and neither done nor canceled
@@ -216,7 +243,8 @@ type Stats struct {
 	// Canceled Jobs canceled before they were hashed
 	Canceled int64 `json:"canceled"`
 
-	// Rejected Valid submissions refused because a limit was reached or the server was draining
+	// Rejected Valid jobs refused because a limit was reached or the server was draining; a batch
+	// counts as its jobs
 	Rejected int64 `json:"rejected"`
 
 	// Kept Hashes that can be collected now
@@ -289,6 +317,14 @@ type SubmitHashParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// SubmitBatchParams defines parameters for SubmitBatch.
+type SubmitBatchParams struct {
+	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
+	// used answers as the first one did and adds no job. The same key with another body
+	// answers `422`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetHashParams defines parameters for GetHash.
 type GetHashParams struct {
 	// Prefer RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
@@ -299,6 +335,9 @@ type GetHashParams struct {
 
 // SubmitHashJSONRequestBody defines body for SubmitHash for application/json ContentType.
 type SubmitHashJSONRequestBody = HashRequest
+
+// SubmitBatchJSONRequestBody defines body for SubmitBatch for application/json ContentType.
+type SubmitBatchJSONRequestBody = BatchRequest
 
 // RequestEditorFn is the function signature for the RequestEditor callback function
 type RequestEditorFn func(ctx context.Context, req *http.Request) error
@@ -394,6 +433,28 @@ type ClientInterface interface {
 	// Corresponds with POST /hash (the `SubmitHash` operationId).
 	SubmitHash(ctx context.Context, params *SubmitHashParams, body SubmitHashJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
 
+	// SubmitBatchWithBody Submit many secrets at once
+	//
+	// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+	// consecutive, in the order of the secrets, and they are due together. From then on each
+	// is a job like any other.
+	//
+	// Takes any type of body and a specified content type.
+	//
+	// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+	SubmitBatchWithBody(ctx context.Context, params *SubmitBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// SubmitBatch Submit many secrets at once
+	//
+	// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+	// consecutive, in the order of the secrets, and they are due together. From then on each
+	// is a job like any other.
+	//
+	// Takes a body of the `application/json` content type.
+	//
+	// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+	SubmitBatch(ctx context.Context, params *SubmitBatchParams, body SubmitBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// CancelHash Cancel a job or erase its hash
 	//
 	// Cancels a pending job, whose secret is wiped at once and never hashed, or erases the
@@ -461,6 +522,48 @@ func (c *Client) SubmitHashWithBody(ctx context.Context, params *SubmitHashParam
 // Corresponds with POST /hash (the `SubmitHash` operationId).
 func (c *Client) SubmitHash(ctx context.Context, params *SubmitHashParams, body SubmitHashJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSubmitHashRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitBatchWithBody Submit many secrets at once
+//
+// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+// consecutive, in the order of the secrets, and they are due together. From then on each
+// is a job like any other.
+//
+// Takes any type of body and a specified content type.
+//
+// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+func (c *Client) SubmitBatchWithBody(ctx context.Context, params *SubmitBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitBatchRequestWithBody(c.Server, params, contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// SubmitBatch Submit many secrets at once
+//
+// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+// consecutive, in the order of the secrets, and they are due together. From then on each
+// is a job like any other.
+//
+// Takes a body of the `application/json` content type.
+//
+// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+func (c *Client) SubmitBatch(ctx context.Context, params *SubmitBatchParams, body SubmitBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewSubmitBatchRequest(c.Server, params, body)
 	if err != nil {
 		return nil, err
 	}
@@ -588,6 +691,61 @@ func NewSubmitHashRequestWithBody(server string, params *SubmitHashParams, conte
 	}
 
 	operationPath := fmt.Sprintf("/hash")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	req, err := http.NewRequest(http.MethodPost, queryURL.String(), body)
+	if err != nil {
+		return nil, err
+	}
+
+	req.Header.Add("Content-Type", contentType)
+
+	if params != nil {
+
+		if params.IdempotencyKey != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Idempotency-Key", *params.IdempotencyKey, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewSubmitBatchRequest calls the generic SubmitBatch builder with application/json body
+func NewSubmitBatchRequest(server string, params *SubmitBatchParams, body SubmitBatchJSONRequestBody) (*http.Request, error) {
+	var bodyReader io.Reader
+	buf, err := json.Marshal(body)
+	if err != nil {
+		return nil, err
+	}
+	bodyReader = bytes.NewReader(buf)
+	return NewSubmitBatchRequestWithBody(server, params, "application/json", bodyReader)
+}
+
+// NewSubmitBatchRequestWithBody constructs an http.Request for the SubmitBatch method, with any body, and a specified content type
+func NewSubmitBatchRequestWithBody(server string, params *SubmitBatchParams, contentType string, body io.Reader) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/hash/batch")
 	if operationPath[0] == '/' {
 		operationPath = "." + operationPath
 	}
@@ -877,6 +1035,28 @@ type ClientWithResponsesInterface interface {
 	// Corresponds with POST /hash (the `SubmitHash` operationId).
 	SubmitHashWithResponse(ctx context.Context, params *SubmitHashParams, body SubmitHashJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitHashResponse, error)
 
+	// SubmitBatchWithBodyWithResponse Submit many secrets at once
+	//
+	// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+	// consecutive, in the order of the secrets, and they are due together. From then on each
+	// is a job like any other.
+	//
+	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+	SubmitBatchWithBodyWithResponse(ctx context.Context, params *SubmitBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitBatchResponse, error)
+
+	// SubmitBatchWithResponse Submit many secrets at once
+	//
+	// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+	// consecutive, in the order of the secrets, and they are due together. From then on each
+	// is a job like any other.
+	//
+	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+	SubmitBatchWithResponse(ctx context.Context, params *SubmitBatchParams, body SubmitBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitBatchResponse, error)
+
 	// CancelHashWithResponse Cancel a job or erase its hash
 	//
 	// Cancels a pending job, whose secret is wiped at once and never hashed, or erases the
@@ -1018,6 +1198,103 @@ func (r SubmitHashResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SubmitHashResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+// SubmitBatchResponse202Headers the declared response headers of an HTTP 202 response for SubmitBatch
+type SubmitBatchResponse202Headers struct {
+	RetryAfter int64
+}
+
+// SubmitBatchResponse503Headers the declared response headers of an HTTP 503 response for SubmitBatch
+type SubmitBatchResponse503Headers struct {
+	RetryAfter int64
+}
+
+type SubmitBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON202 the response for an HTTP 202 `application/json` response
+	JSON202 *AcceptedBatch
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
+	ApplicationproblemJSON413 *ContentTooLarge
+	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
+	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
+	ApplicationproblemJSON422 *KeyReused
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// Headers202 the parsed response headers for an HTTP 202 response
+	Headers202 *SubmitBatchResponse202Headers
+	// Headers503 the parsed response headers for an HTTP 503 response
+	Headers503 *SubmitBatchResponse503Headers
+}
+
+// GetJSON202 returns the response for an HTTP 202 `application/json` response
+func (r SubmitBatchResponse) GetJSON202() *AcceptedBatch {
+	return r.JSON202
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON413() *ContentTooLarge {
+	return r.ApplicationproblemJSON413
+}
+
+// GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
+	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON422() *KeyReused {
+	return r.ApplicationproblemJSON422
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetBody returns the raw response body bytes
+func (r SubmitBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r SubmitBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r SubmitBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r SubmitBatchResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1443,6 +1720,40 @@ func (c *ClientWithResponses) SubmitHashWithResponse(ctx context.Context, params
 	return ParseSubmitHashResponse(rsp)
 }
 
+// SubmitBatchWithBodyWithResponse Submit many secrets at once
+//
+// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+// consecutive, in the order of the secrets, and they are due together. From then on each
+// is a job like any other.
+//
+// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+func (c *ClientWithResponses) SubmitBatchWithBodyWithResponse(ctx context.Context, params *SubmitBatchParams, contentType string, body io.Reader, reqEditors ...RequestEditorFn) (*SubmitBatchResponse, error) {
+	rsp, err := c.SubmitBatchWithBody(ctx, params, contentType, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitBatchResponse(rsp)
+}
+
+// SubmitBatchWithResponse Submit many secrets at once
+//
+// All or nothing: either each secret becomes a job or none does. The jobs' ids are
+// consecutive, in the order of the secrets, and they are due together. From then on each
+// is a job like any other.
+//
+// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
+//
+// Corresponds with POST /hash/batch (the `SubmitBatch` operationId).
+func (c *ClientWithResponses) SubmitBatchWithResponse(ctx context.Context, params *SubmitBatchParams, body SubmitBatchJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitBatchResponse, error) {
+	rsp, err := c.SubmitBatch(ctx, params, body, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseSubmitBatchResponse(rsp)
+}
+
 // CancelHashWithResponse Cancel a job or erase its hash
 //
 // Cancels a pending job, whose secret is wiped at once and never hashed, or erases the
@@ -1612,6 +1923,97 @@ func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 		response.Headers202 = &headers
 	case rsp.StatusCode == 503:
 		var headers SubmitHashResponse503Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers503 = &headers
+	}
+
+	return response, nil
+}
+
+// ParseSubmitBatchResponse parses an HTTP response from a SubmitBatchWithResponse call
+func ParseSubmitBatchResponse(rsp *http.Response) (*SubmitBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &SubmitBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
+		var dest AcceptedBatch
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON202 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
+		var dest ContentTooLarge
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON413 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 415:
+		var dest UnsupportedMediaType
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
+		var dest KeyReused
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON422 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	}
+
+	switch {
+	case rsp.StatusCode == 202:
+		var headers SubmitBatchResponse202Headers
+		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
+			var value int64
+			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			}
+			headers.RetryAfter = value
+		}
+		response.Headers202 = &headers
+	case rsp.StatusCode == 503:
+		var headers SubmitBatchResponse503Headers
 		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
 			var value int64
 			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {

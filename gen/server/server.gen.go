@@ -100,6 +100,22 @@ type Lateness struct {
 	Max int64 `json:"max"`
 }
 
+// AcceptedBatch defines model for AcceptedBatch.
+type AcceptedBatch struct {
+	// First Id of the first secret's job; the others follow one by one
+	//
+	// Example: 43
+	First int64 `json:"first"`
+
+	// Count How many jobs there are, one for each secret
+	//
+	// Example: 2
+	Count int32 `json:"count"`
+
+	// Due When the hash is computed; it exists at this instant at the earliest
+	Due Due `json:"due"`
+}
+
 // AcceptedJob defines model for AcceptedJob.
 type AcceptedJob struct {
 	// Id Positive, starts at 1, increases in the order of acceptance, never reused
@@ -113,6 +129,17 @@ type AcceptedJob struct {
 
 // Algorithm The hash function (FIPS 180-4, FIPS 202)
 type Algorithm string
+
+// BatchRequest defines model for BatchRequest.
+type BatchRequest struct {
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm *Algorithm `json:"algorithm,omitempty"`
+
+	// Passwords The secrets, 1 to 10,000
+	//
+	// Example: ["angryMonkey","calmOtter"]
+	Passwords secret.List `json:"passwords"`
+}
 
 // FieldError defines model for FieldError.
 type FieldError struct {
@@ -201,7 +228,7 @@ type Stats struct {
 	Total int64 `json:"total"`
 
 	// Average Mean wall-clock time, in microseconds, that the server took to answer the requests
-	// whose jobs it accepted; 0 before the first
+	// whose jobs it accepted, a batch being one request; 0 before the first
 	Average int64 `json:"average"`
 
 	// Pending Jobs accepted and neither done nor canceled
@@ -213,7 +240,8 @@ type Stats struct {
 	// Canceled Jobs canceled before they were hashed
 	Canceled int64 `json:"canceled"`
 
-	// Rejected Valid submissions refused because a limit was reached or the server was draining
+	// Rejected Valid jobs refused because a limit was reached or the server was draining; a batch
+	// counts as its jobs
 	Rejected int64 `json:"rejected"`
 
 	// Kept Hashes that can be collected now
@@ -286,6 +314,14 @@ type SubmitHashParams struct {
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
+// SubmitBatchParams defines parameters for SubmitBatch.
+type SubmitBatchParams struct {
+	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
+	// used answers as the first one did and adds no job. The same key with another body
+	// answers `422`.
+	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+}
+
 // GetHashParams defines parameters for GetHash.
 type GetHashParams struct {
 	// Prefer RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
@@ -312,11 +348,32 @@ func (b *SubmitHashJSONRequestBody) DecodeStrict(d *strict.Decoder) {
 	})
 }
 
+// SubmitBatchJSONRequestBody defines body for SubmitBatch for application/json ContentType.
+type SubmitBatchJSONRequestBody = BatchRequest
+
+// DecodeStrict implements strict.Body.
+func (b *SubmitBatchJSONRequestBody) DecodeStrict(d *strict.Decoder) {
+	d.Object(false, []string{"passwords"}, func(name []byte) bool {
+		switch string(name) {
+		case "algorithm":
+			strict.OptionalEnum(d, &b.Algorithm, "sha512", "sha256", "sha3-512")
+		case "passwords":
+			d.Secrets(&b.Passwords, 1, 10000, 1, 1024)
+		default:
+			return false
+		}
+		return true
+	})
+}
+
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
 	// SubmitHash Submit a secret to be hashed after the delay
 	// (POST /hash)
 	SubmitHash(ctx echo.Context, params SubmitHashParams) error
+	// SubmitBatch Submit many secrets at once
+	// (POST /hash/batch)
+	SubmitBatch(ctx echo.Context, params SubmitBatchParams) error
 	// CancelHash Cancel a job or erase its hash
 	// (DELETE /hash/{id})
 	CancelHash(ctx echo.Context, id JobID) error
@@ -351,6 +408,17 @@ func (w *ServerInterfaceWrapper) SubmitHash(ctx echo.Context) error {
 		return err
 	}
 	return w.Handler.SubmitHash(ctx, params)
+}
+
+// SubmitBatch converts echo context to params.
+func (w *ServerInterfaceWrapper) SubmitBatch(ctx echo.Context) error {
+	var p strict.Params
+	var params SubmitBatchParams
+	params.IdempotencyKey = p.HeaderText("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
+	if err := p.Err(); err != nil {
+		return err
+	}
+	return w.Handler.SubmitBatch(ctx, params)
 }
 
 // CancelHash converts echo context to params.
@@ -445,10 +513,11 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 	router.POST(options.BaseURL+"/hash", wrapper.SubmitHash, options.OperationMiddlewares["submitHash"]...)
 	router.DELETE(options.BaseURL+"/hash/:id", wrapper.CancelHash, options.OperationMiddlewares["cancelHash"]...)
 	router.GET(options.BaseURL+"/hash/:id", wrapper.GetHash, options.OperationMiddlewares["getHash"]...)
-	router.GET(options.BaseURL+"/stats", wrapper.GetStats, options.OperationMiddlewares["getStats"]...)
-	router.GET(options.BaseURL+"/v/status", wrapper.GetStatus, options.OperationMiddlewares["getStatus"]...)
+	router.POST(options.BaseURL+"/hash/batch", wrapper.SubmitBatch, options.OperationMiddlewares["submitBatch"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
+	router.GET(options.BaseURL+"/stats", wrapper.GetStats, options.OperationMiddlewares["getStats"]...)
+	router.GET(options.BaseURL+"/v/status", wrapper.GetStatus, options.OperationMiddlewares["getStatus"]...)
 
 }
 
@@ -501,6 +570,34 @@ type SubmitHash202JSONResponse struct {
 // VisitSubmitHashResponse writes the answer.
 func (response SubmitHash202JSONResponse) VisitSubmitHashResponse(w http.ResponseWriter) error {
 	strict.SetHeader(w, "Location", response.Headers.Location)
+	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
+	return strict.WriteJSON(w, 202, &response.Body)
+}
+
+// SubmitBatchRequestObject is a valid request for SubmitBatch.
+type SubmitBatchRequestObject struct {
+	Params SubmitBatchParams
+	Body   *SubmitBatchJSONRequestBody
+}
+
+// SubmitBatchResponseObject is an answer of success for SubmitBatch.
+type SubmitBatchResponseObject interface {
+	VisitSubmitBatchResponse(w http.ResponseWriter) error
+}
+
+// SubmitBatch202ResponseHeaders are the headers of a 202 answer.
+type SubmitBatch202ResponseHeaders struct {
+	RetryAfter int64
+}
+
+// SubmitBatch202JSONResponse is the 202 answer for SubmitBatch.
+type SubmitBatch202JSONResponse struct {
+	Body    AcceptedBatch
+	Headers SubmitBatch202ResponseHeaders
+}
+
+// VisitSubmitBatchResponse writes the answer.
+func (response SubmitBatch202JSONResponse) VisitSubmitBatchResponse(w http.ResponseWriter) error {
 	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
 	return strict.WriteJSON(w, 202, &response.Body)
 }
@@ -653,6 +750,9 @@ type StrictServerInterface interface {
 	// SubmitHash Submit a secret to be hashed after the delay
 	// (POST /hash)
 	SubmitHash(ctx context.Context, request SubmitHashRequestObject) (SubmitHashResponseObject, error)
+	// SubmitBatch Submit many secrets at once
+	// (POST /hash/batch)
+	SubmitBatch(ctx context.Context, request SubmitBatchRequestObject) (SubmitBatchResponseObject, error)
 	// CancelHash Cancel a job or erase its hash
 	// (DELETE /hash/{id})
 	CancelHash(ctx context.Context, request CancelHashRequestObject) (CancelHashResponseObject, error)
@@ -695,6 +795,21 @@ func (sh *strictHandler) SubmitHash(ctx echo.Context, params SubmitHashParams) e
 		return err
 	}
 	return response.VisitSubmitHashResponse(ctx.Response())
+}
+
+// SubmitBatch answers one request for SubmitBatch.
+func (sh *strictHandler) SubmitBatch(ctx echo.Context, params SubmitBatchParams) error {
+	var request SubmitBatchRequestObject
+	request.Params = params
+	request.Body = new(SubmitBatchJSONRequestBody)
+	if err := ctx.Bind(request.Body); err != nil {
+		return err
+	}
+	response, err := sh.ssi.SubmitBatch(ctx.Request().Context(), request)
+	if err != nil {
+		return err
+	}
+	return response.VisitSubmitBatchResponse(ctx.Response())
 }
 
 // CancelHash answers one request for CancelHash.

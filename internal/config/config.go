@@ -76,10 +76,19 @@ type Config struct {
 	// default 2000000). Each takes about 150 bytes.
 	MaxIdempotencyKeys int64
 
-	// MaxBodyBytes is the largest request body in bytes (--max-body-bytes, 1KiB to 1MiB,
+	// MaxBodyBytes is the largest request body in bytes, but for a batch (--max-body-bytes, 1KiB to 1MiB,
 	// default 16KiB). The longest password, each of its 1,024 characters escaped as two \uXXXX
 	// of JSON, takes 12 KiB.
 	MaxBodyBytes int64
+
+	// MaxBatchBytes is the largest body of a batch in bytes (--max-batch-bytes, 1KiB to 256MiB,
+	// default 8MiB). 10,000 passwords of 800 bytes fit; the longest there can be take 120 MiB.
+	MaxBatchBytes int64
+
+	// MaxBatchMemory is the memory in bytes for the batches that are being read at one time
+	// (--max-batch-memory, 1MiB to 1TiB, default 256MiB). A batch takes twice the size of its
+	// body, or all of the memory if that is less.
+	MaxBatchMemory int64
 
 	// MaxConnections is how many client connections are open at once (--max-connections, 1 to
 	// 1000000, default 10000). Each costs a file descriptor and some tens of KiB of memory.

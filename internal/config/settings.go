@@ -122,7 +122,16 @@ func limits() []setting {
 		}, {
 			name: "max-body-bytes", initial: "16KiB",
 			kind:  size(1<<10, 1<<20, func(c *Config) *int64 { return &c.MaxBodyBytes }),
-			usage: "Largest request body.",
+			usage: "Largest request body but for a batch.",
+		}, {
+			name: "max-batch-bytes", initial: "8MiB",
+			kind:  size(1<<10, 1<<28, func(c *Config) *int64 { return &c.MaxBatchBytes }),
+			usage: "Largest body of a batch.",
+		}, {
+			name: "max-batch-memory", initial: "256MiB",
+			kind: size(1<<20, 1<<40, func(c *Config) *int64 { return &c.MaxBatchMemory }),
+			usage: "Memory for the batches that are being read at one time; " +
+				"each takes twice the size of its body.",
 		}, {
 			name: "max-connections", initial: "10000",
 			kind:  number(1, 1_000_000, func(c *Config) *int { return &c.MaxConnections }),

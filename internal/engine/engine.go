@@ -15,6 +15,9 @@ import (
 // MaxSecret is the longest secret an engine takes, in bytes: 1,024 characters of UTF-8.
 const MaxSecret = 4096
 
+// MaxBatch is the most jobs an engine takes in one batch.
+const MaxBatch = 10_000
+
 // Engine accepts jobs, computes each digest once it is due, keeps the result, and gives it
 // out. All methods may be called by any number of goroutines. An implementation holds to:
 //
@@ -30,6 +33,12 @@ type Engine interface {
 	// used within the idempotency window gets the receipt of the first and adds nothing, also
 	// while draining.
 	Accept(ctx context.Context, job Job) (Receipt, error)
+
+	// AcceptBatch is Accept for many jobs that differ in their secrets alone: all or nothing. The
+	// receipt has the id of the first; the ids of the others follow one by one, in the order of
+	// the secrets. The key is the batch's, not each job's. A refused batch counts as its jobs in
+	// the statistics.
+	AcceptBatch(ctx context.Context, batch Batch) (Receipt, error)
 
 	// Get returns the job as it is now. It returns ErrUnknown for an id never given,
 	// ErrGone for one canceled, erased or past its retention, and ErrClosed.
@@ -61,6 +70,27 @@ type Job struct {
 	Algorithm digest.Algorithm
 	Tenant    uint16 // whose job it is; 0 while there is only one
 	Key       Key
+}
+
+// Batch is many jobs in one request.
+type Batch struct {
+	Secrets   [][]byte // 1 to MaxBatch, each as Job.Secret; the engine never changes or keeps them
+	Algorithm digest.Algorithm
+	Tenant    uint16
+	Key       Key
+}
+
+// Valid reports whether each job of the batch is one that an engine takes.
+func (b *Batch) Valid() bool {
+	if len(b.Secrets) == 0 || len(b.Secrets) > MaxBatch || !b.Algorithm.Valid() {
+		return false
+	}
+	for _, s := range b.Secrets {
+		if len(s) == 0 || len(s) > MaxSecret {
+			return false
+		}
+	}
+	return true
 }
 
 // Key makes submitting a job again harmless. The zero value is no key.

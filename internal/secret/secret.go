@@ -1,6 +1,6 @@
-// Package secret holds the one type in which a submitted secret travels through the server.
-// Printed, logged or marshaled in any way it says Redacted; only Bytes gives it out. It
-// knows nothing of where secrets come from or go to.
+// Package secret holds the types in which submitted secrets travel through the server, one alone
+// or a list. Printed, logged or marshaled in any way they say Redacted; only Bytes and Slices give
+// them out. It knows nothing of where secrets come from or go to.
 package secret
 
 import (

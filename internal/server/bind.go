@@ -5,9 +5,13 @@ import (
 	"fmt"
 	"mime"
 	"strings"
+	"time"
 
 	"github.com/labstack/echo/v4"
+	"golang.org/x/sync/semaphore"
 
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -18,7 +22,7 @@ var (
 )
 
 // binder reads request bodies in the one way there is, in place of Echo's, which is lax.
-type binder struct{ limit int }
+type binder struct{ cfg *Config }
 
 // Bind implements echo.Binder for the generated bodies.
 func (b binder) Bind(into any, c echo.Context) error {
@@ -30,7 +34,7 @@ func (b binder) Bind(into any, c echo.Context) error {
 	if !isJSON(headerValue(r.Header, echo.HeaderContentType)) || headerValue(r.Header, echo.HeaderContentEncoding) != "" {
 		return errMediaType
 	}
-	err := strict.Decode(r.Body, r.ContentLength, b.limit, body)
+	err := strict.Decode(r.Body, r.ContentLength, b.limit(into), body)
 	if err == nil {
 		return nil
 	}
@@ -39,6 +43,45 @@ func (b binder) Bind(into any, c echo.Context) error {
 	}
 	return fmt.Errorf("%w: %w", errBodyRead, err)
 }
+
+// limit returns the largest size in bytes of such a body.
+func (b binder) limit(body any) int {
+	if _, batch := body.(*api.SubmitBatchJSONRequestBody); batch {
+		return b.cfg.MaxBatchBytes
+	}
+	return b.cfg.MaxBodyBytes
+}
+
+// batchPath is the one path whose bodies are large.
+const batchPath = "/hash/batch"
+
+// batchRoom bounds the memory of the batches that are being read: connections alone, times the
+// largest batch, would be more than any machine has.
+type batchRoom struct {
+	cfg  *Config
+	free *semaphore.Weighted
+}
+
+func newBatchRoom(cfg *Config) batchRoom {
+	return batchRoom{cfg, semaphore.NewWeighted(cfg.MaxBatchMemory)}
+}
+
+// take sets memory aside for the batch, its text and as much again for the secrets in it, and
+// returns what gives it back. A batch never waits for room: that would tie up its connection.
+func (b batchRoom) take(c echo.Context) (release func(), err error) {
+	size := c.Request().ContentLength
+	if limit := int64(b.cfg.MaxBatchBytes); size < 0 || size > limit {
+		size = limit
+	}
+	size = min(2*size, b.cfg.MaxBatchMemory)
+	if !b.free.TryAcquire(size) {
+		return nil, &engine.FullError{Limit: "max-batch-memory", RetryAfter: batchesPass}
+	}
+	return func() { b.free.Release(size) }, nil
+}
+
+// batchesPass is when there should be room for a batch again: the others are only passing through.
+const batchesPass = time.Second
 
 // isJSON says whether the content type is JSON in UTF-8, which is JSON's only encoding between
 // systems (RFC 8259, section 8.1).

@@ -25,6 +25,8 @@ type handler struct {
 	echo    *echo.Echo
 	service Service
 	ids     *requestIDs
+	batches batchRoom
+	allowed map[string]string
 }
 
 // around is the one middleware, and its body the order of things: Echo builds the chain anew
@@ -60,8 +62,42 @@ func (h handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	if strings.Count(c.Request().URL.Path, "/") != strings.Count(c.Path(), "/") {
 		return echo.ErrNotFound
 	}
+	if allow := h.hidden(c); allow != "" {
+		c.Response().Header().Set(echo.HeaderAllow, allow)
+		return echo.ErrMethodNotAllowed
+	}
+	if c.Path() == batchPath {
+		release, err := h.batches.take(c)
+		if err != nil {
+			return err
+		}
+		defer release()
+	}
 	h.allowWaiting(c)
 	return operation(c)
+}
+
+// hidden returns what Allow lists if the request is for a path of its own that Echo took for
+// "/hash/{id}", because only that has the method: an OpenAPI path without parameters goes before
+// one with them, whatever the method. Else it returns "".
+func (h handler) hidden(c echo.Context) string {
+	if path := c.Request().URL.Path; path != c.Path() {
+		return h.allowed[path]
+	}
+	return ""
+}
+
+// allowed returns the value of Allow for each path of the routes.
+func allowed(routes []*echo.Route) map[string]string {
+	methods := make(map[string][]string)
+	for _, r := range routes {
+		methods[r.Path] = append(methods[r.Path], r.Method)
+	}
+	values := make(map[string]string)
+	for path, m := range methods {
+		values[path] = strings.Join(append([]string{http.MethodOptions}, m...), ", ")
+	}
+	return values
 }
 
 // panicError is a panic in a handler, as an error. Its text never holds the panic's value

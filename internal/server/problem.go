@@ -30,7 +30,7 @@ const whileDraining = 5 * time.Second
 
 // problemOf is the whole table from errors to answers. What it does not know is an internal
 // error, of which a client learns nothing more.
-func (h handler) problemOf(err error) problem {
+func (h handler) problemOf(err error, path string) problem {
 	var (
 		invalid *strict.Error
 		full    *engine.FullError
@@ -41,7 +41,7 @@ func (h handler) problemOf(err error) problem {
 			detail: "The request breaks the API contract; mend what errors names.", fields: invalid.Fields}
 	case errors.Is(err, strict.ErrTooLarge):
 		return problem{status: http.StatusRequestEntityTooLarge, kind: "body-too-large", title: "Body too large",
-			detail: "The body is over the limit of " + strconv.Itoa(h.cfg.MaxBodyBytes) + " bytes (max-body-bytes)."}
+			detail: "The body is over the limit of " + h.bodyLimit(path) + "."}
 	case errors.Is(err, errMediaType):
 		return problem{status: http.StatusUnsupportedMediaType, kind: "unsupported-media-type", title: "Unsupported media type",
 			detail: "Send the body as Content-Type application/json in UTF-8, without Content-Encoding."}
@@ -74,9 +74,17 @@ func (h handler) problemOf(err error) problem {
 		detail: "The server failed to answer. Report the instance to its operator."}
 }
 
+// bodyLimit says how large a body to the path may be, and by which setting.
+func (h handler) bodyLimit(path string) string {
+	if path == batchPath {
+		return strconv.Itoa(h.cfg.MaxBatchBytes) + " bytes (max-batch-bytes); send several smaller batches"
+	}
+	return strconv.Itoa(h.cfg.MaxBodyBytes) + " bytes (max-body-bytes)"
+}
+
 // answerError answers with the error's problem. It does nothing if an answer has already begun.
 func (h handler) answerError(err error, c echo.Context) {
-	p := h.problemOf(err)
+	p := h.problemOf(err, c.Path())
 	if p.status == http.StatusInternalServerError {
 		h.logFailure(c, err)
 	}

@@ -28,7 +28,9 @@ type Service interface {
 
 // Config holds the server's limits; all must be positive.
 type Config struct {
-	MaxBodyBytes   int           // largest request body
+	MaxBodyBytes   int           // largest request body but for a batch
+	MaxBatchBytes  int           // largest body of a batch
+	MaxBatchMemory int64         // memory for batches being read, in bytes
 	MaxConnections int           // connections served at a time; more wait to be accepted
 	MaxWait        time.Duration // longest that an answer is held on purpose
 
@@ -70,13 +72,15 @@ const maxHeaderBytes = 16 << 10
 func Handler(cfg Config, service Service) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	h := handler{cfg: cfg, echo: e, service: service, ids: newRequestIDs()}
-	e.Binder = binder{limit: cfg.MaxBodyBytes}
-	e.Use(h.around)
+	e.Binder = binder{&cfg}
 	api.RegisterHandlers(e, api.NewStrictHandler(service))
 	for path, page := range cfg.Pages {
 		e.GET(path, echo.WrapHandler(page))
 	}
+	h := handler{
+		cfg: cfg, echo: e, service: service, ids: newRequestIDs(), batches: newBatchRoom(&cfg), allowed: allowed(e.Routes()),
+	}
+	e.Use(h.around)
 	return e
 }
 

@@ -3,18 +3,35 @@ package service
 import (
 	"crypto/hmac"
 	"crypto/sha256"
+	"encoding/binary"
 
+	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// key returns what the engine knows a client's idempotency key by. The print of the job is
-// keyed with a random value of this process, so that it tells nothing of the secret.
-func (s *Service) key(name string, job engine.Job) (k engine.Key) {
+// kind is what a request with an idempotency key submits. A batch of one is another request than
+// the same secret alone, for its answer is another.
+type kind byte
+
+const (
+	kindJob kind = iota
+	kindBatch
+)
+
+// key returns what the engine knows a client's idempotency key by. The print of the request is
+// keyed with a random value of this process, so that it tells nothing of the secrets. Each secret
+// goes in with its length, for the same text can be cut into secrets in many ways.
+func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]byte) (k engine.Key) {
 	id := sha256.Sum256([]byte(name))
 	copy(k.ID[:], id[:])
 	mac := hmac.New(sha256.New, s.printKey)
-	mac.Write([]byte{byte(job.Algorithm)})
-	mac.Write(job.Secret)
+	mac.Write([]byte{byte(kind), byte(a)})
+	var length [4]byte
+	for _, secret := range secrets {
+		binary.BigEndian.PutUint32(length[:], uint32(len(secret)))
+		mac.Write(length[:])
+		mac.Write(secret)
+	}
 	copy(k.Print[:], mac.Sum(nil))
 	return k
 }

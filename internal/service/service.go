@@ -71,7 +71,7 @@ func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObjec
 	defer secret.Wipe()
 	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)}
 	if key := req.Params.IdempotencyKey; key != nil {
-		job.Key = s.key(*key, job)
+		job.Key = s.key(*key, kindJob, job.Algorithm, job.Secret)
 	}
 	receipt, err := s.cfg.Engine.Accept(ctx, job)
 	if err != nil {
@@ -84,6 +84,25 @@ func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObjec
 			Location:   location(receipt.ID),
 			RetryAfter: Seconds(wait),
 		},
+	}, nil
+}
+
+// SubmitBatch implements POST /hash/batch.
+func (s *Service) SubmitBatch(ctx context.Context, req api.SubmitBatchRequestObject) (api.SubmitBatchResponseObject, error) {
+	secrets := req.Body.Passwords
+	defer secrets.Wipe()
+	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm)}
+	if key := req.Params.IdempotencyKey; key != nil {
+		batch.Key = s.key(*key, kindBatch, batch.Algorithm, batch.Secrets...)
+	}
+	receipt, err := s.cfg.Engine.AcceptBatch(ctx, batch)
+	if err != nil {
+		return nil, fmt.Errorf("submit batch: %w", err)
+	}
+	due, wait := until(receipt.Due)
+	return api.SubmitBatch202JSONResponse{
+		Body:    api.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Due: due},
+		Headers: api.SubmitBatch202ResponseHeaders{RetryAfter: Seconds(wait)},
 	}, nil
 }
 

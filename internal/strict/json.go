@@ -36,7 +36,8 @@ func Decode(r io.Reader, size int64, limit int, body Body) (err error) {
 	d := decoders.Get().(*Decoder)
 	defer func() {
 		d.wipe(err != nil)
-		if err == nil { // else the JSON decoder may hold names that the client made up
+		// After an error the JSON decoder may hold names that the client made up.
+		if err == nil && d.text.Cap() <= pooledBytes {
 			decoders.Put(d)
 		}
 	}()
@@ -55,10 +56,15 @@ type Decoder struct {
 	json   *jsontext.Decoder
 	text   bytes.Buffer
 	source io.LimitedReader
+	size   int  // of the text
 	broken bool // the syntax failed: nothing more can be read
 
-	secrets []secret.Secret // those given to the body
+	secrets []interface{ Wipe() } // those given to the body
 }
+
+// pooledBytes is the largest buffer kept for the next request: that of a batch would hold on to
+// megabytes.
+const pooledBytes = 64 << 10
 
 // decoders keeps Decoders between requests: one costs several allocations.
 var decoders = sync.Pool{New: func() any { return &Decoder{json: jsontext.NewDecoder(new(bytes.Buffer))} }}
@@ -72,6 +78,7 @@ func (d *Decoder) fill(r io.Reader, size int64, limit int) error {
 	d.text.Grow(int(size) + bytes.MinRead + 1)
 	d.source = io.LimitedReader{R: r, N: int64(limit) + 1}
 	n, err := d.text.ReadFrom(&d.source)
+	d.size = int(n)
 	if n > int64(limit) {
 		return ErrTooLarge
 	}
@@ -183,13 +190,54 @@ func (d *Decoder) Secret(to *secret.Secret, shortest, longest int) {
 	// Unquoted, a JSON string is never longer than quoted, so this buffer does not grow, which
 	// would leave a part of the secret behind.
 	b, _ := jsontext.AppendUnquote(make([]byte, 0, len(raw)), raw)
-	if n := utf8.RuneCount(b); n < shortest || n > longest {
-		clear(b)
-		d.add(d.here(), outside(int64(shortest), int64(longest), " characters")+" long")
+	if !d.fits(b, shortest, longest) {
 		return
 	}
 	*to = secret.New(b)
 	d.secrets = append(d.secrets, *to)
+}
+
+// Secrets reads an array of fewest to most strings, each of shortest to longest characters. All
+// of them get one piece of memory.
+func (d *Decoder) Secrets(to *secret.List, fewest, most, shortest, longest int) {
+	if !d.begin('[', "an array") {
+		return
+	}
+	// No larger than the body, so it does not grow; see Secret.
+	room := make([]byte, 0, d.size)
+	var list [][]byte
+	defer func() {
+		*to = secret.NewList(list)
+		d.secrets = append(d.secrets, *to)
+	}()
+	n := 0
+	for ; d.json.PeekKind() != ']'; n++ {
+		if raw, ok := d.string(); ok {
+			all, _ := jsontext.AppendUnquote(room, raw)
+			if s := all[len(room):len(all):len(all)]; d.fits(s, shortest, longest) {
+				list = append(list, s)
+				room = all
+			}
+		}
+		if d.broken {
+			return
+		}
+	}
+	_, _ = d.json.ReadToken() // the bracket just seen
+	if n < fewest || n > most {
+		d.add(d.here(), "must be an array of "+outside(int64(fewest), int64(most), " items")[len("must be from "):])
+	}
+}
+
+// fits says whether the secret has shortest to longest characters. One that has not is wiped.
+func (d *Decoder) fits(s []byte, shortest, longest int) bool {
+	n := utf8.RuneCount(s)
+	if n >= shortest && n <= longest {
+		return true
+	}
+	clear(s)
+	d.add(d.here(), outside(int64(shortest), int64(longest), " characters")+" long")
+	return false
 }
 
 // OptionalEnum reads one of the values.

@@ -97,7 +97,8 @@ func (e *Engine) storeLong(secret []byte) (ref, error) {
 	return r, nil
 }
 
-// draw takes the next id and its slot, or returns false if the limit does not allow one more.
+// draw takes the next id and its slot, or returns false if the limit does not allow one more or
+// the tail is full.
 func (e *Engine) draw() (*segment, int64, bool) {
 	for {
 		s := e.tail.Load()
@@ -105,7 +106,13 @@ func (e *Engine) draw() (*segment, int64, bool) {
 		if id > e.limit.Load() {
 			return nil, 0, false
 		}
-		if id < s.first+segmentJobs && e.next.CompareAndSwap(id, id+1) {
+		if id >= s.first+segmentJobs {
+			if e.tail.Load() == s {
+				return nil, 0, false
+			}
+			continue
+		}
+		if e.next.CompareAndSwap(id, id+1) {
 			return s, id, true
 		}
 	}
@@ -116,12 +123,17 @@ func (e *Engine) hand(s *segment, id, due int64, header meta, payload []byte) en
 	i := int(id - s.first)
 	s.fill(i, header, payload)
 	s.due(i).Store(due)
+	e.alert(due)
+	return e.receipt(id, due)
+}
+
+// alert follows the handing over of a job: it wakes the leader if that would sleep past it.
+func (e *Engine) alert(due int64) {
 	// Either this sees the leader's new alarm, or the leader, who looks at the FIFO again after
 	// setting its alarm, sees this job.
 	if alarm := e.alarm.Load(); due < alarm && e.alarm.CompareAndSwap(alarm, due) {
 		signal(e.wake)
 	}
-	return e.receipt(id, due)
 }
 
 func (e *Engine) receipt(id, due int64) engine.Receipt {
@@ -149,13 +161,24 @@ func (e *Engine) makeRoomLocked() error {
 			return err
 		}
 	}
-	e.raise()
+	e.follow()
 	return nil
 }
 
+// follow makes the tail the segment that the next job lies in, if there is one, and lets ids be
+// drawn from it.
+func (e *Engine) follow() {
+	if s, ok := e.segments.at((e.end() - 1) / segmentJobs); ok {
+		e.tail.Store(s)
+	}
+	e.raise()
+}
+
 // refusal says why no more jobs are taken, or nil.
-func (e *Engine) refusal() error {
-	id := e.next.Load()
+func (e *Engine) refusal() error { return e.refusalOf(e.next.Load()) }
+
+// refusalOf says why no job may get the id and those before it that are free, or nil.
+func (e *Engine) refusalOf(id int64) error {
 	switch {
 	case e.closed:
 		return engine.ErrClosed
@@ -178,7 +201,7 @@ func (e *Engine) full(limit string, eases int64) error {
 	return &engine.FullError{Limit: limit, RetryAfter: wait}
 }
 
-// grow maps the segment that takes the next jobs.
+// grow maps one more segment. It becomes the tail only when the next job lies in it.
 func (e *Engine) grow() error {
 	s, err := newSegment(e.mappedEnd() + 1)
 	if err != nil {
@@ -186,7 +209,6 @@ func (e *Engine) grow() error {
 	}
 	e.mapped++
 	e.segments.push(s)
-	e.tail.Store(s)
 	return nil
 }
 

@@ -133,6 +133,7 @@ func New(cfg Config) (*Engine, error) {
 		keys:    keys{jobs: make(map[[16]byte]keyed)},
 	}
 	e.next.Store(1)
+	e.tail.Store(&segment{first: 1 - segmentJobs}) // full, and never written to
 	e.alarm.Store(never)
 	e.done.Go(e.lead)
 	for range cfg.Workers - 1 {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"runtime"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -353,4 +354,29 @@ func TestAbandonedWaitsAreForgotten(t *testing.T) {
 		h.finish()
 		h.wantState(id, engine.Done)
 	})
+}
+
+// The first jobs of all find no segment, and one of them maps it under the eyes of the others.
+func TestFirstJobsAtOnce(t *testing.T) {
+	for range 50 {
+		e := newEngine(t, Config{Delay: time.Hour, Workers: 1})
+		drawing := make(chan struct{})
+		var g sync.WaitGroup
+		g.Go(func() {
+			close(drawing)
+			for {
+				if s, id, ok := e.draw(); ok {
+					e.hand(s, id, never-1, newHeader(len(inline), digest.SHA512, 0), inline)
+					return
+				}
+			}
+		})
+		<-drawing
+		accept(t, e, inline)
+		g.Wait()
+		if st := e.Stats(); st.Accepted != 2 || st.Pending != 2 {
+			t.Fatalf("counters are %+v", st)
+		}
+		_ = e.Close()
+	}
 }
