@@ -41,10 +41,11 @@ type Suite struct {
 
 // Run runs the whole suite as subtests of t.
 func (s Suite) Run(t *testing.T) {
-	t.Run("RealClock", func(t *testing.T) { s.onRealClock(t, tests()) })
+	t.Run("RealClock", func(t *testing.T) { s.onRealClock(t, append(tests(), batchTests()...)) })
 	if s.FakeClock {
 		t.Run("FakeClock", func(t *testing.T) {
 			s.onFakeClock(t, tests())
+			s.onFakeClock(t, batchTests())
 			s.onFakeClock(t, timeTests())
 			t.Run("Model", func(t *testing.T) { s.checkModel(t) })
 		})
@@ -57,7 +58,7 @@ type test struct {
 	run  func(x *trial)
 }
 
-// tests returns those that need no fake clock, and run on both.
+// tests returns those that need no fake clock, and run on both; those on batches stand apart.
 func tests() []test {
 	return []test{
 		{"IDsStartAtOneAndIncrease", idsStartAtOneAndIncrease},
@@ -126,6 +127,31 @@ func tests() []test {
 	}
 }
 
+// batchTests returns those on batches, of the same kind.
+func batchTests() []test {
+	return []test{
+		{"BatchIDsAreConsecutive", batchIDsAreConsecutive},
+		{"BatchesAmongSubmitters", batchesAmongSubmitters},
+		{"InvalidBatchesDrawNoID", invalidBatchesDrawNoID},
+		{"BatchOfAllLengthsAndBytes", batchOfAllLengthsAndBytes},
+		{"BatchIsCopied", batchIsCopied},
+		{"BatchIsAlike", batchIsAlike},
+		{"BatchIsNeverEarly", batchIsNeverEarly},
+		{"CancelInABatch", cancelInABatch},
+		{"DrainFinishesBatches", drainFinishesBatches},
+		{"CloseAmongBatches", closeAmongBatches},
+		{"MaxPendingOfBatches", maxPendingOfBatches},
+		{"MaxResultsOfBatches", maxResultsOfBatches},
+		{"DrainingRefusesBatches", drainingRefusesBatches},
+		{"BatchRetryAddsNothing", batchRetryAddsNothing},
+		{"BatchKeyReusedIsRefused", batchKeyReusedIsRefused},
+		{"RefusedBatchLeavesItsKeyFree", refusedBatchLeavesItsKeyFree},
+		{"KeysOfBatchesAreBounded", keysOfBatchesAreBounded},
+		{"OneBatchKeyAmongSubmitters", oneBatchKeyAmongSubmitters},
+		{"LimitIsExactAmongBatches", limitIsExactAmongBatches},
+	}
+}
+
 // timeTests returns those that ask where a job is at an exact instant.
 func timeTests() []test {
 	return []test{
@@ -141,6 +167,8 @@ func timeTests() []test {
 		{"KeysUsedAnew", keysUsedAnew},
 		{"KeyIsForgottenAfterItsWindow", keyIsForgottenAfterItsWindow},
 		{"LongIdleTime", longIdleTime},
+		{"BatchDoneExactlyWhenDue", batchDoneExactlyWhenDue},
+		{"BatchRetryAfterIsTrue", batchRetryAfterIsTrue},
 	}
 }
 

@@ -124,7 +124,11 @@ type client struct {
 }
 
 func (c *client) submit(jobs int) {
-	for n := range jobs {
+	for n := 0; n < jobs; n++ {
+		if n%16 == 15 {
+			n += c.submitBatch(c.newJob(n), min(1+n%13, jobs-n)) - 1
+			continue
+		}
 		r := c.acceptOne(c.newJob(n))
 		switch n % 4 {
 		case 0:
@@ -150,12 +154,35 @@ func (c *client) newJob(n int) engine.Job {
 	}
 }
 
-// acceptOne submits the job for as long as it takes: while the engine is full, it ends the
-// oldest job of its own, which is to make room.
-func (c *client) acceptOne(j engine.Job) (r engine.Receipt) {
-	c.x.until("room for a job", func() bool {
+// submitBatch submits n jobs like this one at once, ends the last of them, and returns n.
+func (c *client) submitBatch(j engine.Job, n int) int {
+	b := engine.Batch{Algorithm: j.Algorithm, Tenant: j.Tenant}
+	for i := range n {
+		b.Secrets = append(b.Secrets, fmt.Appendf(nil, "%d of %s", i, j.Secret))
+	}
+	r := c.makeRoom(func() (engine.Receipt, error) { return c.AcceptBatch(c.x.Context(), b) })
+	for i := range n {
+		id := r.ID + int64(i)
+		c.jobs[id] = job{engine.Job{Secret: b.Secrets[i], Algorithm: j.Algorithm, Tenant: j.Tenant}, r.Due}
+		c.oldest = append(c.oldest, id)
+	}
+	c.cancelAtOnce(r.ID + int64(n) - 1)
+	return n
+}
+
+func (c *client) acceptOne(j engine.Job) engine.Receipt {
+	r := c.makeRoom(func() (engine.Receipt, error) { return c.Accept(c.x.Context(), j) })
+	c.jobs[r.ID] = job{j, r.Due}
+	c.oldest = append(c.oldest, r.ID)
+	return r
+}
+
+// makeRoom submits for as long as it takes: while the engine is full, it ends the oldest job of
+// its own, which is to make room.
+func (c *client) makeRoom(submit func() (engine.Receipt, error)) (r engine.Receipt) {
+	c.x.until("room", func() bool {
 		var err error
-		for r, err = c.Accept(c.x.Context(), j); err != nil && len(c.oldest) > 0; r, err = c.Accept(c.x.Context(), j) {
+		for r, err = submit(); err != nil && len(c.oldest) > 0; r, err = submit() {
 			c.wantRetry(err)
 			c.check(c.oldest[0], true)
 			_ = c.Cancel(c.x.Context(), c.oldest[0])
@@ -163,8 +190,6 @@ func (c *client) acceptOne(j engine.Job) (r engine.Receipt) {
 		}
 		return err == nil
 	})
-	c.jobs[r.ID] = job{j, r.Due}
-	c.oldest = append(c.oldest, r.ID)
 	return r
 }
 

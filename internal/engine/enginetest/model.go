@@ -36,12 +36,13 @@ type step struct {
 	do    string
 	which int           // of the jobs so far; or a stranger
 	job   engine.Job    // to accept
+	size  int           // of the batch to accept, whose first job it is
 	pass  time.Duration // to let pass
 }
 
 func (s step) String() string {
-	return fmt.Sprintf("%s (which %d, %d bytes, key %d by %d, %v)",
-		s.do, s.which, len(s.job.Secret), s.job.Key.ID[0], s.job.Key.Print[0], s.pass)
+	return fmt.Sprintf("%s (which %d, %d times %d bytes, key %d by %d, %v)",
+		s.do, s.which, s.size, len(s.job.Secret), s.job.Key.ID[0], s.job.Key.Print[0], s.pass)
 }
 
 func drawConfig(rt *rapid.T) Config {
@@ -70,10 +71,11 @@ func drawStep(rt *rapid.T, cfg Config) step {
 	}
 	return step{
 		do: rapid.SampledFrom([]string{
-			"accept", "accept", "accept", "accept", "pass", "pass", "get", "cancel", "cancel", "wait", "drain",
+			"accept", "accept", "accept", "batch", "batch", "pass", "pass", "get", "cancel", "cancel", "wait", "drain",
 		}).Draw(rt, "do"),
 		which: rapid.IntRange(0, 1000).Draw(rt, "which"),
 		job:   job,
+		size:  rapid.IntRange(1, 4).Draw(rt, "size"),
 		pass:  rapid.SampledFrom(passes).Draw(rt, "pass"),
 	}
 }
@@ -139,7 +141,9 @@ func (m *model) run(steps []step) error {
 func (m *model) take(s step) error {
 	switch s.do {
 	case "accept":
-		return m.accept(s.job)
+		return m.accept(s.job, 1, func() (engine.Receipt, error) { return m.Accept(m.x.Context(), s.job) })
+	case "batch":
+		return m.accept(s.job, int64(s.size), func() (engine.Receipt, error) { return m.AcceptBatch(m.x.Context(), s.batch()) })
 	case "pass":
 		time.Sleep(s.pass)
 	case "get":
@@ -269,10 +273,18 @@ func (m *model) beginDrain() {
 	}
 }
 
-// accept submits a job and checks that it is taken, refused or found again as it must be.
-func (m *model) accept(j engine.Job) error {
-	first, limits := m.first(j.Key), m.limits(j)
-	r, err := m.Accept(m.x.Context(), j)
+// batch returns as many jobs like the step's as it says.
+func (s step) batch() engine.Batch {
+	b := uniform(s.size, len(s.job.Secret))
+	b.Algorithm, b.Tenant, b.Key = s.job.Algorithm, s.job.Tenant, s.job.Key
+	return b
+}
+
+// accept submits n jobs like this one and checks that they are taken, refused or found again as
+// they must be.
+func (m *model) accept(j engine.Job, n int64, submit func() (engine.Receipt, error)) error {
+	first, limits := m.first(j.Key), m.limits(j, n)
+	r, err := submit()
 	full, isFull := errors.AsType[*engine.FullError](err)
 	switch {
 	case first != nil && first.Key.Print != j.Key.Print:
@@ -280,10 +292,10 @@ func (m *model) accept(j engine.Job) error {
 	case first != nil:
 		return first.checkReceipt(r, err)
 	case m.draining:
-		m.rejected++
+		m.rejected += n
 		return want(err, engine.ErrDraining)
 	case isFull && slices.Contains(limits, full.Limit):
-		m.rejected++
+		m.rejected += n
 		return nil
 	case len(limits) > 0 || err != nil:
 		return fmt.Errorf("limits %v: id %d, error %w", limits, r.ID, err)
@@ -293,8 +305,11 @@ func (m *model) accept(j engine.Job) error {
 		id = max(id, r.ID)
 	}
 	now := time.Now()
-	m.jobs = append(m.jobs, &modelJob{Job: j, id: id, due: now.Add(m.cfg.Delay), since: now})
-	return m.jobs[len(m.jobs)-1].checkReceipt(r, err)
+	for i := range n {
+		m.jobs = append(m.jobs, &modelJob{Job: j, id: id + i, due: now.Add(m.cfg.Delay), since: now})
+		j.Key = engine.Key{} // which is that of the first alone
+	}
+	return m.jobs[len(m.jobs)-int(n)].checkReceipt(r, err)
 }
 
 func (j *modelJob) checkReceipt(r engine.Receipt, err error) error {
@@ -304,13 +319,13 @@ func (j *modelJob) checkReceipt(r engine.Receipt, err error) error {
 	return nil
 }
 
-// limits returns the names of those limits that allow no more jobs like this one.
-func (m *model) limits(j engine.Job) (reached []string) {
+// limits returns the names of those limits that do not allow n more jobs like this one.
+func (m *model) limits(j engine.Job, n int64) (reached []string) {
 	pending, kept := m.count(isPending), m.count(isDone)
-	if pending >= m.cfg.MaxPending {
+	if pending+n > m.cfg.MaxPending {
 		reached = append(reached, "max-pending")
 	}
-	if pending+kept >= m.cfg.MaxResults {
+	if pending+kept+n > m.cfg.MaxResults {
 		reached = append(reached, "max-results")
 	}
 	if j.Key != (engine.Key{}) && m.keys() >= m.cfg.MaxKeys {

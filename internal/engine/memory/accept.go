@@ -65,6 +65,9 @@ func (e *Engine) place(job *engine.Job, due int64) (engine.Receipt, error) {
 	header, payload := newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret
 	long := len(job.Secret) > inlineBytes
 	if long {
+		if err := e.arenaRefusal(job.Secret); err != nil {
+			return engine.Receipt{}, err
+		}
 		r, err := e.storeLong(job.Secret)
 		if err != nil {
 			return engine.Receipt{}, err
@@ -84,12 +87,18 @@ func (e *Engine) place(job *engine.Job, due int64) (engine.Receipt, error) {
 	}
 }
 
-// storeLong puts a long secret into the arena, within its limit. The limit is on the memory
-// mapped, for a few secrets can hold on to many chunks.
-func (e *Engine) storeLong(secret []byte) (ref, error) {
-	if !e.secrets.fits(len(secret)) && (e.secrets.mapped+1)*chunkBytes > e.cfg.MaxSecretBytes {
-		return ref{}, e.full("max-secret-bytes", e.headDue())
+// arenaRefusal says why the long ones of the secrets may not be stored, or nil. The limit is on the
+// memory mapped, for a few secrets can hold on to many chunks. All are asked for before any is
+// stored: taking one out again leaves a hole that stays until its chunk empties.
+func (e *Engine) arenaRefusal(secrets ...[]byte) error {
+	if n := e.secrets.grows(secrets...); n > 0 && (e.secrets.mapped+n)*chunkBytes > e.cfg.MaxSecretBytes {
+		return e.full("max-secret-bytes", e.headDue())
 	}
+	return nil
+}
+
+// storeLong puts a long secret into the arena.
+func (e *Engine) storeLong(secret []byte) (ref, error) {
 	r, err := e.secrets.put(secret)
 	if err != nil {
 		return ref{}, e.full("memory", never)
@@ -177,7 +186,8 @@ func (e *Engine) follow() {
 // refusal says why no more jobs are taken, or nil.
 func (e *Engine) refusal() error { return e.refusalOf(e.next.Load()) }
 
-// refusalOf says why no job may get the id and those before it that are free, or nil.
+// refusalOf says why no job may get the id and those before it that are free, or nil. Jobs are done
+// in their order, so there is room for a batch when as many are done as it lacks.
 func (e *Engine) refusalOf(id int64) error {
 	switch {
 	case e.closed:
@@ -185,7 +195,7 @@ func (e *Engine) refusalOf(id int64) error {
 	case id&drainBit != 0:
 		return engine.ErrDraining
 	case id > e.pendingEnd():
-		return e.full("max-pending", e.headDue())
+		return e.full("max-pending", e.dueOf(e.head+id-e.pendingEnd()-1))
 	case id > e.resultsEnd(), id > e.mappedEnd() && e.mapped >= e.maxSegments():
 		return e.full("max-results", e.nextExpiry())
 	}

@@ -67,8 +67,25 @@ func (a *arena) put(secret []byte) (ref, error) {
 	return r, nil
 }
 
-// fits says whether a secret of size bytes needs no new chunk.
-func (a *arena) fits(size int) bool { return a.open(size) != nil }
+// grows returns how many chunks more it takes to put these secrets in one after the other; those
+// that fit a slot are not put.
+func (a *arena) grows(secrets ...[]byte) (chunks int64) {
+	room := 0
+	if c := a.open(0); c != nil {
+		room = chunkBytes - c.fill
+	}
+	for _, s := range secrets {
+		if len(s) <= inlineBytes {
+			continue
+		}
+		if len(s) > room {
+			chunks++
+			room = chunkBytes
+		}
+		room -= len(s)
+	}
+	return chunks
+}
 
 // open returns the newest chunk if it has room for size bytes, else nil.
 func (a *arena) open(size int) *chunk {

@@ -8,7 +8,7 @@ import (
 )
 
 // AcceptBatch implements engine.Engine. It holds the mutex once for all of the batch, which keeps
-// no one from submitting jobs alone, and allocates nothing per job.
+// no one from submitting short secrets alone, and allocates nothing per job.
 func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
 	if !b.Valid() {
 		return engine.Receipt{}, engine.ErrInvalid
@@ -37,15 +37,16 @@ func (e *Engine) placeBatch(b *engine.Batch, due int64) (engine.Receipt, error) 
 	if err := e.keyRefusal(b.Key); err != nil {
 		return engine.Receipt{}, err
 	}
+	if err := e.arenaRefusal(b.Secrets...); err != nil {
+		return engine.Receipt{}, err
+	}
 	refs, err := e.storeLongs(b.Secrets)
 	if err != nil {
 		return engine.Receipt{}, err
 	}
 	first, err := e.drawMany(n)
 	if err != nil {
-		for _, r := range refs {
-			e.secrets.free(r)
-		}
+		e.freeAll(refs)
 		return engine.Receipt{}, err
 	}
 	e.fillMany(b, first, due, refs)
@@ -55,15 +56,16 @@ func (e *Engine) placeBatch(b *engine.Batch, due int64) (engine.Receipt, error) 
 
 // storeLongs puts those of the secrets that are too long for a slot into the arena, or none.
 func (e *Engine) storeLongs(secrets [][]byte) (refs []ref, err error) {
-	for _, s := range secrets {
+	for i, s := range secrets {
 		if len(s) <= inlineBytes {
 			continue
 		}
+		if refs == nil {
+			refs = make([]ref, 0, len(secrets)-i)
+		}
 		r, err := e.storeLong(s)
 		if err != nil {
-			for _, r := range refs {
-				e.secrets.free(r)
-			}
+			e.freeAll(refs)
 			return nil, err
 		}
 		refs = append(refs, r)
@@ -71,24 +73,29 @@ func (e *Engine) storeLongs(secrets [][]byte) (refs []ref, err error) {
 	return refs, nil
 }
 
+func (e *Engine) freeAll(refs []ref) {
+	for _, r := range refs {
+		e.secrets.free(r)
+	}
+}
+
 // drawMany takes the next n ids and their slots, and maps what these lack, or says which limit is
-// reached. Submitters of single jobs go on drawing meanwhile: those that find the tail full wait
-// for the mutex.
+// reached. Submitters of single jobs go on drawing meanwhile; the first that finds the tail full, or
+// the batch beyond it, makes room.
 func (e *Engine) drawMany(n int64) (first int64, err error) {
 	for {
 		id := e.next.Load()
 		last := id + n - 1
-		for err = e.refusalOf(last); err == nil && last > e.mappedEnd(); err = e.refusalOf(last) {
-			if err = e.grow(); err != nil {
-				break
-			}
-		}
-		if err != nil {
-			e.follow() // for what it may have mapped
+		if err := e.refusalOf(last); err != nil {
 			return 0, err
 		}
+		if last > e.mappedEnd() {
+			if err := e.grow(); err != nil {
+				return 0, err
+			}
+			continue
+		}
 		if e.next.CompareAndSwap(id, id+n) {
-			e.follow()
 			return id, nil
 		}
 	}

@@ -210,14 +210,17 @@ func (e *Engine) publish(b *batch) {
 	e.expire(now) // here too, for under full load nobody rests
 }
 
-// headDue returns when the head of the FIFO is due, or never if there is none: none handed
-// over, that is, for only then can its due time be read.
-func (e *Engine) headDue() int64 {
-	if e.head >= e.end() {
+// headDue returns when the head of the FIFO is due, or never if there is none.
+func (e *Engine) headDue() int64 { return e.dueOf(e.head) }
+
+// dueOf returns when the job, which no worker has claimed, is due, or never if there is none: none
+// handed over, that is, for only then can its due time be read.
+func (e *Engine) dueOf(id int64) int64 {
+	if id >= e.end() {
 		return never
 	}
-	s, _ := e.segments.at((e.head - 1) / segmentJobs)
-	if due := s.due(int(e.head - s.first)).Load(); due != 0 {
+	s, _ := e.segments.at((id - 1) / segmentJobs)
+	if due := s.due(int(id - s.first)).Load(); due != 0 {
 		return due
 	}
 	return never
