@@ -35,6 +35,8 @@ var bounds = map[string]struct{ good, bad []string }{
 		[]string{"0", "1023", "1048577", "-1KiB", "1KB", "1kib", "1.5KiB", "1 KiB", "KiB", "iB", "1PiB", "8388608TiB",
 			"18014398509481985KiB", "-18014398509481983KiB", "99999999999999999999"}, // KiB: would wrap to 1024
 	},
+	"max-batch-bytes":     {[]string{"1KiB", "256MiB", "268435456"}, []string{"1023", "257MiB", "268435457", "8MB"}},
+	"max-batch-memory":    {[]string{"1MiB", "1TiB"}, []string{"1048575", "1025GiB", "lots"}},
 	"max-connections":     {[]string{"1", "1000000"}, []string{"0", "1000001"}},
 	"workers":             {[]string{"0", "1024"}, []string{"-1", "1025"}},
 	"read-header-timeout": {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},

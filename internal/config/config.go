@@ -76,8 +76,8 @@ type Config struct {
 	// default 2000000). Each takes about 150 bytes.
 	MaxIdempotencyKeys int64
 
-	// MaxBodyBytes is the largest request body in bytes, but for a batch (--max-body-bytes, 1KiB to 1MiB,
-	// default 16KiB). The longest password, each of its 1,024 characters escaped as two \uXXXX
+	// MaxBodyBytes is the largest request body in bytes, but for a batch (--max-body-bytes, 1KiB to
+	// 1MiB, default 16KiB). The longest password, each of its 1,024 characters escaped as two \uXXXX
 	// of JSON, takes 12 KiB.
 	MaxBodyBytes int64
 

@@ -41,6 +41,8 @@ var layers = map[string][3]layer{
 	"max-pending":          {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-results":          {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-secret-bytes":     {{"2097152", int64(2 << 20)}, {"3MiB", int64(3 << 20)}, {"1TiB", int64(1 << 40)}},
+	"max-batch-bytes":      {{"1025", int64(1025)}, {"2KiB", int64(2 << 10)}, {"1MiB", int64(1 << 20)}},
+	"max-batch-memory":     {{"1MiB", int64(1 << 20)}, {"2MiB", int64(2 << 20)}, {"1GiB", int64(1 << 30)}},
 	"max-body-bytes":       {{"1025", int64(1025)}, {"2KiB", int64(2 << 10)}, {"1MiB", int64(1 << 20)}},
 	"max-connections":      {{"1", 1}, {"2", 2}, {"3", 3}},
 	"workers":              {{"1", 1}, {"2", 2}, {"3", 3}},

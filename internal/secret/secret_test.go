@@ -64,47 +64,63 @@ func leak(output string) string {
 }
 
 type (
-	exported   struct{ S secret.Secret }
-	unexported struct{ s secret.Secret }
-	pointers   struct {
-		S *secret.Secret
-		s *secret.Secret
+	exported[T any]   struct{ S T }
+	unexported[T any] struct{ s T }
+	pointers[T any]   struct {
+		S *T
+		s *T
 	}
-	deep struct {
-		in  []map[string]unexported
+	deep[T comparable] struct {
+		in  []map[string]unexported[T]
 		any any
 	}
-	embedded struct{ secret.Secret }
+	embedded     struct{ secret.Secret }
+	embeddedList struct{ secret.List }
 )
 
-// carriers returns values that hold the secret in all the ways that Go has to hold a value.
+// carriers returns values that hold the secret, alone and in a list, in all the ways that Go has
+// to hold a value.
 func carriers() map[string]any {
-	s := secret.New([]byte(text))
-	channel := make(chan secret.Secret, 1)
+	alone, list := secret.New([]byte(text)), secret.NewList([][]byte{[]byte(text), []byte(text)})
+	all := map[string]any{
+		"embedded": embedded{alone}, "method": alone.Bytes, "embedded list": embeddedList{list}, "method of a list": list.Slices,
+	}
+	for name, v := range carriersOf(alone) {
+		all[name] = v
+	}
+	for name, v := range carriersOf(list) {
+		all["list, "+name] = v
+	}
+	return all
+}
+
+func carriersOf[T interface {
+	comparable
+	fmt.Formatter
+}](s T) map[string]any {
+	channel := make(chan T, 1)
 	channel <- s
 	return map[string]any{
 		"value":               s,
 		"pointer":             &s,
-		"pointer to pointer":  func() **secret.Secret { p := &s; return &p }(),
-		"exported field":      exported{s},
-		"unexported field":    unexported{s},
-		"pointer to struct":   &unexported{s},
-		"fields of pointers":  pointers{&s, &s},
-		"embedded":            embedded{s},
-		"slice":               []secret.Secret{s},
-		"slice of pointers":   []*secret.Secret{&s},
-		"slice of structs":    []unexported{{s}},
-		"array":               [1]secret.Secret{s},
-		"map value":           map[string]secret.Secret{"key": s},
-		"map key":             map[secret.Secret]int{s: 1},
-		"map key in a struct": map[unexported]int{{s}: 1},
-		"any":                 []any{s, &s, unexported{s}},
-		"deep":                &deep{[]map[string]unexported{{"key": {s}}}, any(&s)},
+		"pointer to pointer":  func() **T { p := &s; return &p }(),
+		"exported field":      exported[T]{s},
+		"unexported field":    unexported[T]{s},
+		"pointer to struct":   &unexported[T]{s},
+		"fields of pointers":  pointers[T]{&s, &s},
+		"slice":               []T{s},
+		"slice of pointers":   []*T{&s},
+		"slice of structs":    []unexported[T]{{s}},
+		"array":               [1]T{s},
+		"map value":           map[string]T{"key": s},
+		"map key":             map[T]int{s: 1},
+		"map key in a struct": map[unexported[T]]int{{s}: 1},
+		"any":                 []any{s, &s, unexported[T]{s}},
+		"deep":                &deep[T]{[]map[string]unexported[T]{{"key": {s}}}, any(&s)},
 		"channel":             channel,
-		"method":              s.Bytes,
-		"closure":             func() secret.Secret { return s },
+		"closure":             func() T { return s },
 		"error":               fmt.Errorf("cannot hash %v: %w", s, io.EOF),
-		"joined error":        errors.Join(fmt.Errorf("%x %d %v: %w", s, s, unexported{s}, io.EOF), io.EOF),
+		"joined error":        errors.Join(fmt.Errorf("%x %d %v: %w", s, s, unexported[T]{s}, io.EOF), io.EOF),
 	}
 }
 
@@ -153,7 +169,7 @@ var sprintf = fmt.Sprintf
 
 // On its own a secret says that it is one, whatever the verb but those for type and address.
 func TestFormatSaysRedacted(t *testing.T) {
-	s := secret.New([]byte(text))
+	s, l := secret.New([]byte(text)), secret.NewList([][]byte{[]byte(text)})
 	for _, verb := range strings.Map(func(r rune) rune {
 		if strings.ContainsRune("TpwZ!", r) {
 			return -1
@@ -161,15 +177,15 @@ func TestFormatSaysRedacted(t *testing.T) {
 		return r
 	}, verbs) {
 		for _, flag := range flags {
-			for _, v := range []any{s, &s, secret.Secret{}} {
+			for _, v := range []any{s, &s, secret.Secret{}, l, &l, secret.List{}} {
 				if got := fmt.Sprintf("%"+flag+string(verb), v); got != secret.Redacted {
 					t.Errorf("%%%s%c prints %s", flag, verb, got)
 				}
 			}
 		}
 	}
-	if got := s.String(); got != secret.Redacted {
-		t.Errorf("String returns %s", got)
+	if s.String() != secret.Redacted || l.String() != secret.Redacted {
+		t.Errorf("String returns %s and %s", s.String(), l.String())
 	}
 }
 
@@ -189,8 +205,10 @@ func TestLogs(t *testing.T) {
 		}
 	}
 	// A handler of any other kind gets a string before it can look inside.
-	if v := slog.AnyValue(secret.New([]byte(text))).Resolve(); v.Kind() != slog.KindString || v.String() != secret.Redacted {
-		t.Errorf("logged as %s %v", v.Kind(), v)
+	for _, held := range []any{secret.New([]byte(text)), secret.NewList([][]byte{[]byte(text)})} {
+		if v := slog.AnyValue(held).Resolve(); v.Kind() != slog.KindString || v.String() != secret.Redacted {
+			t.Errorf("logged as %s %v", v.Kind(), v)
+		}
 	}
 }
 
@@ -210,9 +228,13 @@ func TestMarshal(t *testing.T) {
 				t.Errorf("%s is %s %s, error %v", name, encoding, output, err)
 			}
 		}
-		output, err := marshal(exported{secret.New([]byte(text))})
-		if encoding != "gob" && (err != nil || !strings.Contains(string(output), secret.Redacted)) {
-			t.Errorf("%s: %s, error %v, want it to say %s", encoding, output, err, secret.Redacted)
+		for _, v := range []any{
+			exported[secret.Secret]{secret.New([]byte(text))}, exported[secret.List]{secret.NewList([][]byte{[]byte(text)})},
+		} {
+			output, err := marshal(v)
+			if encoding != "gob" && (err != nil || !strings.Contains(string(output), secret.Redacted)) {
+				t.Errorf("%s: %s, error %v, want it to say %s", encoding, output, err, secret.Redacted)
+			}
 		}
 	}
 }
@@ -248,13 +270,44 @@ func TestBytesAndWipe(t *testing.T) {
 	}
 }
 
+func TestSlicesAndWipe(t *testing.T) {
+	memory := []byte(text + text + "other")
+	secrets := [][]byte{memory[:len(text)], memory[len(text) : 2*len(text)]}
+	l := secret.NewList(secrets)
+	copied := l
+	if got := l.Slices(); len(got) != 2 || string(got[1]) != text || &got[0][0] != &memory[0] {
+		t.Fatalf("holds %q, or a copy", got)
+	}
+	copied.Wipe()
+	if string(memory) != strings.Repeat("\x00", 2*len(text))+"other" {
+		t.Errorf("wiped: %q", memory)
+	}
+	if l.Slices() != nil || copied.Slices() != nil {
+		t.Error("a wiped list is not empty")
+	}
+	memory[0] = 'x' // the memory may be anybody's by now
+	l.Wipe()
+	if memory[0] != 'x' {
+		t.Error("wiped twice")
+	}
+	empty := secret.NewList(nil)
+	if empty.Wipe(); empty.Slices() != nil {
+		t.Errorf("an empty list holds %q", empty.Slices())
+	}
+}
+
 func TestZeroValue(t *testing.T) {
 	var s secret.Secret
+	var l secret.List
 	s.Wipe()
-	if s.Bytes() != nil || s.String() != secret.Redacted {
-		t.Errorf("the zero value holds %q", s.Bytes())
+	l.Wipe()
+	if s.Bytes() != nil || l.Slices() != nil || s.String() != secret.Redacted || l.String() != secret.Redacted {
+		t.Errorf("the zero values hold %q and %q", s.Bytes(), l.Slices())
 	}
-	for name, v := range map[string]any{"nil pointer": (*secret.Secret)(nil), "struct": unexported{}, "pointers": pointers{}} {
+	for name, v := range map[string]any{
+		"nil pointer": (*secret.Secret)(nil), "struct": unexported[secret.Secret]{}, "pointers": pointers[secret.Secret]{},
+		"nil pointer to a list": (*secret.List)(nil), "struct of a list": unexported[secret.List]{}, "pointers to a list": pointers[secret.List]{},
+	} {
 		if output := fmt.Sprintf("%v %+v %#v %s %d", v, v, v, v, v); strings.Contains(output, "PANIC") {
 			t.Errorf("%s prints %s", name, output)
 		}

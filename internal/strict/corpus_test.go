@@ -26,9 +26,11 @@ type sample struct {
 }
 
 // corpus reads testdata/bodies.txt, whose head tells its format.
-func corpus(t testing.TB) (samples []sample) {
+func corpus(t testing.TB) []sample { return readCorpus(t, "bodies.txt") }
+
+func readCorpus(t testing.TB, name string) (samples []sample) {
 	t.Helper()
-	text, err := os.ReadFile("testdata/bodies.txt")
+	text, err := os.ReadFile("testdata/" + name)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -5,6 +5,7 @@ import (
 	"math"
 	"math/big"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -15,7 +16,15 @@ import (
 
 // said is all that a refusal of a HashRequest can say. That an error matches it proves that
 // the error quotes nothing of the body but an offset.
-var said = regexp.MustCompile(`^invalid request: (` + violation + `)(; (` + violation + `)){0,19}$`)
+var said = refusals(violation)
+
+// saidOfBatch is all that a refusal of a BatchRequest can say.
+var saidOfBatch = refusals(strings.ReplaceAll(violation, `"/password"`, `"/passwords(/[0-9]{1,4})?"`) +
+	`|"/passwords" must be an array|"/passwords" must be an array of 1 to 10000 items`)
+
+func refusals(violation string) *regexp.Regexp {
+	return regexp.MustCompile(`^invalid request: (` + violation + `)(; (` + violation + `)){0,19}$`)
+}
 
 const violation = `"" must be one JSON document, with nothing after it|` +
 	`"" must not be empty|` +
@@ -49,6 +58,47 @@ func FuzzDecodeHashRequest(f *testing.F) {
 		}
 		checkAccepted(t, body, string(into.Password.Bytes()))
 	})
+}
+
+func FuzzDecodeBatchRequest(f *testing.F) {
+	for _, s := range batches(f) {
+		f.Add([]byte(s.body))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		if len(body) > limit {
+			t.Skip("too large to be worth it")
+		}
+		into, err := decodeBatch(string(body))
+		if again := strict.Decode(strings.NewReader(string(body)), -1, limit, new(api.BatchRequest)); text(again) != text(err) {
+			t.Errorf("with its length %v, without %v", err, again)
+		}
+		if err != nil {
+			if !saidOfBatch.MatchString(err.Error()) || into.Passwords.Slices() != nil {
+				t.Errorf("the error says something of its own, or leaves secrets: %v", err)
+			}
+			return
+		}
+		checkAcceptedBatch(t, body, texts(into.Passwords))
+	})
+}
+
+// checkAcceptedBatch is checkAccepted for the secrets of a batch.
+func checkAcceptedBatch(t *testing.T, body []byte, secrets []string) {
+	if len(secrets) < 1 || len(secrets) > 10_000 {
+		t.Errorf("%d secrets are accepted", len(secrets))
+	}
+	for _, secret := range secrets {
+		if n := utf8.RuneCountInString(secret); !utf8.ValidString(secret) || n < 1 || n > 1024 {
+			t.Errorf("a secret of %d characters is accepted, or one that is no UTF-8: %q", n, secret)
+		}
+	}
+	var lax struct{ Passwords []string }
+	if err := json.Unmarshal(body, &lax); err != nil || !slices.Equal(lax.Passwords, secrets) {
+		t.Errorf("read %q, encoding/json reads %q, error %v", secrets, lax.Passwords, err)
+	}
+	if again, err := decodeBatch(batchOf(secrets...)); err != nil || !slices.Equal(texts(again.Passwords), secrets) {
+		t.Errorf("written anew, read %q, error %v, want %q", texts(again.Passwords), err, secrets)
+	}
 }
 
 func text(err error) string {

@@ -198,7 +198,8 @@ func (d *Decoder) Secret(to *secret.Secret, shortest, longest int) {
 }
 
 // Secrets reads an array of fewest to most strings, each of shortest to longest characters. All
-// of them get one piece of memory.
+// of them get one piece of memory. What comes after most is passed over, or a body of many small
+// items would take many times its size.
 func (d *Decoder) Secrets(to *secret.List, fewest, most, shortest, longest int) {
 	if !d.begin('[', "an array") {
 		return
@@ -212,7 +213,9 @@ func (d *Decoder) Secrets(to *secret.List, fewest, most, shortest, longest int) 
 	}()
 	n := 0
 	for ; d.json.PeekKind() != ']'; n++ {
-		if raw, ok := d.string(); ok {
+		if n >= most {
+			d.skip()
+		} else if raw, ok := d.string(); ok {
 			all, _ := jsontext.AppendUnquote(room, raw)
 			if s := all[len(room):len(all):len(all)]; d.fits(s, shortest, longest) {
 				list = append(list, s)
@@ -225,7 +228,7 @@ func (d *Decoder) Secrets(to *secret.List, fewest, most, shortest, longest int) 
 	}
 	_, _ = d.json.ReadToken() // the bracket just seen
 	if n < fewest || n > most {
-		d.add(d.here(), "must be an array of "+outside(int64(fewest), int64(most), " items")[len("must be from "):])
+		d.add(d.here(), "must be an array of "+span(int64(fewest), int64(most))+" items")
 	}
 }
 

@@ -52,5 +52,9 @@ func (v *violations) err() error {
 
 // outside says that a number lies outside its bounds, in a unit if there is one.
 func outside(lowest, highest int64, unit string) string {
-	return "must be from " + strconv.FormatInt(lowest, 10) + " to " + strconv.FormatInt(highest, 10) + unit
+	return "must be from " + span(lowest, highest) + unit
+}
+
+func span(lowest, highest int64) string {
+	return strconv.FormatInt(lowest, 10) + " to " + strconv.FormatInt(highest, 10)
 }
