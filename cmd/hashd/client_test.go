@@ -227,6 +227,12 @@ func submission(secret string) string {
 	return string(b)
 }
 
+// batchOf is the body that submits the secrets at once.
+func batchOf(secrets ...string) string {
+	b, _ := json.Marshal(map[string][]string{"passwords": secrets}) // strings can always be marshaled
+	return string(b)
+}
+
 // submit submits a secret that must be accepted.
 func (c *client) submit(t *testing.T, secret string) wire.AcceptedJob {
 	t.Helper()

@@ -61,6 +61,23 @@ func submitMany(t *testing.T, c *client, n int) []job {
 	return jobs
 }
 
+// submitBatch submits n secrets at once and returns the jobs.
+func submitBatch(t *testing.T, c *client, n int) (jobs []job) {
+	t.Helper()
+	var secrets []string
+	for k := range n {
+		secrets = append(secrets, fmt.Sprintf("secret %d of a batch %s", k, strings.Repeat("🐒", k)))
+	}
+	batch := decode[wire.AcceptedBatch](t, c.do(t, http.MethodPost, "/hash/batch", batchOf(secrets...)).want(t, http.StatusAccepted))
+	if int(batch.Count) != n {
+		t.Errorf("%d of %d jobs are accepted", batch.Count, n)
+	}
+	for k, secret := range secrets {
+		jobs = append(jobs, job{batch.First + int64(k), secret})
+	}
+	return jobs
+}
+
 // collect long-polls for the jobs, all at once. It returns when every request has gone out; the
 // function it returns waits for the answers.
 func collect(t *testing.T, c *client, jobs []job) (finish func()) {
@@ -93,7 +110,7 @@ func TestDrain(t *testing.T) {
 			const n = 200
 			i := start(t, "--delay=8s")
 			c := i.client(t)
-			jobs := submitMany(t, c, n)
+			jobs := append(submitMany(t, c, n-50), submitBatch(t, c, 50)...)
 			finishFirst := collect(t, c, jobs[:n/2])
 
 			i.signal(t, sig)
@@ -132,10 +149,12 @@ func submitUntilRefused(t *testing.T, c *client) (jobs []job) {
 // wantDraining checks how each operation answers while n jobs are finished.
 func wantDraining(t *testing.T, c *client, n int) {
 	t.Helper()
-	for _, body := range []string{submission("late"), submission(strings.Repeat("long", 256))} {
-		a := c.do(t, http.MethodPost, "/hash", body).wantProblem(t, http.StatusServiceUnavailable, "draining")
+	for body, to := range map[string]string{
+		submission("late"): "/hash", submission(strings.Repeat("long", 256)): "/hash", batchOf("late", "too"): "/hash/batch",
+	} {
+		a := c.do(t, http.MethodPost, to, body).wantProblem(t, http.StatusServiceUnavailable, "draining")
 		if a.header.Get("Retry-After") == "" {
-			t.Error("POST /hash: no Retry-After")
+			t.Errorf("POST %s: no Retry-After", to)
 		}
 	}
 	c.do(t, http.MethodPost, "/hash", "{}").wantProblem(t, http.StatusBadRequest, "invalid-request")

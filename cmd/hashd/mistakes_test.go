@@ -45,6 +45,28 @@ var refusals = []struct {
 	{"POST", "/hash", submission("x"), header("Content-Encoding", "gzip"), 415, "unsupported-media-type"},
 	{"POST", "/hash", submission(strings.Repeat("x", 1025)), nil, 400, "invalid-request"},
 	{"POST", "/hash", submission(strings.Repeat("x", 16<<10)), nil, 413, "body-too-large"},
+	// A batch is all or nothing: one bad secret, and none of the good ones gets a job.
+	{"POST", "/hash/batch", `{}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":[]}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":"x"}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x",""]}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x",null]}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x",1]}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x",]}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x"`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x"],"passwords":["y"]}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x"],"algorithm":"md5"}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", `{"passwords":["x","\ud800"]}`, nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", submission("x"), nil, 400, "invalid-request"},
+	{"POST", "/hash", batchOf("x"), nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", batchOf("x", strings.Repeat("x", 1025)), nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", batchOf(slices.Repeat([]string{"x"}, 10_001)...), nil, 400, "invalid-request"},
+	{"POST", "/hash/batch", strings.Repeat(" ", 8<<20) + batchOf("x"), nil, 413, "body-too-large"},
+	{"POST", "/hash/batch", batchOf("x"), header("Content-Type", "text/plain"), 415, "unsupported-media-type"},
+	{"POST", "/hash/batch/", batchOf("x"), nil, 404, "unknown-path"},
+	{"GET", "/hash/batch", "", nil, 405, "method-not-allowed"},
+	{"DELETE", "/hash/batch", "", nil, 405, "method-not-allowed"},
+	{"PUT", "/hash/batch", batchOf("x"), nil, 405, "method-not-allowed"},
 	// A trailing slash is another path.
 	{"POST", "/hash/", submission("x"), nil, 404, "unknown-path"},
 	{"GET", "/hash/", "", nil, 404, "unknown-path"},
@@ -131,7 +153,7 @@ func TestTrailingSlashNamesTheRightPath(t *testing.T) {
 	if !slices.Contains(strings.FieldsFunc(decode[wire.Problem](t, a).Detail, func(r rune) bool { return strings.ContainsRune(" ,.", r) }), "/hash") {
 		t.Errorf("it does not name /hash: %s", a.body)
 	}
-	for path, want := range map[string]string{"/hash": "POST", "/hash/1": "DELETE, GET", "/stats": "GET"} {
+	for path, want := range map[string]string{"/hash": "POST", "/hash/1": "DELETE, GET", "/stats": "GET", "/hash/batch": "POST"} {
 		a := c.do(t, http.MethodPatch, path, "").want(t, http.StatusMethodNotAllowed)
 		allowed := strings.Split(a.header.Get("Allow"), ", ")
 		slices.Sort(allowed)
@@ -194,7 +216,13 @@ func TestFull(t *testing.T) {
 			t.Error("no Retry-After")
 		}
 	}
-	if st := c.stats(t); st.Total != 5 || st.Pending != 5 || st.Rejected != 3 {
+	for _, secrets := range [][]string{{"one too many"}, slices.Repeat([]string{"too many"}, 6)} {
+		a := c.do(t, http.MethodPost, "/hash/batch", batchOf(secrets...)).wantProblem(t, http.StatusServiceUnavailable, "full")
+		if a.header.Get("Retry-After") == "" {
+			t.Error("no Retry-After")
+		}
+	}
+	if st := c.stats(t); st.Total != 5 || st.Pending != 5 || st.Rejected != 10 {
 		t.Errorf("stats %+v", st)
 	}
 	c.do(t, http.MethodDelete, "/hash/3", "").want(t, http.StatusNoContent)

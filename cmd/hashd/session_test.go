@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"net/http"
+	"strings"
 	"testing"
 	"time"
 
@@ -54,6 +55,40 @@ func TestSession(t *testing.T) {
 	st.Average, st.Lateness = 0, wire.Lateness{}
 	if want := (wire.Stats{Total: 1, Completed: 1}); st != want {
 		t.Errorf("stats %+v, want %+v", st, want)
+	}
+	i.stop(t)
+}
+
+// TestBatchSession is the same with a batch.
+func TestBatchSession(t *testing.T) {
+	t.Parallel()
+	i := start(t, "--delay=1s")
+	c := i.client(t)
+	c.submit(t, "before")
+
+	secrets := []string{angryMonkey, "calm otter äöü 🐒", strings.Repeat("long", 256), angryMonkey}
+	before := time.Now()
+	a := c.do(t, http.MethodPost, "/hash/batch", batchOf(secrets...)).want(t, http.StatusAccepted)
+	batch := decode[wire.AcceptedBatch](t, a)
+	if batch.First != 2 || batch.Count != 4 || a.header.Get("Retry-After") != "1" || a.header.Get("Location") != "" {
+		t.Errorf("accepted %+v with %v", batch, a.header)
+	}
+	wantPending(t, c, wire.AcceptedJob{Id: batch.First + 3, Due: batch.Due}, before.Add(time.Second))
+	c.do(t, http.MethodDelete, "/hash/3", "").want(t, http.StatusNoContent)
+	for n, secret := range secrets {
+		id := batch.First + int64(n)
+		if id == 3 {
+			c.do(t, http.MethodGet, path(id), "").wantProblem(t, http.StatusGone, "job-gone")
+		} else if err := c.checkHash(t.Context(), job{id, secret}); err != nil {
+			t.Error(err)
+		}
+		wantNotEarly(t, before.Add(time.Second))
+	}
+	if job := c.submit(t, "after"); job.Id != 6 {
+		t.Errorf("the job after the batch is %d", job.Id)
+	}
+	if st := c.stats(t); st.Total != 6 {
+		t.Errorf("stats %+v", st)
 	}
 	i.stop(t)
 }

@@ -32,6 +32,8 @@ func TestSuccess(t *testing.T) {
 	}{
 		{"POST /hash", password, "", engine.Record{}, 202, []string{"Location: /hash/42", "Retry-After: 5"},
 			`{"id":42,"due":"2000-01-01T00:00:05Z"}`},
+		{"POST /hash/batch", passwords, "", engine.Record{}, 202, []string{"Retry-After: 5"},
+			`{"first":42,"count":2,"due":"2000-01-01T00:00:05Z"}`},
 		{"GET /hash/7", "", "", engine.Record{}, 202, []string{"Retry-After: 5"},
 			`{"id":7,"status":"pending","due":"2000-01-01T00:00:05Z"}`},
 		{"GET /hash/7", "", "wait=3", engine.Record{}, 202, []string{"Retry-After: 5", "Preference-Applied: wait=3"},
@@ -66,7 +68,7 @@ func TestSuccess(t *testing.T) {
 
 // What the engine refuses with, and how each operation answers it.
 func TestRefusals(t *testing.T) {
-	const hash, get, del = "POST /hash", "GET /hash/7", "DELETE /hash/7"
+	const hash, batch, get, del = "POST /hash", "POST /hash/batch", "GET /hash/7", "DELETE /hash/7"
 	for _, tt := range []struct {
 		err     error
 		whats   []string
@@ -76,18 +78,18 @@ func TestRefusals(t *testing.T) {
 	}{
 		{engine.ErrUnknown, []string{get, del}, 404, "unknown-job", nil},
 		{engine.ErrGone, []string{get, del}, 410, "job-gone", nil},
-		{engine.ErrKeyReused, []string{hash}, 422, "idempotency-key-reused", nil},
-		{engine.ErrDraining, []string{hash}, 503, "draining", []string{"Retry-After: 5"}},
-		{engine.ErrClosed, []string{hash, get, del}, 503, "draining", []string{"Retry-After: 5"}},
-		{&engine.FullError{Limit: "max-pending", RetryAfter: time.Second}, []string{hash}, 503, "full", []string{"Retry-After: 1"}},
-		{&engine.FullError{Limit: "max-pending", RetryAfter: 61*time.Second + 1}, []string{hash}, 503, "full", []string{"Retry-After: 62"}},
-		{engine.ErrInvalid, []string{hash}, 500, "internal", nil},
-		{errors.New("the disk is broken"), []string{hash, get, del}, 500, "internal", nil},
+		{engine.ErrKeyReused, []string{hash, batch}, 422, "idempotency-key-reused", nil},
+		{engine.ErrDraining, []string{hash, batch}, 503, "draining", []string{"Retry-After: 5"}},
+		{engine.ErrClosed, []string{hash, batch, get, del}, 503, "draining", []string{"Retry-After: 5"}},
+		{&engine.FullError{Limit: "max-pending", RetryAfter: time.Second}, []string{hash, batch}, 503, "full", []string{"Retry-After: 1"}},
+		{&engine.FullError{Limit: "max-pending", RetryAfter: 61*time.Second + 1}, []string{hash, batch}, 503, "full", []string{"Retry-After: 62"}},
+		{engine.ErrInvalid, []string{hash, batch}, 500, "internal", nil},
+		{errors.New("the disk is broken"), []string{hash, batch, get, del}, 500, "internal", nil},
 	} {
 		for _, what := range tt.whats {
 			for _, prefer := range []string{"", "wait=1"} {
 				s := newSite(t, on(fake{err: tt.err}))
-				body := map[string]string{hash: password}[what]
+				body := map[string]string{hash: password, batch: passwords}[what]
 				a := s.ask(what, body, "Prefer:"+prefer)
 				p := a.wantProblem(tt.status, tt.kind)
 				a.want(tt.status, tt.headers...)
@@ -113,9 +115,14 @@ func TestRefusals(t *testing.T) {
 func TestFullNamesTheLimit(t *testing.T) {
 	h := handler{}
 	for _, limit := range []string{"max-pending", "max-secret-bytes"} {
-		p := h.problemOf(fmt.Errorf("submit: %w", &engine.FullError{Limit: limit, RetryAfter: 3 * time.Second}))
-		if !strings.Contains(p.detail, "limit "+limit+" is reached") || p.retryAfter != 3*time.Second || p.kind != "full" {
-			t.Errorf("limit %s: %+v", limit, p)
+		for path, want := range map[string]string{
+			"/hash":       "The limit " + limit + " is reached. Try again after Retry-After.",
+			"/hash/batch": "The limit " + limit + " is reached. Try again after Retry-After, or with a smaller batch.",
+		} {
+			p := h.problemOf(fmt.Errorf("submit: %w", &engine.FullError{Limit: limit, RetryAfter: 3 * time.Second}), path)
+			if p.detail != want || p.retryAfter != 3*time.Second || p.kind != "full" {
+				t.Errorf("limit %s: %+v", limit, p)
+			}
 		}
 	}
 }
@@ -151,6 +158,9 @@ func TestInvalidParameters(t *testing.T) {
 	const prefer = "#/header/Prefer must be from 0 to 1024 characters long"
 	s.ask("GET /hash/7", "", "Prefer:"+strings.Repeat(canary, 103)).wantProblem(400, "invalid-request", prefer)
 	s.ask("GET /hash/7", "", "Prefer:"+strings.Repeat("p", 1024)).want(202)
+	s.ask("POST /hash/batch", passwords, "Idempotency-Key:").wantProblem(400, "invalid-request", key)
+	s.ask("POST /hash/batch", passwords, "Idempotency-Key:"+strings.Repeat(canary, 26)).wantProblem(400, "invalid-request", key)
+	s.ask("POST /hash/batch", passwords, "Idempotency-Key:k").want(202)
 	s.ask("GET /hash/0", "", "Prefer:"+strings.Repeat("p", 1025)).wantProblem(400, "invalid-request", id, prefer)
 	// Headers of other operations, and unknown ones, are nobody's business.
 	s.ask("DELETE /hash/7", "", "Prefer:"+strings.Repeat("p", 1025), "Idempotency-Key:").want(204)
@@ -161,9 +171,11 @@ func TestInvalidParameters(t *testing.T) {
 func TestParametersComeFirst(t *testing.T) {
 	s := newSite(t, on(fake{}))
 	body := iotest.ErrReader(errors.New("the body was read"))
-	s.send("POST /hash", body, "Idempotency-Key:").wantProblem(400, "invalid-request",
-		"#/header/Idempotency-Key must be from 1 to 255 characters long")
-	s.send("POST /hash", body, "Content-Type: text/plain").wantProblem(415, "unsupported-media-type")
+	for _, what := range []string{"POST /hash", "POST /hash/batch"} {
+		s.send(what, body, "Idempotency-Key:").wantProblem(400, "invalid-request",
+			"#/header/Idempotency-Key must be from 1 to 255 characters long")
+		s.send(what, body, "Content-Type: text/plain").wantProblem(415, "unsupported-media-type")
+	}
 }
 
 // One job's life over HTTP, with the engine that hashes: what is computed, when, and what is

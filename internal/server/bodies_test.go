@@ -1,6 +1,7 @@
 package server
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"net/http"
@@ -23,9 +24,12 @@ type sample struct {
 	secret, refusal string // the one or the other
 }
 
-func corpus(tb testing.TB) (samples []sample) {
+func corpus(tb testing.TB) []sample { return readCorpus(tb, "bodies.txt", 100) }
+
+// readCorpus reads the file, which has at least so many samples.
+func readCorpus(tb testing.TB, name string, least int) (samples []sample) {
 	tb.Helper()
-	text, err := os.ReadFile("../strict/testdata/bodies.txt")
+	text, err := os.ReadFile("../strict/testdata/" + name)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -45,7 +49,7 @@ func corpus(tb testing.TB) (samples []sample) {
 			samples = append(samples, sample{name: column[1], body: literal(column[2]), refusal: column[3]})
 		}
 	}
-	if len(samples) < 100 {
+	if len(samples) < least {
 		tb.Fatalf("%d samples", len(samples))
 	}
 	return samples
@@ -55,10 +59,15 @@ func corpus(tb testing.TB) (samples []sample) {
 // ever sees what was accepted.
 func TestBodies(t *testing.T) {
 	var secrets []string
-	s := newSite(t, on(fake{accept: func(job engine.Job) { secrets = append(secrets, string(job.Secret)) }}))
-	for _, b := range corpus(t) {
+	s := newSite(t, on(fake{
+		accept: func(job engine.Job) { secrets = append(secrets, string(job.Secret)) },
+		batch:  func(batch engine.Batch) { secrets = append(secrets, string(bytes.Join(batch.Secrets, []byte("|")))) },
+	}))
+	what := map[bool]string{false: "POST /hash", true: "POST /hash/batch"}
+	alone := len(corpus(t))
+	for n, b := range append(corpus(t), readCorpus(t, "batches.txt", 50)...) {
 		secrets = nil
-		a := s.ask("POST /hash", b.body)
+		a := s.ask(what[n >= alone], b.body)
 		if b.refusal == "" {
 			if a.want(202); len(secrets) != 1 || secrets[0] != b.secret {
 				t.Errorf("%s: the engine got %q, want %q", b.name, secrets, b.secret)
@@ -123,7 +132,7 @@ func TestBodyTooLarge(t *testing.T) {
 		t.Errorf("a body that is known to be too large is read: %d bytes are left", body.Len())
 	}
 	small := newSite(t, on(fake{}), func(cfg *Config) { cfg.MaxBodyBytes = 30 })
-	if p := (handler{cfg: small.cfg}).problemOf(tooLarge(t, small)); !strings.Contains(p.detail, "limit of 30 bytes (max-body-bytes)") {
+	if p := (handler{cfg: small.cfg}).problemOf(tooLarge(t, small), "/hash"); !strings.Contains(p.detail, "limit of 30 bytes (max-body-bytes)") {
 		t.Errorf("detail %s", p.detail)
 	}
 }
@@ -132,7 +141,7 @@ func TestBodyTooLarge(t *testing.T) {
 func tooLarge(t *testing.T, s *site) error {
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(padded(100))), httptest.NewRecorder())
 	c.Request().Header.Set("Content-Type", "application/json")
-	err := binder{s.cfg.MaxBodyBytes}.Bind(new(api.SubmitHashJSONRequestBody), c)
+	err := binder{&s.cfg}.Bind(new(api.SubmitHashJSONRequestBody), c)
 	if err == nil {
 		t.Fatal("no error")
 	}
@@ -156,7 +165,7 @@ func TestBodyBreaksOff(t *testing.T) {
 // A body without a generated decoder can only come of a mistake in the templates.
 func TestBodyWithoutDecoder(t *testing.T) {
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(password)), httptest.NewRecorder())
-	if err := (binder{1000}).Bind(new(struct{ Password string }), c); err == nil || (handler{}).problemOf(err).status != 500 {
+	if err := (binder{&Config{MaxBodyBytes: 1000}}).Bind(new(struct{ Password string }), c); err == nil || (handler{}).problemOf(err, "/hash").status != 500 {
 		t.Errorf("error %v, want one that is internal", err)
 	}
 }

@@ -14,16 +14,21 @@ import (
 	"github.com/hashd-project/hashd/internal/secret"
 )
 
-// stub is a service of which a test says what two of its operations do.
+// stub is a service of which a test says what three of its operations do.
 type stub struct {
 	api.StrictServerInterface
 	submit   func(*api.HashRequest) (api.SubmitHashResponseObject, error)
+	batch    func(*api.BatchRequest) (api.SubmitBatchResponseObject, error)
 	get      func(context.Context) (api.GetHashResponseObject, error)
 	answered *[]time.Duration
 }
 
 func (s stub) SubmitHash(_ context.Context, req api.SubmitHashRequestObject) (api.SubmitHashResponseObject, error) {
 	return s.submit(req.Body)
+}
+
+func (s stub) SubmitBatch(_ context.Context, req api.SubmitBatchRequestObject) (api.SubmitBatchResponseObject, error) {
+	return s.batch(req.Body)
 }
 
 func (s stub) GetHash(ctx context.Context, _ api.GetHashRequestObject) (api.GetHashResponseObject, error) {

@@ -157,6 +157,13 @@ func TestAnswersAreCounted(t *testing.T) {
 	if len(answered) != 0 {
 		t.Errorf("counted %v", answered)
 	}
+	// A batch is one answer, however many its jobs.
+	s.ask("POST /hash/batch", passwords).want(http.StatusAccepted)
+	s.ask("POST /hash/batch", `{"passwords":[]}`).want(http.StatusBadRequest)
+	s.ask("GET /hash/batch", "").want(http.StatusMethodNotAllowed)
+	if len(answered) != 1 {
+		t.Errorf("counted %v", answered)
+	}
 }
 
 type counting struct {

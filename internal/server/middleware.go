@@ -95,6 +95,7 @@ func allowed(routes []*echo.Route) map[string]string {
 	}
 	values := make(map[string]string)
 	for path, m := range methods {
+		slices.Sort(m)
 		values[path] = strings.Join(append([]string{http.MethodOptions}, m...), ", ")
 	}
 	return values

@@ -17,25 +17,32 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// call is a request that ours and the oracle judge. It is one of three, so that a fuzzer can
+// call is a request that ours and the oracle judge. It is one of four, so that a fuzzer can
 // make it of plain values.
 type call struct {
-	kind   byte   // which operation, modulo 3
-	id     string // in the path, for the last two
-	header string // the operation's own, for the first two
+	kind   byte   // which operation, modulo their number
+	id     string // in the path, where the operation has one
+	header string // the operation's own, if it has one
 	has    bool   // the header is there
-	body   string // for the first
+	body   string // of a POST
 }
 
-// operations are the methods and the headers that they have.
-var operations = [...]struct{ method, header string }{
-	{http.MethodPost, "Idempotency-Key"}, {http.MethodGet, "Prefer"}, {http.MethodDelete, ""},
+// operations are the methods and paths, and the headers that they have.
+var operations = [...]struct{ method, path, header string }{
+	{http.MethodPost, "/hash", "Idempotency-Key"}, {http.MethodGet, "/hash", "Prefer"}, {http.MethodDelete, "/hash", ""},
+	{http.MethodPost, "/hash/batch", "Idempotency-Key"},
 }
+
+const kinds = byte(len(operations))
+
+// posts reports whether the call has a body.
+func (c call) posts() bool { return operations[c.kind%kinds].method == http.MethodPost }
 
 // request returns the request, and false if no client can send it or no route leads to it.
 func (c call) request() (*http.Request, bool) {
-	op, target := operations[c.kind%3], "/hash"
-	if op.method != http.MethodPost {
+	op := operations[c.kind%kinds]
+	target := op.path
+	if !c.posts() {
 		// An id is one segment of a path; more, fewer or a query are another request.
 		if c.id == "" || strings.ContainsAny(c.id, "/?") {
 			return nil, false
@@ -43,7 +50,7 @@ func (c call) request() (*http.Request, bool) {
 		target += "/" + c.id
 	}
 	u, err := url.ParseRequestURI(target)
-	if err != nil || strings.Count(u.Path, "/") != strings.Count(target, "/") {
+	if err != nil || strings.Count(u.Path, "/") != strings.Count(target, "/") || !c.posts() && u.Path == batchPath {
 		return nil, false
 	}
 	r := httptest.NewRequest(op.method, "/", strings.NewReader(c.body))
@@ -103,7 +110,7 @@ func isStrict(text string) bool {
 func (s *site) disagreement(o oracle, c call) string {
 	s.Helper()
 	ours := s.accepts(c)
-	if c.kind%3 == 0 && !isStrict(c.body) {
+	if c.posts() && !isStrict(c.body) {
 		// The oracle reads with encoding/json, which is lax. Such a body is to be refused whatever
 		// the oracle says.
 		if ours {
@@ -126,19 +133,27 @@ func (s *site) disagreement(o oracle, c call) string {
 // seeds are calls on both sides of each bound of the contract.
 func seeds(tb testing.TB) (calls []call) {
 	for _, b := range corpus(tb) {
-		calls = append(calls, call{body: b.body})
+		calls = append(calls, call{body: b.body}, call{kind: 3, body: b.body})
+	}
+	for _, b := range readCorpus(tb, "batches.txt", 50) {
+		calls = append(calls, call{body: b.body}, call{kind: 3, body: b.body})
+	}
+	for _, n := range []int{1, 9_999, 10_000, 10_001} {
+		calls = append(calls, call{kind: 3, body: listOf(n, `"x"`)}, call{kind: 3, body: listOf(n, `""`)})
 	}
 	text := func(n int, character string) string { return strings.Repeat(character, n) }
 	for _, n := range []int{0, 1, 2, 1023, 1024, 1025} {
 		for _, character := range []string{"x", "é", "€", "🐒", `\u0000`, `\ud83d\udc12`, `\n`} {
-			calls = append(calls, call{body: `{"password":"` + text(n, character) + `"}`})
+			calls = append(calls, call{body: `{"password":"` + text(n, character) + `"}`},
+				call{kind: 3, body: `{"passwords":["x","` + text(n, character) + `"]}`})
 		}
 	}
 	const body = `{"password":"x"}`
 	for _, n := range []int{0, 1, 2, 254, 255, 256, 1023, 1024, 1025} {
 		for _, character := range []string{"k", " ", "é", "🐒", "\xff", ",", `"`} {
 			calls = append(calls, call{kind: 0, header: text(n, character), has: true, body: body},
-				call{kind: 1, id: "42", header: text(n, character), has: true})
+				call{kind: 1, id: "42", header: text(n, character), has: true},
+				call{kind: 3, header: text(n, character), has: true, body: passwords})
 		}
 	}
 	for _, id := range []string{
@@ -149,6 +164,11 @@ func seeds(tb testing.TB) (calls []call) {
 		calls = append(calls, call{kind: 1, id: id}, call{kind: 2, id: id})
 	}
 	return append(calls, call{kind: 1, id: "42", header: "wait=1", has: true}, call{kind: 1, id: "0", header: "wait=1", has: true})
+}
+
+// listOf returns a batch of n equal items.
+func listOf(n int, item string) string {
+	return `{"passwords":[` + strings.Repeat(item+",", n-1) + item + `]}`
 }
 
 // FuzzAgainstOracle holds what the server accepts to what an independent reader of the same
@@ -167,7 +187,7 @@ func FuzzAgainstOracle(f *testing.F) {
 			t.Skip("no such request")
 		}
 		s := newSite(t, on(fake{}))
-		if len(body) > s.cfg.MaxBodyBytes {
+		if len(body) > s.cfg.MaxBodyBytes && (kind%kinds != 3 || len(body) > s.cfg.MaxBatchBytes) {
 			t.Skip("refused for its size, of which the contract's schemas say nothing")
 		}
 		if why := s.disagreement(o, c); why != "" {
@@ -179,7 +199,7 @@ func FuzzAgainstOracle(f *testing.F) {
 // The seeds hold calls that are accepted and calls that are refused, of each kind.
 func TestSeedsAreOnBothSides(t *testing.T) {
 	s := newSite(t, on(fake{}))
-	accepted, refused := [3]int{}, [3]int{}
+	accepted, refused := [kinds]int{}, [kinds]int{}
 	for _, c := range seeds(t) {
 		if _, ok := c.request(); !ok {
 			continue
@@ -190,7 +210,7 @@ func TestSeedsAreOnBothSides(t *testing.T) {
 			refused[c.kind]++
 		}
 	}
-	for kind := range 3 {
+	for kind := range kinds {
 		if accepted[kind] < 4 || refused[kind] < 10 {
 			t.Errorf("kind %d: %d accepted, %d refused", kind, accepted[kind], refused[kind])
 		}
@@ -202,6 +222,7 @@ func TestSeedsAreOnBothSides(t *testing.T) {
 func TestDisagreementIsFound(t *testing.T) {
 	schema := func(o oracle, name string) *openapi3.Schema { return o.Components.Schemas[name].Value }
 	property := func(o oracle, name string) *openapi3.Schema { return schema(o, "HashRequest").Properties[name].Value }
+	list := func(o oracle) *openapi3.Schema { return schema(o, "BatchRequest").Properties["passwords"].Value }
 	parameter := func(o oracle, name string) *openapi3.Parameter { return o.Components.Parameters[name].Value }
 	number := func(n float64) *float64 { return &n }
 	length := func(n uint64) *uint64 { return &n }
@@ -231,7 +252,21 @@ func TestDisagreementIsFound(t *testing.T) {
 		"key, shortest":   {func(o oracle) { parameter(o, "IdempotencyKey").Schema.Value.MinLength = 0 }, call{has: true, body: `{"password":"x"}`}},
 		"key, required":   {func(o oracle) { parameter(o, "IdempotencyKey").Required = true }, call{body: `{"password":"x"}`}},
 		"prefer, longest": {func(o oracle) { parameter(o, "Prefer").Schema.Value.MaxLength = nil }, call{kind: 1, id: "1", header: strings.Repeat("p", 1025), has: true}},
-		"body, required":  {func(o oracle) { o.Paths.Value("/hash").Post.RequestBody = nil }, call{body: `{}`}},
+		"list, fewest":    {func(o oracle) { list(o).MinItems = 0 }, call{kind: 3, body: `{"passwords":[]}`}},
+		"list, fewest, 2": {func(o oracle) { list(o).MinItems = 2 }, call{kind: 3, body: listOf(1, `"x"`)}},
+		"list, most":      {func(o oracle) { list(o).MaxItems = length(9_999) }, call{kind: 3, body: listOf(10_000, `"x"`)}},
+		"list, most, up":  {func(o oracle) { list(o).MaxItems = length(10_001) }, call{kind: 3, body: listOf(10_001, `"x"`)}},
+		"list, required":  {func(o oracle) { schema(o, "BatchRequest").Required = nil }, call{kind: 3, body: `{}`}},
+		"list, null":      {func(o oracle) { list(o).Nullable = true }, call{kind: 3, body: `{"passwords":null}`}},
+		"list, open": {func(o oracle) {
+			schema(o, "BatchRequest").AdditionalProperties = openapi3.AdditionalProperties{Has: &open}
+		}, call{kind: 3, body: `{"passwords":["x"],"user":1}`}},
+		"list, unique":   {func(o oracle) { list(o).UniqueItems = true }, call{kind: 3, body: `{"passwords":["x","x"]}`}},
+		"item, longest":  {func(o oracle) { list(o).Items.Value.MaxLength = length(1025) }, call{kind: 3, body: listOf(2, `"`+strings.Repeat("é", 1025)+`"`)}},
+		"item, shortest": {func(o oracle) { list(o).Items.Value.MinLength = 0 }, call{kind: 3, body: listOf(3, `""`)}},
+		"item, type":     {func(o oracle) { *list(o).Items.Value = *openapi3.NewInt64Schema() }, call{kind: 3, body: `{"passwords":[1]}`}},
+		"item, null":     {func(o oracle) { list(o).Items.Value.Nullable = true }, call{kind: 3, body: `{"passwords":["x",null]}`}},
+		"body, required": {func(o oracle) { o.Paths.Value("/hash").Post.RequestBody = nil }, call{body: `{}`}},
 	} {
 		o, err := newOracle()
 		if err != nil {

@@ -142,7 +142,7 @@ func TestPages(t *testing.T) {
 		}
 		for _, more := range []string{"/", "/x", "x"} {
 			p := s.ask("GET "+path+more, "").wantProblem(404, "unknown-path")
-			if !strings.Contains(p.Detail, "There are: /docs, /hash, /hash/{id}, /healthz, ") {
+			if !strings.Contains(p.Detail, "There are: /docs, /hash, /hash/batch, /hash/{id}, /healthz, ") {
 				t.Errorf("%s: %s", path+more, p.Detail)
 			}
 		}

@@ -59,7 +59,7 @@ func (h handler) problemOf(err error, path string) problem {
 			detail: "This Idempotency-Key was used with another body. Use a new key for a new job."}
 	case errors.As(err, &full):
 		return problem{status: http.StatusServiceUnavailable, kind: "full", title: "Full",
-			detail: "The limit " + full.Limit + " is reached. Try again after Retry-After.", retryAfter: full.RetryAfter}
+			detail: "The limit " + full.Limit + " is reached. Try again after Retry-After" + smaller(path) + ".", retryAfter: full.RetryAfter}
 	case errors.Is(err, engine.ErrDraining), errors.Is(err, engine.ErrClosed):
 		return problem{status: http.StatusServiceUnavailable, kind: "draining", title: "Draining",
 			detail: "The server is stopping and takes no new jobs. Try another instance, or again after Retry-After.", retryAfter: whileDraining}
@@ -72,6 +72,15 @@ func (h handler) problemOf(err error, path string) problem {
 	}
 	return problem{status: http.StatusInternalServerError, kind: "internal", title: "Internal error",
 		detail: "The server failed to answer. Report the instance to its operator."}
+}
+
+// smaller is advice that a single job has no use for: a batch may be larger than a limit, and then
+// no time to wait would be right.
+func smaller(path string) string {
+	if path == batchPath {
+		return ", or with a smaller batch"
+	}
+	return ""
 }
 
 // bodyLimit says how large a body to the path may be, and by which setting.

@@ -7,35 +7,54 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-func job(secret string, a digest.Algorithm) engine.Job {
-	return engine.Job{Secret: []byte(secret), Algorithm: a}
+// secrets returns the texts as the engine gets them.
+func secrets(texts ...string) (secrets [][]byte) {
+	for _, text := range texts {
+		secrets = append(secrets, []byte(text))
+	}
+	return secrets
 }
 
 // A retry has the same key as the first request; all else differs in what it should.
 func TestKey(t *testing.T) {
 	s := New(Config{})
-	first := s.key("key", job("secret", digest.SHA512))
-	if again := s.key("key", job("secret", digest.SHA512)); again != first || first == (engine.Key{}) {
+	first := s.key("key", kindBatch, digest.SHA512, secrets("secret", "other")...)
+	if again := s.key("key", kindBatch, digest.SHA512, secrets("secret", "other")...); again != first || first == (engine.Key{}) {
 		t.Errorf("a retry has key %x, the first request %x", again, first)
 	}
-	if other := s.key("Key", job("secret", digest.SHA512)); other.ID == first.ID || other.Print != first.Print {
+	if other := s.key("Key", kindBatch, digest.SHA512, secrets("secret", "other")...); other.ID == first.ID || other.Print != first.Print {
 		t.Errorf("another name: key %x, and %x", other, first)
 	}
-	for what, other := range map[string]engine.Job{
-		"another secret":    job("secreT", digest.SHA512),
-		"another algorithm": job("secret", digest.SHA256),
+	prints := map[[16]byte]string{first.Print: "the first request"}
+	for what, k := range map[string]engine.Key{
+		"another secret":      s.key("key", kindBatch, digest.SHA512, secrets("secreT", "other")...),
+		"another algorithm":   s.key("key", kindBatch, digest.SHA256, secrets("secret", "other")...),
+		"another order":       s.key("key", kindBatch, digest.SHA512, secrets("other", "secret")...),
+		"one more":            s.key("key", kindBatch, digest.SHA512, secrets("secret", "other", "other")...),
+		"one less":            s.key("key", kindBatch, digest.SHA512, secrets("secret")...),
+		"cut otherwise":       s.key("key", kindBatch, digest.SHA512, secrets("secreto", "ther")...),
+		"in one":              s.key("key", kindBatch, digest.SHA512, secrets("secretother")...),
+		"a single job":        s.key("key", kindJob, digest.SHA512, secrets("secret")...),
+		"a single job in one": s.key("key", kindJob, digest.SHA512, secrets("secretother")...),
+		"lengths in a secret": s.key("key", kindBatch, digest.SHA512, secrets("secret\x00\x00\x00\x05other")...),
 	} {
-		if k := s.key("key", other); k.ID != first.ID || k.Print == first.Print {
+		if k.ID != first.ID {
 			t.Errorf("%s: key %x, and %x", what, k, first)
 		}
+		if same, ok := prints[k.Print]; ok {
+			t.Errorf("%s has the print of %s", what, same)
+		}
+		prints[k.Print] = what
 	}
 }
 
 // The print tells nothing of the secret to one who does not know this process's key.
 func TestPrintIsKeyed(t *testing.T) {
 	a, b := New(Config{}), New(Config{})
-	k, l := a.key("key", job("secret", digest.SHA512)), b.key("key", job("secret", digest.SHA512))
-	if k.ID != l.ID || k.Print == l.Print {
-		t.Errorf("two processes: keys %x and %x", k, l)
+	for _, kind := range []kind{kindJob, kindBatch} {
+		k, l := a.key("key", kind, digest.SHA512, secrets("secret")...), b.key("key", kind, digest.SHA512, secrets("secret")...)
+		if k.ID != l.ID || k.Print == l.Print {
+			t.Errorf("two processes: keys %x and %x", k, l)
+		}
 	}
 }

@@ -24,12 +24,17 @@ import (
 // fake is an engine of which a test says what it does; what it does not say must not happen.
 type fake struct {
 	engine.Engine
-	accept func(engine.Job) (engine.Receipt, error)
-	get    func(id int64) (engine.Record, error)
-	wait   func(ctx context.Context, id int64) (engine.Record, error)
-	cancel func(id int64) error
-	drain  func(context.Context) error
-	stats  engine.Stats
+	accept      func(engine.Job) (engine.Receipt, error)
+	acceptBatch func(engine.Batch) (engine.Receipt, error)
+	get         func(id int64) (engine.Record, error)
+	wait        func(ctx context.Context, id int64) (engine.Record, error)
+	cancel      func(id int64) error
+	drain       func(context.Context) error
+	stats       engine.Stats
+}
+
+func (f fake) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
+	return f.acceptBatch(b)
 }
 
 func (f fake) Accept(_ context.Context, job engine.Job) (engine.Receipt, error) { return f.accept(job) }

@@ -152,18 +152,19 @@ func TestBatchesAndJobsAtTheLastRoom(t *testing.T) {
 
 // A job that is drawn just when a batch is makes the batch draw again.
 func TestBatchesAmongManyJobs(t *testing.T) {
+	const jobs = 200_000
 	e := newEngine(t, Config{Delay: time.Hour, Workers: 1})
 	batches := int64(0)
 	over := make(chan struct{})
 	go func() {
 		defer close(over)
-		for range segmentJobs {
+		for range jobs {
 			if _, err := e.Accept(t.Context(), engine.Job{Secret: inline}); err != nil {
 				t.Error(err)
 			}
 		}
 	}()
-	for going := true; going; batches++ {
+	for going := true; going && batches < jobs; batches++ { // there is room for no more
 		acceptBatch(t, e, inline, inline)
 		select {
 		case <-over:
@@ -171,8 +172,9 @@ func TestBatchesAmongManyJobs(t *testing.T) {
 		default:
 		}
 	}
-	if st := e.Stats(); st.Accepted != segmentJobs+2*batches {
-		t.Errorf("of %d jobs and %d batches of two the counters are %+v", segmentJobs, batches, st)
+	<-over
+	if st := e.Stats(); st.Accepted != jobs+2*batches {
+		t.Errorf("of %d jobs and %d batches of two the counters are %+v", jobs, batches, st)
 	}
 }
 
