@@ -67,9 +67,9 @@ func httpCase(ctx context.Context, task httpTask) (r httpResult, err error) {
 	defer stop()
 	var took time.Duration
 	if task.Clients == 0 {
-		took, err = callHandler(ctx, handler, task.Requests)
+		took, err = callHandler(ctx, handler, single(), task.Requests)
 	} else {
-		took, err = callOverLoopback(ctx, handler, task)
+		took, err = callOverLoopback(ctx, handler, single(), task.Requests, task.Clients)
 	}
 	r.Nanoseconds = float64(took.Nanoseconds()) / float64(task.Requests)
 	return r, err
@@ -85,7 +85,7 @@ func (d design) handler(jobs int64) (http.Handler, func(), error) {
 		return nil, nil, err
 	}
 	cfg := server.Config{
-		MaxBodyBytes: 16 << 10, MaxWait: time.Second, WriteTimeout: time.Minute,
+		MaxBodyBytes: 16 << 10, MaxBatchBytes: 8 << 20, MaxBatchMemory: 256 << 20, MaxWait: time.Second, WriteTimeout: time.Minute,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), //nolint:sloglint // one at info, as by default; the other is never enabled
 	}
 	handler := server.Handler(cfg, service.New(service.Config{Engine: e, MaxWait: time.Second}))
@@ -121,22 +121,25 @@ func bareHandler() http.Handler {
 	return e
 }
 
-const httpBody = `{"password":"angryMonkey"}`
+// submission is what is posted, and where.
+type submission struct{ path, body string }
+
+func single() submission { return submission{"/hash", `{"password":"angryMonkey"}`} }
 
 // callHandler calls the handler in this goroutine and returns how long that took.
-func callHandler(ctx context.Context, handler http.Handler, requests int) (time.Duration, error) {
+func callHandler(ctx context.Context, handler http.Handler, what submission, requests int) (time.Duration, error) {
 	body := strings.NewReader("")
-	req, err := http.NewRequestWithContext(ctx, http.MethodPost, "/hash", io.NopCloser(body))
+	req, err := http.NewRequestWithContext(ctx, http.MethodPost, what.path, io.NopCloser(body))
 	if err != nil {
 		return 0, fmt.Errorf("make the request: %w", err)
 	}
-	req.ContentLength = int64(len(httpBody))
+	req.ContentLength = int64(len(what.body))
 	req.Header.Set("Content-Type", "application/json")
 	stream := req.Body
 	w := &countingWriter{header: http.Header{}}
 	start := time.Now()
 	for range requests {
-		body.Reset(httpBody)
+		body.Reset(what.body)
 		req.Body = stream
 		clear(w.header)
 		handler.ServeHTTP(w, req)
@@ -166,7 +169,7 @@ func (w *countingWriter) WriteHeader(status int) {
 
 // callOverLoopback serves the handler on loopback, shares the requests out among the clients,
 // and returns how long they took.
-func callOverLoopback(ctx context.Context, handler http.Handler, task httpTask) (time.Duration, error) {
+func callOverLoopback(ctx context.Context, handler http.Handler, what submission, requests, clients int) (time.Duration, error) {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return 0, fmt.Errorf("listen: %w", err)
@@ -174,15 +177,15 @@ func callOverLoopback(ctx context.Context, handler http.Handler, task httpTask) 
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
-	transport := &http.Transport{MaxIdleConnsPerHost: task.Clients}
-	errs := make([]error, task.Clients)
-	var clients sync.WaitGroup
+	transport := &http.Transport{MaxIdleConnsPerHost: clients}
+	errs := make([]error, clients)
+	var active sync.WaitGroup
 	start := time.Now()
-	for n := range task.Clients {
-		share := task.Requests*(n+1)/task.Clients - task.Requests*n/task.Clients
-		clients.Go(func() { errs[n] = post(ctx, transport, "http://"+l.Addr().String()+"/hash", share) })
+	for n := range clients {
+		share := requests*(n+1)/clients - requests*n/clients
+		active.Go(func() { errs[n] = post(ctx, transport, "http://"+l.Addr().String(), what, share) })
 	}
-	clients.Wait()
+	active.Wait()
 	took := time.Since(start)
 	transport.CloseIdleConnections()
 	err = errors.Join(append(errs, srv.Shutdown(ctx))...)
@@ -190,10 +193,10 @@ func callOverLoopback(ctx context.Context, handler http.Handler, task httpTask) 
 	return took, err
 }
 
-// post submits that many jobs one after the other.
-func post(ctx context.Context, transport *http.Transport, url string, requests int) error {
+// post sends that many requests one after the other.
+func post(ctx context.Context, transport *http.Transport, base string, what submission, requests int) error {
 	for range requests {
-		req, err := http.NewRequestWithContext(ctx, http.MethodPost, url, strings.NewReader(httpBody))
+		req, err := http.NewRequestWithContext(ctx, http.MethodPost, base+what.path, strings.NewReader(what.body))
 		if err != nil {
 			return fmt.Errorf("make the request: %w", err)
 		}

@@ -44,6 +44,7 @@ func commands() []command {
 		{"drain", "jobs hashed a second, against what the cores can do", 15 * time.Minute, true, newDrain, child(drainCase)},
 		{"lateness", "how long after its due time a hash is visible", 5 * time.Minute, true, newLateness, child(latenessCase)},
 		{"http", "POST /hash in process and over loopback, against a bare Echo handler", 10 * time.Minute, true, newHTTP, child(httpCase)},
+		{"batch", "time to accept a job in a batch, against one by one", 10 * time.Minute, true, newBatch, child(batchCase)},
 		{"burst", "10,000 and 10,000,000 jobs within the delay, every hash verified", 15 * time.Minute, false, newBurst, child(burstCase)},
 		{"all", "all of the above but burst", time.Hour, false, newAll, nil},
 	}

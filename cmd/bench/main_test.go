@@ -39,6 +39,9 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 		{"flat -jobs 3000 -passes 1 -runs 1", []string{"with 3 pending ", "with 3000 pending "}},
 		{"drain -jobs 3000 -raw 5ms -runs 1", []string{"raw sha512.Sum512", "hashed from first due", "share of raw "}},
 		{"lateness -rate 20000 -for 50ms -delay 20ms -runs 2", []string{"submitted a second ", "p99 ", "early "}},
+		{"batch -jobs 3000 -size 100 -clients 2 -runs 1", []string{
+			"time a job, engine", "time a job, handler chain in process", "jobs over loopback, 2 clients",
+		}},
 		{"burst -jobs 12000 -delay 100ms -runs 1", []string{
 			"10000 jobs: accepted a second ", "12000 jobs: peak memory ", "12000 jobs: wrong ",
 		}},
@@ -85,6 +88,9 @@ func TestExitStatus(t *testing.T) {
 		{"flat -runs 0", 2, "must be positive"},
 		{"flat 7", 2, "no arguments"},
 		{"flat -jobs 0", 1, "-jobs 0 is not within 1 and"},
+		{"batch -jobs 0", 1, "-jobs 0 is not within 1 and"},
+		{"batch -size 0", 1, "-size 0 is not within 1 and 10000"},
+		{"batch -clients 0", 1, "-clients 0"},
 		{"flat -jobs 10 -timeout 1ns", 1, "gave up after -timeout 1ns"},
 		{"child flat {", 1, "read the case"},
 		{"child all {}", 1, "no such case"},

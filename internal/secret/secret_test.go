@@ -85,9 +85,7 @@ func carriers() map[string]any {
 	all := map[string]any{
 		"embedded": embedded{alone}, "method": alone.Bytes, "embedded list": embeddedList{list}, "method of a list": list.Slices,
 	}
-	for name, v := range carriersOf(alone) {
-		all[name] = v
-	}
+	maps.Copy(all, carriersOf(alone))
 	for name, v := range carriersOf(list) {
 		all["list, "+name] = v
 	}

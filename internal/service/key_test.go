@@ -32,7 +32,7 @@ func TestKey(t *testing.T) {
 		"another order":       s.key("key", kindBatch, digest.SHA512, secrets("other", "secret")...),
 		"one more":            s.key("key", kindBatch, digest.SHA512, secrets("secret", "other", "other")...),
 		"one less":            s.key("key", kindBatch, digest.SHA512, secrets("secret")...),
-		"cut otherwise":       s.key("key", kindBatch, digest.SHA512, secrets("secreto", "ther")...),
+		"cut otherwise":       s.key("key", kindBatch, digest.SHA512, secrets("secretot", "her")...),
 		"in one":              s.key("key", kindBatch, digest.SHA512, secrets("secretother")...),
 		"a single job":        s.key("key", kindJob, digest.SHA512, secrets("secret")...),
 		"a single job in one": s.key("key", kindJob, digest.SHA512, secrets("secretother")...),
