@@ -174,7 +174,7 @@ func TestBatchViolationsAreBounded(t *testing.T) {
 		if e, _ := errors.AsType[*strict.Error](err); len(e.Fields) > 20 {
 			t.Errorf("%s: %d violations", name, len(e.Fields))
 		}
-		if took := after.TotalAlloc - before.TotalAlloc; took > uint64(2*len(body)+2<<20) {
+		if took := after.TotalAlloc - before.TotalAlloc; took > uint64(3*len(body)+4<<20) {
 			t.Errorf("%s: a body of %d bytes takes %d", name, len(body), took)
 		}
 	}
