@@ -7,6 +7,12 @@ SHELL := /bin/bash
 CACHE := $(CURDIR)/.cache
 LINT_VERSION := v2.15.0
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)
+OASDIFF_VERSION := v1.36.0
+OASDIFF := $(CACHE)/oasdiff-$(OASDIFF_VERSION)
+# Lists of what is installed beside them, written when all of it is.
+PYTHON := $(CACHE)/venv/requirements.txt
+REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
+CHECKERS := $(PYTHON) $(REDOCLY) $(OASDIFF)
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 GENERATED := server client # package P comes from api/P.cfg.yaml and lies in gen/P/P.gen.go
 
@@ -27,7 +33,7 @@ generate: ## Regenerate gen/ from api/openapi.yaml
 	@for p in $(GENERATED); do $(CODEGEN) -config api/$$p.cfg.yaml -o gen/$$p/$$p.gen.go api/openapi.yaml; done
 
 .PHONY: test
-test: generate-check lint test-race test-mapped ## Run every check there is: what CI runs
+test: breaking lint-api generate-check lint test-race test-mapped ## Run every check there is: what CI runs
 
 .PHONY: generate-check
 generate-check: ## Fail if gen/ is not what api/openapi.yaml generates
@@ -47,8 +53,36 @@ $(LINT):
 	GOBIN=$(CACHE)/install go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv $(CACHE)/install/golangci-lint $@
 
+.PHONY: lint-api
+lint-api: $(REDOCLY) ## Lint api/openapi.yaml with the rules of api/redocly.yaml
+	.ci/lint-api
+
+.PHONY: breaking
+breaking: $(OASDIFF) ## Fail if api/openapi.yaml changed more than its version tells
+	OASDIFF=$(OASDIFF) .ci/breaking
+
+$(OASDIFF):
+	@mkdir -p $(CACHE)/install
+	GOBIN=$(CACHE)/install go install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
+	mv $(CACHE)/install/oasdiff $@
+
+$(PYTHON): .ci/requirements.txt
+	python3 -m venv --clear $(@D)
+	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	cp $< $@
+
+$(REDOCLY): .ci/redocly/package-lock.json $(PYTHON)
+	mkdir -p $(CACHE)/redocly
+	cp .ci/redocly/package.json $< $(CACHE)/redocly
+	cd $(CACHE)/redocly && PATH=$(CACHE)/venv/bin:$$PATH npm ci --silent --ignore-scripts --no-audit --no-fund
+	touch $@
+
+.PHONY: test-checks
+test-checks: $(CHECKERS) ## Run Schemathesis against the server, and prove that each check of the contract can fail
+	go test -count 1 -v -run 'TestSchemathesis|TestBreaking|TestLintAPI|TestContractIsHeld' ./api ./cmd/hashd
+
 .PHONY: test-race
-test-race: ## Run all tests with the race detector and print the coverage of internal/
+test-race: $(CHECKERS) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
 	go test -race -shuffle=on -timeout 10m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out ./...
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out
@@ -68,6 +102,13 @@ fuzz: ## Fuzz each target for a minute
 screenshot: ## Take the picture of /docs anew
 	@mkdir -p docs/images
 	go test ./cmd/hashd -run TestSwaggerUI -count 1 -screenshot $(CURDIR)/docs/images/swagger-ui.png
+
+.PHONY: requirements
+requirements: ## Pin the newest of what .ci/requirements.in asks for
+	python3 -m venv --clear $(CACHE)/pip-tools
+	$(CACHE)/pip-tools/bin/pip install --quiet pip-tools==7.6.2
+	cd .ci && CUSTOM_COMPILE_COMMAND="make requirements" $(CACHE)/pip-tools/bin/pip-compile --quiet --upgrade \
+		--generate-hashes --allow-unsafe --strip-extras --no-emit-options requirements.in
 
 .PHONY: bench
 bench: ## Measure against the goals and the baseline, as ratios taken in this run

@@ -279,7 +279,7 @@ type Status struct {
 // StatusStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
 type StatusStatus string
 
-// IdempotencyKey Example: 8e03978e-40d5-43e8-bc93-6894a57f9324
+// IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
 // Prefer Example: wait=10
@@ -313,7 +313,7 @@ type UnsupportedMediaType = Problem
 type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
-	// answers `422`.
+	// answers `422`. A good key is a new random UUID, sent again only with a retry.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -321,7 +321,7 @@ type SubmitHashParams struct {
 type SubmitBatchParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
-	// answers `422`.
+	// answers `422`. A good key is a new random UUID, sent again only with a retry.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -473,20 +473,28 @@ type ClientInterface interface {
 
 	// GetHealth Whether the process is alive
 	//
+	// Answers `200` as long as the process can answer at all, also while draining.
+	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
 	GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetReadiness Whether new jobs are taken
+	//
+	// Answers `503` while the server drains, so that new jobs are sent elsewhere.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetStats Counters since start
 	//
+	// How many jobs there were and are, how long they took to accept and how late they were done.
+	//
 	// Corresponds with GET /stats (the `GetStats` operationId).
 	GetStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// GetStatus Status and versions
+	//
+	// What this server is, and whether a stop was asked for.
 	//
 	// Corresponds with GET /v/status (the `GetStatus` operationId).
 	GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -612,6 +620,8 @@ func (c *Client) GetHash(ctx context.Context, id JobID, params *GetHashParams, r
 
 // GetHealth Whether the process is alive
 //
+// Answers `200` as long as the process can answer at all, also while draining.
+//
 // Corresponds with GET /healthz (the `GetHealth` operationId).
 func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetHealthRequest(c.Server)
@@ -626,6 +636,8 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 }
 
 // GetReadiness Whether new jobs are taken
+//
+// Answers `503` while the server drains, so that new jobs are sent elsewhere.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -642,6 +654,8 @@ func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn
 
 // GetStats Counters since start
 //
+// How many jobs there were and are, how long they took to accept and how late they were done.
+//
 // Corresponds with GET /stats (the `GetStats` operationId).
 func (c *Client) GetStats(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewGetStatsRequest(c.Server)
@@ -656,6 +670,8 @@ func (c *Client) GetStats(ctx context.Context, reqEditors ...RequestEditorFn) (*
 }
 
 // GetStatus Status and versions
+//
+// What this server is, and whether a stop was asked for.
 //
 // Corresponds with GET /v/status (the `GetStatus` operationId).
 func (c *Client) GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1079,12 +1095,16 @@ type ClientWithResponsesInterface interface {
 
 	// GetHealthWithResponse Whether the process is alive
 	//
+	// Answers `200` as long as the process can answer at all, also while draining.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /healthz (the `GetHealth` operationId).
 	GetHealthWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetHealthResponse, error)
 
 	// GetReadinessWithResponse Whether new jobs are taken
+	//
+	// Answers `503` while the server drains, so that new jobs are sent elsewhere.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1093,12 +1113,16 @@ type ClientWithResponsesInterface interface {
 
 	// GetStatsWithResponse Counters since start
 	//
+	// How many jobs there were and are, how long they took to accept and how late they were done.
+	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with GET /stats (the `GetStats` operationId).
 	GetStatsWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatsResponse, error)
 
 	// GetStatusWithResponse Status and versions
+	//
+	// What this server is, and whether a stop was asked for.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1788,6 +1812,8 @@ func (c *ClientWithResponses) GetHashWithResponse(ctx context.Context, id JobID,
 
 // GetHealthWithResponse Whether the process is alive
 //
+// Answers `200` as long as the process can answer at all, also while draining.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /healthz (the `GetHealth` operationId).
@@ -1800,6 +1826,8 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 }
 
 // GetReadinessWithResponse Whether new jobs are taken
+//
+// Answers `503` while the server drains, so that new jobs are sent elsewhere.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -1814,6 +1842,8 @@ func (c *ClientWithResponses) GetReadinessWithResponse(ctx context.Context, reqE
 
 // GetStatsWithResponse Counters since start
 //
+// How many jobs there were and are, how long they took to accept and how late they were done.
+//
 // Returns a wrapper object for the known response body format(s).
 //
 // Corresponds with GET /stats (the `GetStats` operationId).
@@ -1826,6 +1856,8 @@ func (c *ClientWithResponses) GetStatsWithResponse(ctx context.Context, reqEdito
 }
 
 // GetStatusWithResponse Status and versions
+//
+// What this server is, and whether a stop was asked for.
 //
 // Returns a wrapper object for the known response body format(s).
 //

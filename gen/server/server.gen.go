@@ -276,7 +276,7 @@ type Status struct {
 // StatusStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
 type StatusStatus string
 
-// IdempotencyKey Example: 8e03978e-40d5-43e8-bc93-6894a57f9324
+// IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
 // Prefer Example: wait=10
@@ -310,7 +310,7 @@ type UnsupportedMediaType = Problem
 type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
-	// answers `422`.
+	// answers `422`. A good key is a new random UUID, sent again only with a retry.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -318,7 +318,7 @@ type SubmitHashParams struct {
 type SubmitBatchParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
-	// answers `422`.
+	// answers `422`. A good key is a new random UUID, sent again only with a retry.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
