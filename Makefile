@@ -79,7 +79,7 @@ $(REDOCLY): .ci/redocly/package-lock.json $(PYTHON)
 
 .PHONY: test-checks
 test-checks: $(CHECKERS) ## Run Schemathesis against the server, and prove that each check of the contract can fail
-	go test -count 1 -v -run 'TestSchemathesis|TestBreaking|TestLintAPI|TestContractIsHeld' ./api ./cmd/hashd
+	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|Breaking|LintAPI)' ./api ./cmd/hashd
 
 .PHONY: test-race
 test-race: $(CHECKERS) ## Run all tests with the race detector and print the coverage of internal/
