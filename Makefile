@@ -16,6 +16,13 @@ CHECKERS := $(PYTHON) $(REDOCLY) $(OASDIFF)
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 GENERATED := server client # package P comes from api/P.cfg.yaml and lies in gen/P/P.gen.go
 
+# The TypeScript client. Its targets need Node 20 or later with npm; without it they say that
+# they do nothing, except in CI, where nothing may be skipped.
+TS := gen/ts
+TS_TOOLS := $(TS)/node_modules/.package-lock.json
+NEED_NODE := command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
+	{ echo "no Node 20 with npm: skipping the TypeScript client"; [ "$${CI:-}" != true ]; exit; }
+
 .PHONY: help
 help: ## Show this list
 	@awk 'BEGIN {FS = ":.*## "} /^[a-z-]+:.*## / {printf "%-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -29,19 +36,22 @@ build: ## Build a static binary into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/hashd ./cmd/hashd
 
 .PHONY: generate
-generate: ## Regenerate gen/ from api/openapi.yaml
+generate: $(TS_TOOLS) ## Regenerate gen/ from api/openapi.yaml
 	@for p in $(GENERATED); do $(CODEGEN) -config api/$$p.cfg.yaml -o gen/$$p/$$p.gen.go api/openapi.yaml; done
+	@$(NEED_NODE); cd $(TS) && npm run --silent generate
 
 .PHONY: test
-test: breaking lint-api generate-check lint test-race test-mapped ## Run every check there is: what CI runs
+test: breaking lint-api generate-check lint test-ts test-race test-mapped ## Run every check there is: what CI runs
 
 .PHONY: generate-check
-generate-check: ## Fail if gen/ is not what api/openapi.yaml generates
+generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generates
 	@mkdir -p $(CACHE)
 	@for p in $(GENERATED); do \
 		$(CODEGEN) -config api/$$p.cfg.yaml -o $(CACHE)/$$p.gen.go api/openapi.yaml; \
 		diff -u gen/$$p/$$p.gen.go $(CACHE)/$$p.gen.go || { echo "gen/ is stale: run make generate"; exit 1; }; \
 	done
+	@$(NEED_NODE); rm -rf $(CACHE)/ts && cd $(TS) && GENERATED=$(CACHE)/ts npm run --silent generate && \
+		diff -ru src/generated $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"
 
 .PHONY: lint
@@ -81,8 +91,24 @@ $(REDOCLY): .ci/redocly/package-lock.json $(PYTHON)
 test-checks: $(CHECKERS) ## Run Schemathesis against the server, and prove that each check of the contract can fail
 	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|Breaking|LintAPI)' ./api ./cmd/hashd
 
+$(TS_TOOLS): $(TS)/package-lock.json
+	@$(NEED_NODE); cd $(TS) && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
+
+.PHONY: build-ts
+build-ts: $(TS_TOOLS) ## Build the TypeScript client into gen/ts/dist/
+	@$(NEED_NODE); cd $(TS) && npm run --silent build
+
+.PHONY: pack-ts
+pack-ts: $(TS_TOOLS) ## Pack the TypeScript client into bin/, to install from there
+	@$(NEED_NODE); mkdir -p bin && cd $(TS) && mv "$$(npm pack --silent)" ../../bin/hashd-client.tgz
+
+.PHONY: test-ts
+test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
+	@$(NEED_NODE); cd $(TS) && npm test --silent
+
+# Go tests run the quick starts of the TypeScript client.
 .PHONY: test-race
-test-race: $(CHECKERS) ## Run all tests with the race detector and print the coverage of internal/
+test-race: build-ts $(CHECKERS) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
 	go test -race -shuffle=on -timeout 10m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out ./...
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out
@@ -120,4 +146,4 @@ burst: ## Submit 10,000 and then 10,000,000 jobs within the delay and verify eve
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin $(CACHE)
+	rm -rf bin $(CACHE) $(TS)/dist $(TS)/build $(TS)/node_modules $(TS)/LICENSE
