@@ -81,10 +81,10 @@ $(PYTHON): .ci/requirements.txt
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	cp $< $@
 
-$(REDOCLY): .ci/redocly/package-lock.json $(PYTHON)
+$(REDOCLY): .ci/redocly/package-lock.json
 	mkdir -p $(CACHE)/redocly
 	cp .ci/redocly/package.json $< $(CACHE)/redocly
-	cd $(CACHE)/redocly && PATH=$(CACHE)/venv/bin:$$PATH npm ci --silent --ignore-scripts --no-audit --no-fund
+	cd $(CACHE)/redocly && npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
 .PHONY: test-checks

@@ -71,20 +71,28 @@ export const getHash = <ThrowOnError extends boolean = true>(options: Options<Ge
 
 /**
  * Counters since start
+ *
+ * How many jobs there were and are, how long they took to accept and how late they were done.
  */
 export const getStats = <ThrowOnError extends boolean = true>(options: Options<GetStatsData, ThrowOnError>) => options.client.get<GetStatsResponses, GetStatsErrors, ThrowOnError>({ url: '/stats', ...options });
 
 /**
  * Status and versions
+ *
+ * What this server is, and whether a stop was asked for.
  */
 export const getStatus = <ThrowOnError extends boolean = true>(options: Options<GetStatusData, ThrowOnError>) => options.client.get<GetStatusResponses, GetStatusErrors, ThrowOnError>({ url: '/v/status', ...options });
 
 /**
  * Whether the process is alive
+ *
+ * Answers `200` as long as the process can answer at all, also while draining.
  */
 export const getHealth = <ThrowOnError extends boolean = true>(options: Options<GetHealthData, ThrowOnError>) => options.client.get<GetHealthResponses, GetHealthErrors, ThrowOnError>({ url: '/healthz', ...options });
 
 /**
  * Whether new jobs are taken
+ *
+ * Answers `503` while the server drains, so that new jobs are sent elsewhere.
  */
 export const getReadiness = <ThrowOnError extends boolean = true>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });

@@ -196,7 +196,7 @@ export type JobId2 = JobId;
 /**
  * Makes a retry safe: within the server's idempotency window, a request with a key already
  * used answers as the first one did and adds no job. The same key with another body
- * answers `422`.
+ * answers `422`. A good key is a new random UUID, sent again only with a retry.
  *
  */
 export type IdempotencyKey = string;
@@ -215,7 +215,7 @@ export type SubmitHashData = {
         /**
          * Makes a retry safe: within the server's idempotency window, a request with a key already
          * used answers as the first one did and adds no job. The same key with another body
-         * answers `422`.
+         * answers `422`. A good key is a new random UUID, sent again only with a retry.
          *
          */
         'Idempotency-Key'?: string;
@@ -269,7 +269,7 @@ export type SubmitBatchData = {
         /**
          * Makes a retry safe: within the server's idempotency window, a request with a key already
          * used answers as the first one did and adds no job. The same key with another body
-         * answers `422`.
+         * answers `422`. A good key is a new random UUID, sent again only with a retry.
          *
          */
         'Idempotency-Key'?: string;
