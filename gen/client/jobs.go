@@ -1,0 +1,286 @@
+package client
+
+import (
+	"bytes"
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+	"time"
+)
+
+// Config says how Jobs reaches a server. All but Server may be left zero.
+type Config struct {
+	// Server is the server's URL, http or https. It may have a path, below which the API then is.
+	Server string
+	// HTTP sends the requests. By default it is a client of its own that follows no redirect,
+	// which would take a secret to another place.
+	HTTP HttpRequestDoer
+	// RetryFor is how long one request is tried again after its first failure; 0 means until
+	// its context ends.
+	RetryFor time.Duration
+	// OnRetry is called before each pause between two tries, from any number of goroutines.
+	OnRetry func(err error, pause time.Duration)
+}
+
+// Jobs submits secrets and collects their hashes. It does what the generated client leaves to its
+// user: it retries what is safe to retry, always with the same Idempotency-Key, honours
+// Retry-After, waits with long-polls, and returns each refusal as a *ProblemError. Its methods
+// may be called by any number of goroutines; all give up when their context ends.
+//
+// No secret is kept, and none is in an error. The memory in which one was encoded is wiped once
+// it is sent; what net/http copied of it is not ours to wipe.
+type Jobs struct {
+	cfg    Config
+	client *Client
+}
+
+// NewJobs returns a Jobs, or an error if the server's URL is none.
+func NewJobs(cfg Config) (*Jobs, error) {
+	u, err := url.Parse(cfg.Server)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return nil, errors.New("the server must be a URL that begins with http:// or https://")
+	}
+	if cfg.HTTP == nil {
+		cfg.HTTP = newHTTPClient()
+	}
+	c, err := NewClient(cfg.Server, WithHTTPClient(cfg.HTTP))
+	return &Jobs{cfg, c}, err
+}
+
+// newHTTPClient returns a client that keeps as many connections as a bulk of requests uses.
+func newHTTPClient() *http.Client {
+	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
+	transport.MaxIdleConnsPerHost = 64
+	transport.IdleConnTimeout = time.Minute
+	return &http.Client{
+		Transport:     transport,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+}
+
+// Options of a submission. The zero value is fine.
+type Options struct {
+	// Algorithm is the hash function; "" leaves it to the server, which takes SHA-512.
+	Algorithm Algorithm
+	// Key is the Idempotency-Key, 1 to 255 visible ASCII characters; "" means a new random one.
+	// Give one to make a submission repeatable beyond this call.
+	Key string
+}
+
+// key returns the Idempotency-Key of the submission.
+func (o Options) key() (string, error) {
+	if o.Key == "" {
+		return rand.Text(), nil
+	}
+	for _, c := range []byte(o.Key) {
+		if c <= ' ' || c > '~' {
+			return "", ErrKey
+		}
+	}
+	if len(o.Key) > 255 {
+		return "", ErrKey
+	}
+	return o.Key, nil
+}
+
+// Errors of submissions that were not sent.
+var (
+	// ErrKey tells of an Idempotency-Key that is not 1 to 255 visible ASCII characters.
+	ErrKey = errors.New("an idempotency key is 1 to 255 visible ASCII characters")
+	// ErrEncoding tells of a secret that is not UTF-8, and so no JSON string.
+	ErrEncoding = errors.New("a secret must be valid UTF-8")
+)
+
+// Submit submits one secret. It keeps no reference to it.
+func (j *Jobs) Submit(ctx context.Context, secret []byte, o Options) (AcceptedJob, error) {
+	key, err := o.key()
+	if err != nil {
+		return AcceptedJob{}, err
+	}
+	b, err := encodeJob(secret, o.Algorithm)
+	if err != nil {
+		return AcceptedJob{}, err
+	}
+	defer b.release()
+	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
+		return j.client.SubmitHashWithBody(ctx, &SubmitHashParams{&key}, jsonType, b.open(), b.describe)
+	}, ParseSubmitHashResponse)
+	if err != nil {
+		return AcceptedJob{}, fmt.Errorf("submit: %w", err)
+	}
+	return expect(r.JSON202)
+}
+
+// SubmitBatch submits 1 to 10,000 secrets, of which the server takes all or none. Their jobs'
+// ids follow one by one.
+func (j *Jobs) SubmitBatch(ctx context.Context, secrets [][]byte, o Options) (AcceptedBatch, error) {
+	key, err := o.key()
+	if err != nil {
+		return AcceptedBatch{}, err
+	}
+	b, err := encodeBatch(secrets, o.Algorithm)
+	if err != nil {
+		return AcceptedBatch{}, err
+	}
+	defer b.release()
+	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
+		return j.client.SubmitBatchWithBody(ctx, &SubmitBatchParams{&key}, jsonType, b.open(), b.describe)
+	}, ParseSubmitBatchResponse)
+	if err != nil {
+		return AcceptedBatch{}, fmt.Errorf("submit batch: %w", err)
+	}
+	return expect(r.JSON202)
+}
+
+// SubmitAndWait submits one secret and waits for its hash.
+func (j *Jobs) SubmitAndWait(ctx context.Context, secret []byte, o Options) (HashResult, error) {
+	accepted, err := j.Submit(ctx, secret, o)
+	if err != nil {
+		return HashResult{}, err
+	}
+	return j.Wait(ctx, accepted.Id)
+}
+
+// Get returns the job's hash, or a *PendingError if it is not due yet.
+func (j *Jobs) Get(ctx context.Context, id JobID) (HashResult, error) { return j.get(ctx, id, 0) }
+
+// longestPoll is how long Wait asks the server to hold an answer: what it allows by default.
+const longestPoll = 30 * time.Second
+
+// Wait waits until the job is done and returns its hash. It asks with Prefer: wait, and of a job
+// that is pending even then once Retry-After has passed. If ctx ends meanwhile, the error wraps
+// the context's, and the last *PendingError if there was one.
+func (j *Jobs) Wait(ctx context.Context, id JobID) (HashResult, error) {
+	for {
+		result, err := j.get(ctx, id, pollFor(ctx))
+		pending, ok := errors.AsType[*PendingError](err)
+		if !ok {
+			return result, err
+		}
+		if cause := sleep(ctx, pending.RetryAfter); cause != nil {
+			return HashResult{}, fmt.Errorf("wait: %w: %w", cause, pending)
+		}
+	}
+}
+
+// pollFor returns for how long to ask: no more than a second beyond the context's deadline.
+func pollFor(ctx context.Context) time.Duration {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return longestPoll
+	}
+	left := (time.Until(deadline) + time.Second - 1).Truncate(time.Second)
+	return min(max(left, time.Second), longestPoll)
+}
+
+// get asks once for the job, and has the answer held for a pending one.
+func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (HashResult, error) {
+	var params GetHashParams
+	if hold > 0 {
+		prefer := "wait=" + strconv.Itoa(int(hold/time.Second))
+		params.Prefer = &prefer
+	}
+	r, err := call(ctx, j, hold, func(ctx context.Context) (*http.Response, error) {
+		return j.client.GetHash(ctx, id, &params)
+	}, ParseGetHashResponse)
+	if err != nil {
+		return HashResult{}, fmt.Errorf("job %d: %w", id, err)
+	}
+	if r.JSON202 != nil {
+		return HashResult{}, &PendingError{*r.JSON202, retryAfter(r.HTTPResponse)}
+	}
+	return expect(r.JSON200)
+}
+
+// Cancel cancels a pending job, whose secret is never hashed then, or erases a hash. Of a job that
+// is neither it returns a *ProblemError: GoneType or UnknownJobType.
+func (j *Jobs) Cancel(ctx context.Context, id JobID) error {
+	lost := false // an answer, which may have said that the job is canceled
+	err := j.retry(ctx, 0, func(ctx context.Context) error {
+		_, err := success(j.client.CancelHash(ctx, id))
+		problem, refused := errors.AsType[*ProblemError](err)
+		if lost && refused && problem.Type == GoneType {
+			return nil
+		}
+		lost = lost || err != nil && !refused
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("job %d: %w", id, err)
+	}
+	return nil
+}
+
+// Stats returns the server's counters.
+func (j *Jobs) Stats(ctx context.Context) (Stats, error) {
+	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) { return j.client.GetStats(ctx) }, ParseGetStatsResponse)
+	if err != nil {
+		return Stats{}, fmt.Errorf("stats: %w", err)
+	}
+	return expect(r.JSON200)
+}
+
+// Status returns what runs at the server and since when.
+func (j *Jobs) Status(ctx context.Context) (Status, error) {
+	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) { return j.client.GetStatus(ctx) }, ParseGetStatusResponse)
+	if err != nil {
+		return Status{}, fmt.Errorf("status: %w", err)
+	}
+	return expect(r.JSON200)
+}
+
+// ErrAnswer tells of an answer that is not hashd's: something else listens there.
+var ErrAnswer = errors.New("the answer is not one of hashd; is this its URL?")
+
+// expect returns what the answer must hold.
+func expect[T any](body *T) (T, error) {
+	if body == nil {
+		var none T
+		return none, ErrAnswer
+	}
+	return *body, nil
+}
+
+// call sends a request until it succeeds and parses the answer.
+func call[R any](ctx context.Context, j *Jobs, hold time.Duration,
+	send func(context.Context) (*http.Response, error), parse func(*http.Response) (*R, error),
+) (*R, error) {
+	var resp *http.Response
+	err := j.retry(ctx, hold, func(ctx context.Context) (err error) {
+		resp, err = success(send(ctx)) //nolint:bodyclose // success has closed the connection's
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	r, err := parse(resp)
+	if err != nil {
+		return nil, ErrAnswer
+	}
+	return r, nil
+}
+
+// maxAnswerBytes is more than any answer has.
+const maxAnswerBytes = 1 << 20
+
+// success reads the response whole and returns it with its body in memory. One that is no success
+// comes back as a *ProblemError.
+func success(resp *http.Response, err error) (*http.Response, error) {
+	if err != nil {
+		return nil, err
+	}
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
+		return nil, err
+	}
+	if resp.StatusCode/100 != 2 {
+		return nil, problemOf(resp, text)
+	}
+	resp.Body = io.NopCloser(bytes.NewReader(text))
+	return resp, nil
+}

@@ -1,0 +1,90 @@
+package client
+
+import (
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Types of problems that callers decide on; the README lists them all.
+const (
+	GoneType       = "urn:hashd:problem:job-gone"
+	UnknownJobType = "urn:hashd:problem:unknown-job"
+	IncompleteType = "urn:hashd:problem:incomplete-request"
+	blankType      = "about:blank" // no more than its status (RFC 9457, section 4.2.1)
+)
+
+// ProblemError is an answer that is no success (RFC 9457). An answer that is no problem document,
+// as proxies give, becomes one of type about:blank with its status alone.
+type ProblemError struct {
+	Type       string        // stable: decide on this
+	Title      string        // the kind of problem, in words
+	Status     int           // of HTTP
+	Detail     string        // what is wrong here and what to do about it; may be empty
+	Instance   string        // finds the request in the server's log; may be empty
+	Errors     []FieldError  // what is wrong with the request, field by field
+	RetryAfter time.Duration // when it makes sense to try again; 0 if the server does not say
+}
+
+// Error implements error. The text has no more than the server's words.
+func (p *ProblemError) Error() string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "%d %s", p.Status, p.Title)
+	if p.Detail != "" {
+		b.WriteString(": " + p.Detail)
+	}
+	for _, e := range p.Errors {
+		fmt.Fprintf(&b, " %s %s.", e.Pointer, e.Detail)
+	}
+	if p.Instance != "" {
+		fmt.Fprintf(&b, " (%s)", p.Instance)
+	}
+	return b.String()
+}
+
+// problemOf makes an error of an answer that is no success. Of one that is no problem document
+// nothing is taken but the status: it could repeat what was sent.
+func problemOf(resp *http.Response, text []byte) *ProblemError {
+	p := &ProblemError{
+		Type: blankType, Title: http.StatusText(resp.StatusCode), Status: resp.StatusCode,
+		RetryAfter: retryAfter(resp),
+	}
+	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
+	var doc Problem
+	if mediaType != "application/problem+json" || json.Unmarshal(text, &doc) != nil || doc.Type == "" {
+		return p
+	}
+	p.Type, p.Title, p.Detail, p.Instance = doc.Type, doc.Title, doc.Detail, doc.Instance
+	if doc.Errors != nil {
+		p.Errors = *doc.Errors
+	}
+	return p
+}
+
+// retryAfter reads the header Retry-After, in seconds or as a date; 0 if there is none that
+// can be read.
+func retryAfter(resp *http.Response) time.Duration {
+	value := resp.Header.Get("Retry-After")
+	if n, err := strconv.ParseInt(value, 10, 32); err == nil {
+		return time.Duration(max(n, 0)) * time.Second
+	}
+	if at, err := http.ParseTime(value); err == nil {
+		return max(time.Until(at), 0)
+	}
+	return 0
+}
+
+// PendingError tells that a job is not done yet.
+type PendingError struct {
+	Job        PendingJob
+	RetryAfter time.Duration // when it makes sense to ask again
+}
+
+// Error implements error.
+func (p *PendingError) Error() string {
+	return fmt.Sprintf("job %d is pending until %s", p.Job.Id, p.Job.Due.Format(time.RFC3339))
+}
