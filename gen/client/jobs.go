@@ -1,3 +1,5 @@
+// Package client is a client of hashd. The types and Client are generated from the contract; Jobs
+// stands on them and is what most users want.
 package client
 
 import (
@@ -202,7 +204,7 @@ func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (HashResul
 func (j *Jobs) Cancel(ctx context.Context, id JobID) error {
 	lost := false // an answer, which may have said that the job is canceled
 	err := j.retry(ctx, 0, func(ctx context.Context) error {
-		_, err := success(j.client.CancelHash(ctx, id))
+		_, err := success(j.client.CancelHash(ctx, id)) //nolint:bodyclose // success has closed the connection's
 		problem, refused := errors.AsType[*ProblemError](err)
 		if lost && refused && problem.Type == GoneType {
 			return nil

@@ -77,7 +77,7 @@ func temporary(err error) bool {
 // exponential back-off.
 func pauseAfter(err error, n int) time.Duration {
 	backoff := min(firstPause<<min(n, 10), longestPause)
-	pause := backoff/2 + rand.N(backoff/2)
+	pause := backoff/2 + rand.N(backoff/2) //nolint:gosec // jitter is no secret
 	if p, ok := errors.AsType[*ProblemError](err); ok {
 		pause += p.RetryAfter
 	}

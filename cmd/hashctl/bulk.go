@@ -1,0 +1,233 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+// bulkOptions is what bulk is told.
+type bulkOptions struct {
+	file, output, format, algorithm string
+	batch, inFlight                 int
+	noWait, retryForGiven           bool
+}
+
+const defaultInFlight = 16
+
+func (p *program) bulkCommand() *cobra.Command {
+	var o bulkOptions
+	c := &cobra.Command{
+		Use: "bulk FILE", Short: "Submit each line of a file and collect the hashes", Long: bulkUsage, Args: cobra.ExactArgs(1),
+		RunE: func(c *cobra.Command, args []string) error {
+			o.file, o.retryForGiven = args[0], c.Flags().Changed("retry-for")
+			if err := p.bulk(c.Context(), o); err != nil {
+				return &runError{err}
+			}
+			return nil
+		},
+	}
+	f := c.Flags()
+	f.StringVar(&o.output, "output", "", "file for the records")
+	f.StringVar(&o.format, "format", "", "csv or ndjson")
+	f.IntVar(&o.batch, "batch", maxBatch, "most lines submitted at once")
+	f.IntVar(&o.inFlight, "in-flight", defaultInFlight, "most batches under way at once")
+	f.BoolVar(&o.noWait, "no-wait", false, "submit only")
+	complete(c, "format", formatCSV, formatNDJSON)
+	algorithmFlag(c, &o.algorithm)
+	return c
+}
+
+// check completes the options, or says what is wrong with them.
+func (o *bulkOptions) check(json bool) (client.Options, error) {
+	switch {
+	case o.format == "" && json:
+		o.format = formatNDJSON
+	case o.format == "":
+		o.format = formatCSV
+	case o.format != formatCSV && o.format != formatNDJSON:
+		return client.Options{}, &usageError{"there is no such --format", "there are csv and ndjson"}
+	case o.format == formatCSV && json:
+		return client.Options{}, &usageError{"--json and --format csv exclude each other", "leave one of them out"}
+	}
+	if o.batch < 1 || o.batch > maxBatch {
+		return client.Options{}, &usageError{"--batch must be 1 to 10000", "a server takes no more at once"}
+	}
+	if o.inFlight < 1 || o.inFlight > 1000 {
+		return client.Options{}, &usageError{"--in-flight must be 1 to 1000", "each batch under way takes about a megabyte"}
+	}
+	return options(o.algorithm, "")
+}
+
+func (p *program) bulk(ctx context.Context, o bulkOptions) error {
+	options, err := o.check(p.json)
+	if err != nil {
+		return err
+	}
+	in, total, err := p.openInput(ctx, o.file)
+	if err != nil {
+		return err
+	}
+	defer in.Close() //nolint:errcheck // it is only read
+	if err := p.reach(ctx); err != nil {
+		return err
+	}
+	out, state, err := p.openOutput(o)
+	if err != nil {
+		return err
+	}
+	b := &bulk{
+		options: options, size: o.batch, inFlight: o.inFlight, wait: !o.noWait, format: o.format,
+		in: newLineReader(in), out: out, state: state, collecting: make(chan struct{}, 2),
+	}
+	if !p.json {
+		b.progress = newProgress(p.stderr, total)
+	}
+	if b.jobs, err = p.jobs(o.patience(p.retryFor), b.progress.retrying); err == nil {
+		err = b.run(ctx)
+	}
+	b.progress.finish(b.summary(err))
+	err = errors.Join(err, state.close(err == nil))
+	if err != nil {
+		return &failure{err, o.hint(err, state.file != nil)}
+	}
+	if b.missing > 0 {
+		return &incompleteError{b.missing, b.lines()}
+	}
+	return nil
+}
+
+// reach finds out at once whether there is a server, which a bulk would otherwise wait for.
+func (p *program) reach(ctx context.Context) error {
+	jobs, err := p.jobs(p.retryFor, p.patiently())
+	if err == nil {
+		_, err = jobs.Status(ctx)
+	}
+	return err
+}
+
+// patience is how long requests are tried again: for ever, unless the user says otherwise.
+func (o *bulkOptions) patience(retryFor time.Duration) time.Duration {
+	if o.retryForGiven {
+		return retryFor
+	}
+	return 0
+}
+
+// hint says how to go on after an error.
+func (o *bulkOptions) hint(err error, kept bool) string {
+	problem, refused := errors.AsType[*client.ProblemError](err)
+	switch {
+	case refused && problem.Status == http.StatusRequestEntityTooLarge && kept:
+		return "remove " + o.output + " and " + o.output + stateSuffix + ", and give a smaller --batch"
+	case refused && problem.Status == http.StatusRequestEntityTooLarge:
+		return "give a smaller --batch"
+	case kept:
+		return "the same command goes on where this one stopped"
+	}
+	return "what was submitted stays submitted; with --output the same command could go on"
+}
+
+// incompleteError tells that a bulk came to its end without all hashes.
+type incompleteError struct{ missing, lines int64 }
+
+func (i *incompleteError) Error() string {
+	return fmt.Sprintf("%d of %d lines have no hash", i.missing, i.lines)
+}
+
+// openInput opens the file, standard input if it is "-", and returns how many lines it has, or -1
+// if that can't be known. A regular file is checked to its end before anything is submitted.
+func (p *program) openInput(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+	if name == "-" {
+		return io.NopCloser(newInterruptible(ctx, p.stdin)), -1, nil
+	}
+	const hint = "nothing was submitted"
+	f, err := os.Open(name) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, 0, &failure{err, hint}
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		return struct {
+			io.Reader
+			io.Closer
+		}{newInterruptible(ctx, f), f}, -1, nil
+	}
+	lines := int64(0)
+	if err == nil {
+		lines, err = checkLines(ctx, f)
+	}
+	if err = errors.Join(err, seek(f, 0)); err != nil {
+		return nil, 0, &failure{errors.Join(err, f.Close()), hint}
+	}
+	return f, lines, nil
+}
+
+// output is where records go.
+type output interface {
+	io.Writer
+	Sync() error // returns once all that was written is kept
+}
+
+// stream is an output that keeps nothing.
+type stream struct{ io.Writer }
+
+func (stream) Sync() error { return nil }
+
+// openOutput opens the output at the place where a bulk begins or goes on, with its state.
+func (p *program) openOutput(o bulkOptions) (output, *state, error) {
+	a := asked{Server: strings.TrimRight(p.server, "/"), Algorithm: o.algorithm, Format: o.format, Wait: !o.noWait}
+	if o.output == "" {
+		return stream{p.stdout}, newState(a), nil
+	}
+	const hint = "check --output"
+	info, err := os.Stat(o.output)
+	if err == nil && !info.Mode().IsRegular() {
+		f, err := os.OpenFile(o.output, os.O_WRONLY, 0)
+		if err != nil {
+			return nil, nil, &failure{err, hint}
+		}
+		return stream{f}, newState(a), nil
+	}
+	name := o.output + stateSuffix
+	if _, missing := os.Stat(name); err == nil && errors.Is(missing, os.ErrNotExist) {
+		return nil, nil, &usageError{o.output + " exists, and is not the output of an unfinished bulk", "remove it, or name another --output"}
+	}
+	s, err := openState(name, a)
+	if err != nil {
+		return nil, nil, &failure{err, hint}
+	}
+	f, err := openAt(o.output, s.end)
+	if err != nil {
+		return nil, nil, &failure{errors.Join(err, s.close(false)), hint}
+	}
+	return f, s, nil
+}
+
+// openAt opens the file to write from the offset on, and drops what is beyond.
+func openAt(name string, offset int64) (*os.File, error) {
+	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, err
+	}
+	info, err := f.Stat()
+	if err == nil && info.Size() < offset {
+		err = &usageError{name + " is shorter than this bulk has left it", "remove it and " + name + stateSuffix + " to begin anew"}
+	}
+	if err == nil {
+		err = errors.Join(f.Truncate(offset), seek(f, offset))
+	}
+	if err != nil {
+		return nil, errors.Join(err, f.Close())
+	}
+	return f, nil
+}

@@ -1,0 +1,141 @@
+// Command hashctl submits secrets to a hashd and collects their hashes. It knows hashd by its
+// contract alone, through the Go client.
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/url"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+func main() {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	context.AfterFunc(ctx, stop) // a second one ends the process at once
+	p := &program{env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// program is one run of hashctl.
+type program struct {
+	env            func(name string) string
+	stdin          io.Reader
+	stdout, stderr io.Writer
+
+	// Flags of every command.
+	server   string
+	json     bool
+	retryFor time.Duration
+}
+
+const defaultServer = "http://127.0.0.1:8080"
+
+// run runs the command line until it is done or ctx, which signals end, is; it returns the exit
+// code.
+func (p *program) run(ctx context.Context, args []string) int {
+	root := p.command() //nolint:contextcheck // cobra hands the context to the command that runs
+	root.SetArgs(args)
+	root.SetIn(p.stdin)
+	root.SetOut(p.stdout)
+	root.SetErr(p.stderr)
+	c, err := root.ExecuteContextC(ctx)
+	if err == nil {
+		return exitOK
+	}
+	return p.report(p.outcomeOf(ctx, c, err))
+}
+
+func (p *program) command() *cobra.Command {
+	root := &cobra.Command{
+		Use: "hashctl", Long: usage, SilenceErrors: true, SilenceUsage: true,
+		Args: noArgs, RunE: func(*cobra.Command, []string) error { return errors.New("a command is missing") },
+	}
+	root.SetHelpTemplate("{{.Long}}\n") // the texts are written by hand
+	server := p.env("HASHD_SERVER")
+	if server == "" {
+		server = defaultServer
+	}
+	flags := root.PersistentFlags()
+	flags.StringVar(&p.server, "server", server, "URL of the server")
+	flags.BoolVar(&p.json, "json", false, "results and errors as JSON")
+	flags.DurationVar(&p.retryFor, "retry-for", defaultRetryFor, "how long a failing request is tried again")
+	complete(root, "server")
+	root.AddCommand(
+		p.submitCommand(), p.getCommand(), p.waitCommand(), p.cancelCommand(),
+		p.statsCommand(), p.statusCommand(), p.bulkCommand(), p.versionCommand(),
+	)
+	return root
+}
+
+// defaultRetryFor is long enough for a server to restart, and short enough for a person.
+const defaultRetryFor = 10 * time.Second
+
+// jobs returns the client of the server.
+func (p *program) jobs(retryFor time.Duration, onRetry func(error, time.Duration)) (*client.Jobs, error) {
+	if retryFor < 0 {
+		return nil, &usageError{"--retry-for must not be negative", "0 tries again until it succeeds"}
+	}
+	const form = "give one like http://127.0.0.1:8080 or https://hashd.example/below"
+	u, err := url.Parse(p.server)
+	if err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
+		return nil, &usageError{"the server's URL must have no user, password, query or fragment", form}
+	}
+	jobs, err := client.NewJobs(client.Config{Server: p.server, RetryFor: retryFor, OnRetry: onRetry})
+	if err != nil {
+		return nil, &usageError{err.Error(), form}
+	}
+	return jobs, nil
+}
+
+// patiently returns an OnRetry that tells a person, once, why nothing happens.
+func (p *program) patiently() func(error, time.Duration) {
+	var once sync.Once
+	return func(err error, _ time.Duration) {
+		once.Do(func() {
+			if !p.json {
+				_, _ = fmt.Fprintf(p.stderr, "hashctl: %v; trying again for %v\n", err, p.retryFor)
+			}
+		})
+	}
+}
+
+// action returns a command's RunE. It makes the client, and marks errors as those of running, as
+// opposed to those that cobra finds in the command line.
+func (p *program) action(do func(ctx context.Context, jobs *client.Jobs, args []string) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, args []string) error {
+		jobs, err := p.jobs(p.retryFor, p.patiently())
+		if err == nil {
+			err = do(c.Context(), jobs, args)
+		}
+		if err != nil {
+			return &runError{err}
+		}
+		return nil
+	}
+}
+
+// complete makes the values the completions of a flag; none means that there are none to offer.
+func complete(c *cobra.Command, flag string, values ...string) {
+	err := c.RegisterFlagCompletionFunc(flag, cobra.FixedCompletions(values, cobra.ShellCompDirectiveNoFileComp))
+	if err != nil {
+		panic(err) // impossible: the flag was defined just before
+	}
+}
+
+// noArgs refuses what is no command without repeating it: it may be a secret.
+func noArgs(_ *cobra.Command, args []string) error {
+	if len(args) > 0 {
+		return errors.New("there is no such command")
+	}
+	return nil
+}

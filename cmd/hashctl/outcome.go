@@ -1,0 +1,158 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+// The exit codes.
+const (
+	exitOK          = 0
+	exitFailed      = 1   // refused by the server, unreachable, or a file could not be read or written
+	exitUsage       = 2   // a bad command line, or a secret that no server takes
+	exitPending     = 3   // not done yet
+	exitGone        = 4   // the job is gone, or no job has this id
+	exitIncomplete  = 5   // a bulk ended, but for some lines there is no hash
+	exitInterrupted = 130 // by a signal, as shells report Ctrl-C
+)
+
+// runError is an error of running a command. What is none is cobra's, of the command line.
+type runError struct{ error }
+
+func (r *runError) Unwrap() error { return r.error }
+
+// usageError is a mistake in what was given.
+type usageError struct{ problem, hint string }
+
+func (u *usageError) Error() string { return u.problem }
+
+// failure is an error of running that comes with its own hint.
+type failure struct {
+	error
+	hint string
+}
+
+func (f *failure) Unwrap() error { return f.error }
+
+// outcome is how a run that did not succeed is reported: the exit code, and an RFC 9457 problem
+// with the hint and the code as extensions.
+type outcome struct {
+	Type     string              `json:"type"`
+	Title    string              `json:"title"`
+	Status   int                 `json:"status,omitempty"` // of HTTP, if the server refused
+	Detail   string              `json:"detail"`
+	Instance string              `json:"instance,omitempty"`
+	Errors   []client.FieldError `json:"errors,omitempty"`
+	Hint     string              `json:"hint"`
+	Exit     int                 `json:"exit"`
+
+	text    string             // what a person reads instead of Detail, if not ""
+	pending *client.PendingJob // with --json this is what there is to print
+}
+
+func local(kind, title string, err error, hint string, exit int) outcome {
+	return outcome{Type: "urn:hashctl:problem:" + kind, Title: title, Detail: err.Error(), Hint: hint, Exit: exit}
+}
+
+// outcomeOf is the whole table from errors to exit codes and hints.
+func (p *program) outcomeOf(ctx context.Context, c *cobra.Command, err error) outcome {
+	failed, _ := errors.AsType[*failure](err)
+	if ctx.Err() != nil {
+		o := local("interrupted", "Interrupted", errors.New("interrupted"), "what was submitted stays submitted", exitInterrupted)
+		if failed != nil {
+			o.Hint = failed.hint
+		}
+		return o
+	}
+	help := "run '" + c.CommandPath() + " --help'"
+	if _, ran := errors.AsType[*runError](err); !ran {
+		return local("usage", "Bad command line", err, help, exitUsage)
+	}
+	if mistake, ok := errors.AsType[*usageError](err); ok {
+		return local("usage", "Bad command line", mistake, mistake.hint, exitUsage)
+	}
+	if pending, ok := errors.AsType[*client.PendingError](err); ok {
+		o := local("pending", "Not done yet", pending, fmt.Sprintf("'hashctl wait %d' waits for it", pending.Job.Id), exitPending)
+		o.pending = &pending.Job
+		return o
+	}
+	if late, ok := errors.AsType[*lateError](err); ok {
+		return local("pending", "Not done yet", late, "wait longer with --timeout", exitPending)
+	}
+	if some, ok := errors.AsType[*incompleteError](err); ok {
+		return local("incomplete", "Some have no hash", some, "the column status tells which; submit those lines again", exitIncomplete)
+	}
+	var o outcome
+	if problem, ok := errors.AsType[*client.ProblemError](err); ok {
+		o = refused(problem, err)
+	} else {
+		o = local("failed", "Failed", err, p.networkHint(err, help), exitFailed)
+	}
+	if failed != nil {
+		o.Hint = failed.hint
+	}
+	return o
+}
+
+// refused is the outcome of a refusal by the server.
+func refused(p *client.ProblemError, err error) outcome {
+	o := outcome{
+		Type: p.Type, Title: p.Title, Status: p.Status, Detail: p.Detail, Instance: p.Instance, Errors: p.Errors,
+		Hint: "the message says what the server takes", Exit: exitFailed, text: err.Error(),
+	}
+	if o.Detail == "" {
+		o.Detail = o.text
+	}
+	switch {
+	case p.Type == client.GoneType:
+		o.Exit, o.Hint = exitGone, "submit the secret again"
+	case p.Type == client.UnknownJobType:
+		o.Exit, o.Hint = exitGone, "check the id and the server; a server that keeps jobs in memory forgets them when it stops"
+	case p.Status >= 500:
+		o.Hint = "try again later, or give --retry-for more time"
+	case p.Type == "about:blank":
+		o.Hint = "this is no answer of hashd; check --server or HASHD_SERVER"
+	}
+	return o
+}
+
+func (p *program) networkHint(err error, help string) string {
+	_, network := errors.AsType[*url.Error](err)
+	if network || errors.Is(err, client.ErrAnswer) {
+		return "does hashd listen at " + p.server + "? --server or HASHD_SERVER names another"
+	}
+	return help
+}
+
+// report prints the outcome and returns its exit code.
+func (p *program) report(o outcome) int {
+	switch {
+	case p.json && o.pending != nil:
+		_ = p.printJSON(o.pending)
+	case p.json:
+		_ = json.NewEncoder(p.stderr).Encode(o)
+	default:
+		_, _ = fmt.Fprintf(p.stderr, "hashctl: %s\nhint: %s\n", cmp.Or(o.text, o.Detail), o.Hint)
+	}
+	return o.Exit
+}
+
+// printJSON prints one document.
+func (p *program) printJSON(document any) error { return json.NewEncoder(p.stdout).Encode(document) }
+
+// print prints the document with --json, and else the text.
+func (p *program) print(document any, text string) error {
+	if p.json {
+		return p.printJSON(document)
+	}
+	_, err := fmt.Fprintln(p.stdout, text)
+	return err
+}

@@ -1,0 +1,294 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+// bulk takes lines through a server. One goroutine reads batches, one for each batch under way
+// submits it and collects its hashes, and one writes the records in the order of the lines. The
+// number of batches under way is bounded, and with it the memory.
+type bulk struct {
+	jobs     *client.Jobs
+	options  client.Options
+	size     int // lines in a batch
+	inFlight int // batches
+	wait     bool
+	format   string
+	in       *lineReader
+	out      output
+	state    *state
+	progress *progress
+
+	collecting chan struct{} // has room for the batches that may be collected at once
+
+	// Once run has returned: how many lines an earlier run has done, how many this one has, and
+	// how many of all have no hash.
+	skipped, done, missing int64
+}
+
+// flight is a batch under way.
+type flight struct {
+	*batch
+	result chan result // takes one
+}
+
+type result struct {
+	records []record
+	err     error
+}
+
+func (b *bulk) run(ctx context.Context) error {
+	g, ctx := errgroup.WithContext(ctx)
+	queue := make(chan *flight, b.inFlight-1)
+	g.Go(func() error {
+		defer close(queue)
+		return b.read(ctx, g, queue)
+	})
+	g.Go(func() error { return b.write(ctx, queue) })
+	return g.Wait()
+}
+
+// read reads batches and has them processed. What is wrong with the input is handed on in its
+// place, so that the lines before it are still done.
+func (b *bulk) read(ctx context.Context, g *errgroup.Group, queue chan<- *flight) error {
+	written, _, _ := b.state.progress()
+	for n := 0; ; n++ {
+		next, err := b.nextBatch(n)
+		if err != nil {
+			return push(ctx, queue, failedFlight(err))
+		}
+		lines := int64(len(next.secrets))
+		if lines == 0 {
+			return nil
+		}
+		if n < written {
+			next.wipe()
+			b.skipped += lines
+			b.progress.skip(lines)
+			continue
+		}
+		f := &flight{next, make(chan result, 1)}
+		if err := push(ctx, queue, f); err != nil {
+			return err
+		}
+		g.Go(func() error {
+			defer f.wipe()
+			records, err := b.process(ctx, f.batch)
+			f.result <- result{records: records}
+			return err
+		})
+	}
+}
+
+func failedFlight(err error) *flight {
+	f := &flight{result: make(chan result, 1)}
+	f.result <- result{err: err}
+	return f
+}
+
+func push(ctx context.Context, queue chan<- *flight, f *flight) error {
+	select {
+	case queue <- f:
+		return nil
+	case <-ctx.Done():
+		return context.Cause(ctx)
+	}
+}
+
+// nextBatch reads a batch: as it was, if it was read by an earlier run.
+func (b *bulk) nextBatch(n int) (*batch, error) {
+	known, again := b.state.known(n)
+	size := b.size
+	if again {
+		size = known.Lines
+	}
+	next, err := b.in.nextBatch(n, size, again)
+	if err != nil || !again && len(next.secrets) == 0 {
+		return next, err
+	}
+	fingerprint := next.fingerprint(b.state.asked.Key)
+	if !again {
+		return next, b.state.record(step{Batch: n, Lines: len(next.secrets), Fingerprint: fingerprint})
+	}
+	if fingerprint != known.Fingerprint {
+		next.wipe()
+		return nil, &usageError{
+			fmt.Sprintf("the input has changed since this output was begun, in lines %d to %d", next.line, next.line+int64(size)-1),
+			"give the same input to go on, or remove the output and its " + stateSuffix + " to begin anew",
+		}
+	}
+	return next, nil
+}
+
+// maxRounds is how many restarts of the server a batch outlives.
+const maxRounds = 5
+
+// process submits a batch and collects its hashes. A server that keeps its jobs in memory forgets
+// them when it stops, and gives their ids to others. So a batch whose server has been started
+// anew is submitted again, with its key: one that still knows it answers with the same jobs.
+func (b *bulk) process(ctx context.Context, next *batch) ([]record, error) {
+	known, _ := b.state.known(next.number)
+	started, err := b.started(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for range maxRounds {
+		if known.First == 0 || !known.Started.Equal(started) {
+			if known, err = b.submit(ctx, next, started); err != nil {
+				return nil, err
+			}
+		}
+		if !b.wait {
+			return pendingRecords(next, known.First), nil
+		}
+		records, err := b.collect(ctx, next, known.First)
+		if err != nil {
+			return nil, err
+		}
+		if started, err = b.started(ctx); err != nil || started.Equal(*known.Started) {
+			return records, err
+		}
+	}
+	return nil, errors.New("the server is started anew all the time, or there are several at its URL")
+}
+
+func (b *bulk) started(ctx context.Context) (time.Time, error) {
+	status, err := b.jobs.Status(ctx)
+	return status.Started, err
+}
+
+func (b *bulk) submit(ctx context.Context, next *batch, started time.Time) (step, error) {
+	o := b.options
+	o.Key = b.state.asked.Run + "-" + strconv.Itoa(next.number)
+	accepted, err := b.jobs.SubmitBatch(ctx, next.secrets, o)
+	if err != nil {
+		return step{}, fmt.Errorf("lines %d to %d: %w", next.line, next.line+int64(len(next.secrets))-1, err)
+	}
+	s := step{Batch: next.number, First: accepted.First, Started: &started}
+	return s, b.state.record(s)
+}
+
+func pendingRecords(next *batch, first client.JobID) []record {
+	records := make([]record, len(next.secrets))
+	for i := range records {
+		records[i] = record{Line: next.line + int64(i), ID: first + int64(i), Status: statusPending}
+	}
+	return records
+}
+
+// collectors is how many hashes of a batch are fetched at once.
+const collectors = 8
+
+// collect waits for the last job of the batch, and then fetches all hashes.
+func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]record, error) {
+	records := pendingRecords(next, first)
+	if _, err := b.fetch(ctx, records[len(records)-1]); err != nil {
+		return nil, err
+	}
+	select {
+	case b.collecting <- struct{}{}:
+		defer func() { <-b.collecting }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	g, ctx := errgroup.WithContext(ctx)
+	var last atomic.Int64
+	for range collectors {
+		g.Go(func() error {
+			for {
+				i := int(last.Add(1) - 1)
+				if i >= len(records) {
+					return nil
+				}
+				var err error
+				if records[i], err = b.fetch(ctx, records[i]); err != nil {
+					return err
+				}
+			}
+		})
+	}
+	return records, g.Wait()
+}
+
+// fetch waits for the record's job and returns the record as it is then.
+func (b *bulk) fetch(ctx context.Context, r record) (record, error) {
+	result, err := b.jobs.Wait(ctx, r.ID)
+	problem, refused := errors.AsType[*client.ProblemError](err)
+	switch {
+	case err == nil:
+		r.Status, r.Hash = statusDone, result.Hash
+	case refused && problem.Type == client.GoneType:
+		r.Status = statusGone
+	case refused && problem.Type == client.UnknownJobType:
+		r.Status = statusUnknown
+	default:
+		return r, err
+	}
+	return r, nil
+}
+
+// write writes the records of each batch in turn.
+func (b *bulk) write(ctx context.Context, queue <-chan *flight) error {
+	_, end, missing := b.state.progress()
+	b.missing = missing
+	for f := range queue {
+		var r result
+		select {
+		case r = <-f.result:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+		if r.err != nil {
+			return r.err
+		}
+		if r.records == nil { // it failed, and its goroutine says how
+			return nil
+		}
+		s := step{Batch: f.number, Missing: missingOf(r.records)}
+		n, err := b.out.Write(encode(r.records, b.format))
+		if err = errors.Join(err, b.out.Sync()); err != nil {
+			return fmt.Errorf("write the output: %w", err)
+		}
+		end += int64(n)
+		s.End = &end
+		if err := b.state.record(s); err != nil {
+			return err
+		}
+		b.done += int64(len(r.records))
+		b.missing += s.Missing
+		b.progress.add(int64(len(r.records)))
+	}
+	return context.Cause(ctx)
+}
+
+func missingOf(records []record) (n int64) {
+	for _, r := range records {
+		if r.missing() {
+			n++
+		}
+	}
+	return n
+}
+
+// lines returns how many records there are.
+func (b *bulk) lines() int64 { return b.skipped + b.done }
+
+// summary says what was done, or "" if not all was.
+func (b *bulk) summary(err error) string {
+	switch {
+	case err != nil:
+		return ""
+	case !b.wait:
+		return fmt.Sprintf("%d lines submitted", b.lines())
+	}
+	return fmt.Sprintf("%d lines: %d hashed, %d without a hash", b.lines(), b.lines()-b.missing, b.missing)
+}

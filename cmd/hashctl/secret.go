@@ -1,0 +1,154 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"unicode/utf8"
+
+	"golang.org/x/term"
+)
+
+// The contract's bounds of a secret.
+const (
+	maxSecretChars = 1024
+	maxSecretBytes = maxSecretChars * utf8.UTFMax
+)
+
+// flaw says what keeps a server from taking the secret, or "".
+func flaw(secret []byte) string {
+	switch {
+	case len(secret) == 0:
+		return "is empty"
+	case !utf8.Valid(secret):
+		return "is not valid UTF-8"
+	case utf8.RuneCount(secret) > maxSecretChars:
+		return "is longer than 1,024 characters"
+	}
+	return ""
+}
+
+// readSecret reads one secret from the file, or from standard input if that is "-", or from a
+// prompt if it is "" and standard input is a terminal. The caller wipes it.
+func (p *program) readSecret(ctx context.Context, file string) ([]byte, error) {
+	secret, err := p.readWhole(ctx, file)
+	if err != nil {
+		return nil, err
+	}
+	if bad := flaw(secret); bad != "" {
+		clear(secret)
+		return nil, &usageError{"the secret " + bad, "a secret is 1 to 1,024 characters; one newline at its end is left out"}
+	}
+	return secret, nil
+}
+
+func (p *program) readWhole(ctx context.Context, file string) ([]byte, error) {
+	if file == "" {
+		if terminal, ok := p.stdin.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
+			return p.prompt(ctx, terminal)
+		}
+	}
+	in := newInterruptible(ctx, p.stdin)
+	if file != "" && file != "-" {
+		f, err := os.Open(file) //nolint:gosec // the user names it
+		if err != nil {
+			return nil, &failure{err, "check --file"}
+		}
+		defer f.Close() //nolint:errcheck // it was only read
+		in = newInterruptible(ctx, f)
+	}
+	// More than a secret and its newline can be is too long, wherever it ends.
+	buf := make([]byte, maxSecretBytes+len("\r\n")+1)
+	n, err := io.ReadFull(in, buf)
+	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
+		clear(buf)
+		return nil, &failure{fmt.Errorf("read the secret: %w", err), "nothing was submitted"}
+	}
+	return trimNewline(buf[:n]), nil
+}
+
+// trimNewline takes one newline, LF or CRLF, off the end.
+func trimNewline(line []byte) []byte {
+	if rest, ok := bytes.CutSuffix(line, []byte("\n")); ok {
+		return bytes.TrimSuffix(rest, []byte("\r"))
+	}
+	return line
+}
+
+// prompt reads a secret from the terminal without showing it.
+func (p *program) prompt(ctx context.Context, terminal *os.File) ([]byte, error) {
+	const nothing = "nothing was submitted"
+	fd := int(terminal.Fd())
+	before, err := term.GetState(fd)
+	if err != nil {
+		return nil, &failure{fmt.Errorf("read the secret: %w", err), nothing}
+	}
+	_, _ = fmt.Fprint(p.stderr, "Secret: ")
+	type line struct {
+		secret []byte
+		err    error
+	}
+	read := make(chan line, 1)
+	go func() {
+		secret, err := term.ReadPassword(fd)
+		read <- line{secret, err}
+	}()
+	defer func() { _, _ = fmt.Fprintln(p.stderr) }()
+	select {
+	case l := <-read:
+		if l.err != nil {
+			return nil, &failure{fmt.Errorf("read the secret: %w", l.err), nothing}
+		}
+		return l.secret, nil
+	case <-ctx.Done(): // the read goes on, but the process is about to end
+		_ = term.Restore(fd, before)
+		return nil, &failure{context.Cause(ctx), nothing}
+	}
+}
+
+// interruptible is a reader whose reads end with its context. A read that is under way then goes
+// on in its own goroutine, into a buffer of its own.
+type interruptible struct {
+	ctx  context.Context //nolint:containedctx // io.Reader has no room for it
+	r    io.Reader
+	buf  []byte // what was read and not taken yet is left
+	left []byte
+	done chan error
+}
+
+func newInterruptible(ctx context.Context, r io.Reader) *interruptible {
+	return &interruptible{ctx: ctx, r: r, buf: make([]byte, 64<<10), done: make(chan error, 1)}
+}
+
+// Read implements io.Reader.
+func (i *interruptible) Read(p []byte) (int, error) {
+	if len(i.left) == 0 {
+		if err := i.fill(); err != nil {
+			return 0, err
+		}
+	}
+	n := copy(p, i.left)
+	clear(i.left[:n])
+	i.left = i.left[n:]
+	return n, nil
+}
+
+func (i *interruptible) fill() error {
+	go func() {
+		n, err := i.r.Read(i.buf)
+		i.left = i.buf[:n]
+		if n > 0 {
+			err = nil // it comes back with the next read
+		}
+		i.done <- err
+	}()
+	select {
+	case err := <-i.done:
+		return err
+	case <-i.ctx.Done():
+		return context.Cause(i.ctx)
+	}
+}

@@ -1,0 +1,68 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+	"runtime/debug"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+func (p *program) statsCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "stats", Short: "Print the server's counters", Long: statsUsage, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, _ []string) error {
+			s, err := jobs.Stats(ctx)
+			if err != nil {
+				return err
+			}
+			return p.print(s, fmt.Sprintf("total      %d\naverage    %d µs\npending    %d\ncompleted  %d\ncanceled   %d\nrejected   %d\nkept       %d\n"+
+				"lateness   p50 %d µs, p90 %d µs, p99 %d µs, max %d µs",
+				s.Total, s.Average, s.Pending, s.Completed, s.Canceled, s.Rejected, s.Kept,
+				s.Lateness.P50, s.Lateness.P90, s.Lateness.P99, s.Lateness.Max))
+		}),
+	}
+}
+
+func (p *program) statusCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "status", Short: "Print what runs at the server", Long: statusUsage, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, _ []string) error {
+			s, err := jobs.Status(ctx)
+			if err != nil {
+				return err
+			}
+			return p.print(s, fmt.Sprintf("status   %s\nversion  %s\ncommit   %s\nAPI      %s\nGo       %s\nstarted  %s",
+				s.Status, s.Version, s.Commit, s.Api, s.Go, s.Started.Format(time.RFC3339)))
+		}),
+	}
+}
+
+// build is what the toolchain stamped into this binary.
+type build struct {
+	Version string `json:"version"`
+	Commit  string `json:"commit"`
+	Go      string `json:"go"`
+}
+
+func (p *program) versionCommand() *cobra.Command {
+	return &cobra.Command{
+		Use: "version", Short: "Print the version of hashctl", Long: versionUsage, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error {
+			b := build{Version: "unknown", Commit: "unknown", Go: runtime.Version()}
+			if info, ok := debug.ReadBuildInfo(); ok {
+				b.Version = info.Main.Version
+				for _, s := range info.Settings {
+					if s.Key == "vcs.revision" {
+						b.Commit = s.Value
+					}
+				}
+			}
+			return p.print(b, fmt.Sprintf("hashctl %s (commit %s, %s)", b.Version, b.Commit, b.Go))
+		},
+	}
+}

@@ -1,0 +1,127 @@
+package main
+
+// The texts of --help. They are written by hand: a person reads them in order.
+
+const globalUsage = `
+Options of every command:
+  --server URL      server to talk to; a path in it is kept
+                    [default HASHD_SERVER, or else http://127.0.0.1:8080]
+  --json            print results as JSON; errors as JSON problems on standard error
+  --retry-for D     how long a request is tried again that fails for want of a network or is
+                    refused for now, like 500ms, 10s or 1h; 0 tries until it succeeds
+                    [default 10s]
+
+Exit codes:
+  0    done
+  1    failed: the server refused or can't be reached, or a file can't be read or written
+  2    bad command line, or a secret that no server takes
+  3    not done yet: a pending job, or a wait that timed out
+  4    the job is gone (canceled, erased, or past its retention), or no job has this id
+  5    a bulk came to its end, but some of its lines have no hash
+  130  interrupted`
+
+const usage = `hashctl submits secrets to a hashd server and collects their hashes.
+
+Usage:
+  hashctl submit [--file F] [--wait]    submit a secret, from a prompt, standard input or a file
+  hashctl get ID                        print a job's hash
+  hashctl wait ID [--timeout D]         wait for a job's hash
+  hashctl cancel ID...                  cancel jobs, or erase their hashes
+  hashctl bulk FILE [--output F]        submit each line of a file and collect the hashes
+  hashctl stats                         print the server's counters
+  hashctl status                        print what runs at the server
+  hashctl version                       print the version of this program
+  hashctl completion SHELL              print completions for bash, zsh, fish or powershell
+
+'hashctl COMMAND --help' tells more of one.
+` + globalUsage
+
+const submitUsage = `Submit a secret, and print its job's id.
+
+Usage:
+  hashctl submit [--file F] [--algorithm A] [--wait [--timeout D]] [--idempotency-key K]
+
+The secret comes from a prompt that doesn't show it, if standard input is a terminal, and else
+from standard input. It is all of the input, but for one newline (LF or CRLF) at its end: 1 to
+1,024 characters of UTF-8. It is never taken from the command line, which others can see.
+
+Options:
+  --file F             read the secret from F; - is standard input
+  --algorithm A        sha512, sha256 or sha3-512 [default: the server's, sha512]
+  --wait               wait for the hash and print that instead of the id
+  --timeout D          give up waiting after D; 0 is never [default 0]
+  --idempotency-key K  submitting again with the same key and secret makes no second job;
+                       1 to 255 visible ASCII characters
+` + globalUsage
+
+const getUsage = `Print a job's hash. A pending job has none yet: the exit code is 3.
+
+Usage:
+  hashctl get ID
+` + globalUsage
+
+const waitUsage = `Wait until a job is done, and print its hash.
+
+Usage:
+  hashctl wait ID [--timeout D]
+
+Options:
+  --timeout D  give up after D, with exit code 3; 0 is never [default 0]
+` + globalUsage
+
+const cancelUsage = `Cancel pending jobs, whose secrets are wiped and never hashed, or erase the hashes of done ones.
+
+Usage:
+  hashctl cancel ID...
+
+Nothing is printed for a job that was canceled or erased. Jobs that are gone or unknown don't
+keep the others from being canceled; the exit code is then 4.
+` + globalUsage
+
+const bulkUsage = `Submit each line of a file, and write a record for each: line, id, status and hash, never the
+secret. Records are in the order of the lines.
+
+Usage:
+  hashctl bulk FILE [--output F] [--format csv|ndjson] [--algorithm A] [--no-wait]
+                    [--batch N] [--in-flight N]
+
+FILE is a secret a line, each 1 to 1,024 characters of UTF-8, or - for standard input. Lines end
+with LF or CRLF. A file is checked whole before its first line is submitted; a pipe is checked as
+it is read.
+
+With --output a bulk can go on: interrupted, killed or failed, the same command takes up where it
+stopped, and in the end there is exactly one record a line. How far it has come is in F.state,
+which holds no secret and is removed at the end. The input and the options must be the same.
+
+The status of a record is done, gone (canceled, erased, or past its retention), unknown (the
+server has no such job), or pending with --no-wait. If some lines have no hash, the exit code
+is 5. A refusal for now, and a server that can't be reached any more, is waited out.
+
+Options:
+  --output F     file for the records; it must be new or of the same bulk [default: standard output]
+  --format F     csv, with a header, or ndjson, one JSON object a line [default csv; ndjson with --json]
+  --algorithm A  sha512, sha256 or sha3-512 [default: the server's, sha512]
+  --no-wait      don't wait for the hashes; the records have the ids
+  --batch N      submit up to N lines at once, 1 to 10000 [default 10000]
+  --in-flight N  have up to N batches under way, 1 to 1000; each takes about a megabyte of memory
+                 [default 16]
+  --retry-for D  here the default is 0: until it succeeds
+` + globalUsage
+
+const statsUsage = `Print the server's counters since its start.
+
+Usage:
+  hashctl stats
+` + globalUsage
+
+const statusUsage = `Print what runs at the server, since when, and whether it is ok or draining.
+
+Usage:
+  hashctl status
+` + globalUsage
+
+const versionUsage = `Print the version of hashctl. 'hashctl status' prints the server's.
+
+Usage:
+  hashctl version
+` + globalUsage
