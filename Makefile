@@ -32,8 +32,8 @@ run: ## Start the server on 127.0.0.1:8080 (settings: HASHD_… variables)
 	go run ./cmd/hashd
 
 .PHONY: build
-build: ## Build a static binary into bin/
-	CGO_ENABLED=0 go build -trimpath -o bin/hashd ./cmd/hashd
+build: ## Build static binaries of hashd and hashctl into bin/
+	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/hashd ./cmd/hashctl
 
 .PHONY: generate
 generate: $(TS_TOOLS) ## Regenerate gen/ from api/openapi.yaml

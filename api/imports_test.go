@@ -36,6 +36,10 @@ var rules = []struct {
 		"the engine knows nothing of HTTP or the contract"},
 	{[]string{"internal/strict", "gen"}, nil, []string{module + "internal/engine", module + "internal/config"},
 		"reading requests needs no jobs and no settings"},
+	{[]string{"gen/client"}, nil, []string{module},
+		"the Go client is for others to import, and knows hashd by its contract alone"},
+	{[]string{"cmd/hashctl"}, nil, []string{module + "api", module + "internal", module + "gen/server"},
+		"hashctl knows hashd by the Go client alone"},
 	{[]string{"internal/server", "internal/service", "internal/engine"}, nil, []string{module + "internal/config"},
 		"settings are handed down by the command"},
 	{[]string{"api", "internal/digest", "internal/secret", "internal/config", "internal/docs"}, nil, []string{module},
@@ -114,6 +118,7 @@ func TestRules(t *testing.T) {
 		{"internal/digest", module + "internal/secret"}, {"internal/config", module + "api"}, {"internal/config", module + "gen/server"},
 		{"internal/docs", module + "api"},
 		{"gen/server", module + "internal/service"}, {"internal/strict", module + "internal/engine"},
+		{"gen/client", module + "internal/secret"}, {"cmd/hashctl", module + "internal/config"}, {"cmd/hashctl", module + "gen/server"},
 		{"internal/server", module + "cmd/hashd"}, {"internal/server", module + "internal/config"},
 	} {
 		if violation(edge.folder, edge.imported) == "" {
@@ -124,7 +129,7 @@ func TestRules(t *testing.T) {
 		{"gen/server", echo}, {"internal/server", echo}, {"cmd/bench", echo}, {"internal/server", module + "internal/service"},
 		{"internal/server", module + "internal/engine"}, {"internal/service", module + "internal/engine"},
 		{"internal/engine/memory", module + "internal/engine"}, {"internal/engine", module + "internal/digest"},
-		{"cmd/hashd", module + "internal/engine/memory"}, {"internal/strict", module + "internal/secret"}, {"internal/strict", "net/http"},
+		{"cmd/hashctl", module + "gen/client"}, {"cmd/hashd", module + "internal/engine/memory"}, {"internal/strict", module + "internal/secret"}, {"internal/strict", "net/http"},
 	} {
 		if why := violation(edge.folder, edge.imported); why != "" {
 			t.Errorf("%s may not import %s: %s", edge.folder, edge.imported, why)

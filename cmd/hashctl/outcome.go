@@ -73,7 +73,7 @@ func (p *program) outcomeOf(ctx context.Context, c *cobra.Command, err error) ou
 		return o
 	}
 	help := "run '" + c.CommandPath() + " --help'"
-	if _, ran := errors.AsType[*runError](err); !ran {
+	if _, ran := errors.AsType[*runError](err); !ran || errors.Is(err, client.ErrKey) {
 		return local("usage", "Bad command line", err, help, exitUsage)
 	}
 	if mistake, ok := errors.AsType[*usageError](err); ok {

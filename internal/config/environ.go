@@ -11,7 +11,7 @@ func (s *Settings) fromEnviron(environ []string) (values []given, errs []error) 
 	inPod := inKubernetes(environ)
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || inPod && serviceLink.MatchString(entry) {
+		if !strings.HasPrefix(name, envPrefix) || name == clientServer || inPod && serviceLink.MatchString(entry) {
 			continue
 		}
 		source := "environment " + printable(name)
@@ -23,6 +23,10 @@ func (s *Settings) fromEnviron(environ []string) (values []given, errs []error) 
 	}
 	return values, errs
 }
+
+// clientServer tells hashctl, the client, where the server is. Both run in one shell, so it is no
+// mistake here.
+const clientServer = envPrefix + "SERVER"
 
 // serviceLink matches the variables that Kubernetes gives each pod for every Service of its
 // namespace. For a Service called hashd they begin with our prefix, and HASHD_PORT is among

@@ -5,6 +5,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"reflect"
 	"strings"
 	"testing"
 )
@@ -197,6 +198,20 @@ func TestServiceLinks(t *testing.T) {
 	for _, entry := range links {
 		if _, err := load(t, []string{entry}); len(split(err)) != 1 {
 			t.Errorf("%s outside a pod: got %v, want it refused", entry, err)
+		}
+	}
+}
+
+// Where the client's variable is set, for hashctl in the same shell, the server starts; one like it
+// is still a mistake.
+func TestClientVariable(t *testing.T) {
+	want := mustLoad(t, nil)
+	if got := mustLoad(t, []string{"HASHD_SERVER=http://127.0.0.1:8080"}); !reflect.DeepEqual(got, want) {
+		t.Errorf("it changes the settings: %+v, want %+v", got, want)
+	}
+	for _, entry := range []string{"HASHD_SERVERS=x", "HASHD_SERVE=x"} {
+		if _, err := load(t, []string{entry}); err == nil {
+			t.Errorf("%s is taken", entry)
 		}
 	}
 }

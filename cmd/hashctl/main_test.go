@@ -1,0 +1,164 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime/debug"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+// patience bounds every wait of these tests. Nothing is expected to take anywhere near it.
+const patience = 60 * time.Second
+
+// TestMain makes this binary hashctl where it is called so, which is what scripts and the tests
+// of processes run, and removes the server's binary in the end.
+func TestMain(m *testing.M) {
+	testscript.Main(suite{m}, map[string]func(){"hashctl": main})
+}
+
+type suite struct{ m *testing.M }
+
+// Run implements testscript.TestingM.
+func (s suite) Run() int {
+	dir, err := built()
+	defer os.RemoveAll(dir)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return s.m.Run()
+}
+
+// built builds the server that the tests talk to, once, and returns the folder it is in.
+var built = sync.OnceValues(func() (dir string, err error) {
+	dir, err = os.MkdirTemp("", "hashctl-test-")
+	if err != nil {
+		return "", err
+	}
+	args := []string{"build", "-o", filepath.Join(dir, "hashd")}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, s := range info.Settings {
+			if s.Key == "-race" || s.Key == "-tags" {
+				args = append(args, s.Key+"="+s.Value)
+			}
+		}
+	}
+	if out, err := exec.Command("go", append(args, "../hashd")...).CombinedOutput(); err != nil {
+		return dir, fmt.Errorf("go %q: %w\n%s", args, err, out)
+	}
+	return dir, nil
+})
+
+// noRaceSleep keeps a binary with the race detector from sleeping a second before it exits.
+const noRaceSleep = "GORACE=atexit_sleep_ms=0"
+
+// startServer starts a server on a free loopback port and returns its address and what kills it.
+func startServer(args ...string) (address string, kill func(), err error) {
+	dir, _ := built() // TestMain has seen to errors
+	cmd := exec.Command(filepath.Join(dir, "hashd"), append([]string{"--port=0", "--log-format=json"}, args...)...)
+	cmd.Env = []string{noRaceSleep}
+	stderr, err := cmd.StderrPipe()
+	if err != nil {
+		return "", nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return "", nil, err
+	}
+	ended := make(chan struct{})
+	kill = func() {
+		_ = cmd.Process.Kill()
+		<-ended
+	}
+	lines := bufio.NewScanner(stderr)
+	for address == "" && lines.Scan() {
+		var line struct{ Msg, Address string }
+		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
+			address = line.Address
+		}
+	}
+	go func() {
+		defer close(ended)
+		_, _ = io.Copy(io.Discard, stderr)
+		_ = cmd.Wait()
+	}()
+	if address == "" {
+		kill()
+		return "", nil, fmt.Errorf("hashd %q does not listen", args)
+	}
+	return address, kill, nil
+}
+
+// server starts a server for a test and returns its address.
+func server(t *testing.T, args ...string) string {
+	t.Helper()
+	address, kill, err := startServer(args...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(kill)
+	return address
+}
+
+// ctl is a hashctl that runs as a process. It never outlives its test.
+type ctl struct {
+	cmd            *exec.Cmd
+	stdout, stderr bytes.Buffer
+	ended          chan struct{}
+}
+
+// command prepares a hashctl that talks to the server.
+func command(address string, args ...string) *ctl {
+	c := &ctl{cmd: exec.Command("hashctl", args...), ended: make(chan struct{})}
+	c.cmd.Env = append(os.Environ(), noRaceSleep, "HASHD_SERVER=http://"+address)
+	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
+	return c
+}
+
+func (c *ctl) start(t *testing.T) *ctl {
+	t.Helper()
+	if err := c.cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		defer close(c.ended)
+		_ = c.cmd.Wait()
+	}()
+	t.Cleanup(c.kill)
+	return c
+}
+
+func (c *ctl) kill() {
+	_ = c.cmd.Process.Kill() // fails if it has ended
+	<-c.ended
+}
+
+// end waits for the end and checks the exit code: -1 if a signal killed it.
+func (c *ctl) end(t *testing.T, code int) *ctl {
+	t.Helper()
+	select {
+	case <-c.ended:
+	case <-time.After(patience):
+		_ = c.cmd.Process.Signal(syscall.SIGQUIT)
+		<-c.ended
+		t.Fatalf("%q does not end:\n%s", c.cmd.Args, &c.stderr)
+	}
+	if got := c.cmd.ProcessState.ExitCode(); got != code {
+		t.Errorf("%q: exit code %d, want %d:\n%s", c.cmd.Args, got, code, &c.stderr)
+	}
+	if strings.Contains(c.stderr.String(), "DATA RACE") {
+		t.Errorf("%s", &c.stderr)
+	}
+	return c
+}

@@ -1,0 +1,95 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+// newProgram returns a program that runs inside the test.
+func newProgram(address string, stdin io.Reader) (p *program, stdout, stderr *bytes.Buffer) {
+	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
+	env := func(name string) string { return map[string]string{"HASHD_SERVER": "http://" + address}[name] }
+	return &program{env: env, stdin: stdin, stdout: stdout, stderr: stderr}, stdout, stderr
+}
+
+// A pipe in which nothing more comes does not keep Ctrl-C from ending hashctl.
+func TestInterruptedReading(t *testing.T) {
+	address := server(t)
+	for _, args := range [][]string{{"submit"}, {"bulk", "-"}} {
+		r, w := io.Pipe()
+		p, stdout, stderr := newProgram(address, r)
+		ctx, cancel := context.WithCancel(t.Context())
+		code := make(chan int, 1)
+		go func() { code <- p.run(ctx, args) }()
+		if _, err := io.WriteString(w, "topsecret\n"); err != nil { // returns once it is read
+			t.Fatal(err)
+		}
+		cancel()
+		if got := <-code; got != exitInterrupted || stdout.Len() > 0 || !strings.HasPrefix(stderr.String(), "hashctl: interrupted\nhint: ") {
+			t.Errorf("%q: exit code %d, stdout %q, stderr %q", args, got, stdout, stderr)
+		}
+		_ = w.Close()
+	}
+}
+
+// Input that can't be read and output that can't be written are failures.
+func TestBrokenPipes(t *testing.T) {
+	address := server(t, "--delay=0s")
+	for _, args := range [][]string{{"submit"}, {"bulk", "-"}} {
+		p, _, stderr := newProgram(address, io.MultiReader(strings.NewReader("a\n"), iotest.ErrReader(errors.New("broken"))))
+		if code := p.run(t.Context(), args); code != exitFailed || !strings.Contains(stderr.String(), "broken\nhint: ") {
+			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr)
+		}
+	}
+	for _, args := range [][]string{{"submit"}, {"bulk", "-"}, {"stats"}} {
+		p, _, stderr := newProgram(address, strings.NewReader("a\n"))
+		p.stdout = brokenWriter{}
+		if code := p.run(t.Context(), args); code != exitFailed || !strings.Contains(stderr.String(), "broken\nhint: ") {
+			t.Errorf("%q: exit code %d, stderr %q", args, code, stderr)
+		}
+	}
+}
+
+type brokenWriter struct{}
+
+func (brokenWriter) Write([]byte) (int, error) { return 0, errors.New("broken") }
+
+// Each refusal has an exit code and a hint, and the server's words come through.
+func TestRefusals(t *testing.T) {
+	p, _, _ := newProgram("a.example", nil)
+	for _, tt := range []struct {
+		problem *client.ProblemError
+		exit    int
+		hint    string
+	}{
+		{&client.ProblemError{Type: client.GoneType, Status: 410}, exitGone, "submit the secret again"},
+		{&client.ProblemError{Type: client.UnknownJobType, Status: 404}, exitGone, "check the id"},
+		{&client.ProblemError{Type: "urn:hashd:problem:full", Status: 503}, exitFailed, "--retry-for"},
+		{&client.ProblemError{Type: "urn:hashd:problem:body-too-large", Status: 413}, exitFailed, "what the server takes"},
+		{&client.ProblemError{Type: "about:blank", Status: 404}, exitFailed, "--server"},
+	} {
+		tt.problem.Detail = "The server's words."
+		err := &runError{tt.problem}
+		o := p.outcomeOf(t.Context(), p.command(), err)
+		if o.Exit != tt.exit || !strings.Contains(o.Hint, tt.hint) || o.Status != tt.problem.Status || o.Type != tt.problem.Type || o.Detail != "The server's words." {
+			t.Errorf("%v: %+v", tt.problem, o)
+		}
+	}
+	o := p.outcomeOf(t.Context(), p.command(), &runError{client.ErrAnswer})
+	if o.Exit != exitFailed || !strings.Contains(o.Hint, "does hashd listen at http://a.example?") {
+		t.Errorf("a foreign answer: %+v", o)
+	}
+	big := &client.ProblemError{Status: 413}
+	for kept, want := range map[bool]string{false: "give a smaller --batch", true: "remove out and out.state, and give a smaller --batch"} {
+		if got := (&bulkOptions{output: "out"}).hint(big, kept); got != want {
+			t.Errorf("kept %v: %q, want %q", kept, got, want)
+		}
+	}
+}

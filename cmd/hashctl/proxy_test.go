@@ -1,0 +1,90 @@
+package main
+
+import (
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+// proxy stands between hashctl and a server, and lets a test act at any request.
+type proxy struct {
+	address string
+
+	mu     sync.Mutex
+	target string // address of the server
+	asked  int    // requests so far
+	// at is called once the server has answered the n-th request, counted from 1, and before
+	// hashctl learns of it. It must be set before the first request.
+	at func(n int, request string)
+	// instead may answer a request, and then returns true.
+	instead func(w http.ResponseWriter, request string) bool
+}
+
+func newProxy(t *testing.T, target string) *proxy {
+	t.Helper()
+	p := &proxy{target: target}
+	forward := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			r.Out.URL.Scheme, r.Out.URL.Host = "http", p.target
+		},
+		ModifyResponse: func(resp *http.Response) error {
+			p.mu.Lock()
+			p.asked++
+			n := p.asked
+			p.mu.Unlock()
+			if p.at != nil {
+				p.at(n, resp.Request.Method+" "+resp.Request.URL.Path)
+			}
+			return nil
+		},
+		ErrorHandler: func(http.ResponseWriter, *http.Request, error) { panic(http.ErrAbortHandler) }, // the connection is cut
+		Transport:    &http.Transport{DisableKeepAlives: true},
+	}
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if p.instead == nil || !p.instead(w, r.Method+" "+r.URL.Path) {
+			forward.ServeHTTP(w, r)
+		}
+	}))
+	t.Cleanup(s.Close)
+	p.address = strings.TrimPrefix(s.URL, "http://")
+	return p
+}
+
+// retarget leads to another server from now on.
+func (p *proxy) retarget(address string) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.target = address
+}
+
+// direct returns a client of the server behind the proxy.
+func (p *proxy) direct(t *testing.T) *client.Jobs {
+	t.Helper()
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	j, err := client.NewJobs(client.Config{Server: "http://" + p.target, HTTP: &http.Client{Transport: transport}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return j
+}
+
+// total returns how many jobs the server has accepted.
+func (p *proxy) total(t *testing.T) int64 {
+	t.Helper()
+	s, err := p.direct(t).Stats(context.WithoutCancel(t.Context()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s.Total
+}

@@ -1,0 +1,326 @@
+package main
+
+import (
+	"crypto/sha512"
+	"encoding/base64"
+	"encoding/csv"
+	"fmt"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+// work is a bulk of a test: an input, and where its output goes.
+type work struct {
+	in, out string
+	lines   int
+}
+
+func newWork(t *testing.T, lines int) work {
+	t.Helper()
+	dir := t.TempDir()
+	w := work{filepath.Join(dir, "in"), filepath.Join(dir, "out"), lines}
+	var text strings.Builder
+	for n := range lines {
+		fmt.Fprintf(&text, "topsecret-%d\n", n+1)
+	}
+	write(t, w.in, text.String())
+	return w
+}
+
+func write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(name, []byte(text), 0o600); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func read(t *testing.T, name string) string {
+	t.Helper()
+	text, err := os.ReadFile(name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// bulk prepares a bulk in small batches.
+func (w work) bulk(p *proxy, more ...string) *ctl {
+	return command(p.address, append([]string{"bulk", w.in, "--output", w.out, "--batch=10", "--in-flight=2"}, more...)...)
+}
+
+// wantRecords checks that there is one record for each line, in order and with its hash, but for
+// the lines of which the status is given, and that the bulk has left nothing else.
+func (w work) wantRecords(t *testing.T, others map[int]string) {
+	t.Helper()
+	rows, err := csv.NewReader(strings.NewReader(read(t, w.out))).ReadAll()
+	if err != nil || len(rows) != w.lines+1 {
+		t.Fatalf("%d rows for %d lines: %v", len(rows), w.lines, err)
+	}
+	for n, row := range rows[1:] {
+		line := n + 1
+		sum := sha512.Sum512(fmt.Appendf(nil, "topsecret-%d", line))
+		status, hash := "done", base64.StdEncoding.EncodeToString(sum[:])
+		if other, ok := others[line]; ok {
+			status, hash = other, ""
+		}
+		if row[0] != strconv.Itoa(line) || row[2] != status || row[3] != hash {
+			t.Errorf("line %d: %q, want %s", line, row, status)
+		}
+	}
+	if _, err := os.Stat(w.out + stateSuffix); err == nil {
+		t.Error("the state is left behind")
+	}
+}
+
+// wantNoSecrets checks what a bulk has left on its way.
+func (w work) wantNoSecrets(t *testing.T, c *ctl) {
+	t.Helper()
+	state, _ := os.ReadFile(w.out + stateSuffix) // there may be none yet
+	for _, text := range []string{string(state), c.stdout.String(), c.stderr.String()} {
+		if strings.Contains(text, "topsecret") {
+			t.Errorf("a secret is in:\n%s", text)
+		}
+	}
+}
+
+// A bulk killed at any request goes on: no line is submitted twice, and each has one record.
+func TestBulkKilled(t *testing.T) {
+	t.Parallel()
+	for _, at := range []int{1, 2, 3, 4, 5, 6, 8, 12, 17, 23, 30, 36, 45, 55, 60} {
+		t.Run(strconv.Itoa(at), func(t *testing.T) {
+			t.Parallel()
+			w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
+			c := w.bulk(p)
+			p.at = func(n int, _ string) {
+				if n == at {
+					c.kill()
+				}
+			}
+			c.start(t).end(t, -1)
+			w.wantNoSecrets(t, c)
+			again := w.bulk(p).start(t).end(t, exitOK)
+			w.wantNoSecrets(t, again)
+			w.wantRecords(t, nil)
+			if got := p.total(t); got != int64(w.lines) {
+				t.Errorf("%d jobs for %d lines", got, w.lines)
+			}
+		})
+	}
+}
+
+// Ctrl-C ends a bulk at once, and tells how to go on.
+func TestBulkInterrupted(t *testing.T) {
+	t.Parallel()
+	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
+	c := w.bulk(p)
+	p.at = func(n int, _ string) {
+		if n == 20 {
+			_ = c.cmd.Process.Signal(syscall.SIGINT)
+			<-c.ended
+		}
+	}
+	c.start(t).end(t, exitInterrupted)
+	if want := "hashctl: interrupted\nhint: the same command goes on where this one stopped\n"; c.stderr.String() != want {
+		t.Errorf("it says %q, want %q", c.stderr.String(), want)
+	}
+	// What it is told may change where that changes nothing.
+	w.bulk(p, "--in-flight=1", "--batch=7").start(t).end(t, exitOK)
+	w.wantRecords(t, nil)
+	if got := p.total(t); got != int64(w.lines) {
+		t.Errorf("%d jobs for %d lines", got, w.lines)
+	}
+}
+
+// A server that was started anew knows no jobs, and gives their ids to others: no line gets the
+// hash of another's secret. That holds while a bulk runs and between its two runs.
+func TestBulkServerRestarts(t *testing.T) {
+	t.Parallel()
+	for _, tt := range []struct {
+		name   string
+		at     int
+		killed bool
+	}{
+		{"early", 2, false}, {"accepted", 5, false}, {"collecting", 14, false}, {"late", 70, false},
+		{"between, early", 5, true}, {"between, late", 30, true},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			t.Parallel()
+			first, kill, err := startServer("--delay=20ms")
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(kill)
+			w, p := newWork(t, 45), newProxy(t, first)
+			next := server(t, "--delay=20ms")
+			c := w.bulk(p)
+			var once sync.Once
+			p.at = func(n int, _ string) {
+				if n < tt.at {
+					return
+				}
+				once.Do(func() {
+					if tt.killed {
+						c.kill()
+					}
+					kill()
+					p.retarget(next)
+					strangers := make([][]byte, 50)
+					for i := range strangers {
+						strangers[i] = []byte("another's")
+					}
+					if _, err := p.direct(t).SubmitBatch(t.Context(), strangers, client.Options{}); err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			c.start(t)
+			if tt.killed {
+				c.end(t, -1)
+				c = w.bulk(p).start(t)
+			}
+			c.end(t, exitOK)
+			w.wantRecords(t, nil)
+		})
+	}
+}
+
+// A line whose job is gone has a record that says so, and the exit code tells.
+func TestBulkGone(t *testing.T) {
+	t.Parallel()
+	w, p := newWork(t, 25), newProxy(t, server(t, "--delay=20ms"))
+	var once sync.Once
+	p.at = func(_ int, request string) {
+		if request == "POST /hash/batch" {
+			once.Do(func() {
+				for _, id := range []client.JobID{2, 10} {
+					if err := p.direct(t).Cancel(t.Context(), id); err != nil {
+						t.Error(err)
+					}
+				}
+			})
+		}
+	}
+	c := w.bulk(p, "--in-flight=1").start(t).end(t, exitIncomplete)
+	w.wantRecords(t, map[int]string{2: statusGone, 10: statusGone})
+	want := "hashctl: 25 lines: 23 hashed, 2 without a hash\nhashctl: 2 of 25 lines have no hash\nhint: the column status tells which; submit those lines again\n"
+	if c.stderr.String() != want {
+		t.Errorf("it says %q, want %q", c.stderr.String(), want)
+	}
+}
+
+// A refusal for now is waited out, and told. What was missing before a kill still counts after.
+func TestBulkWaits(t *testing.T) {
+	t.Parallel()
+	w, p := newWork(t, 25), newProxy(t, server(t, "--delay=0s"))
+	refused, gone := false, false
+	c := w.bulk(p, "--in-flight=1")
+	p.instead = func(rw http.ResponseWriter, request string) bool {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		status, kind := 0, ""
+		switch {
+		case request == "POST /hash/batch" && !refused:
+			refused, status, kind = true, 503, "full"
+		case request == "GET /hash/3" && !gone:
+			gone, status, kind = true, 410, "job-gone"
+		default:
+			return false
+		}
+		rw.Header().Set("Content-Type", "application/problem+json")
+		rw.Header().Set("Retry-After", "1")
+		rw.WriteHeader(status)
+		fmt.Fprintf(rw, `{"type":"urn:hashd:problem:%s","title":"No","status":%d,"detail":"Later.","instance":"urn:x"}`, kind, status)
+		return true
+	}
+	batches := 0
+	p.at = func(_ int, request string) {
+		if request == "POST /hash/batch" {
+			if batches++; batches == 3 {
+				c.kill()
+			}
+		}
+	}
+	c.start(t).end(t, -1)
+	if want := "hashctl: 503 No: Later. (urn:x); trying again in 1."; !strings.HasPrefix(c.stderr.String(), want) {
+		t.Errorf("it says %q, want %q", c.stderr.String(), want)
+	}
+	w.bulk(p).start(t).end(t, exitIncomplete)
+	w.wantRecords(t, map[int]string{3: statusGone})
+}
+
+// A bulk does not go on with another input, other options, or files that something else changed.
+func TestBulkRefusesOther(t *testing.T) {
+	t.Parallel()
+	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
+	c := w.bulk(p)
+	p.at = func(n int, _ string) {
+		if n == 50 {
+			c.kill()
+		}
+	}
+	c.start(t).end(t, -1)
+	in, out, state := read(t, w.in), read(t, w.out), read(t, w.out+stateSuffix)
+	if !strings.Contains(state, `"end"`) {
+		t.Fatalf("nothing is written yet:\n%s", state)
+	}
+	for _, tt := range []struct {
+		name, in, out, state string
+		more                 []string
+		want                 string
+	}{
+		{"a line changed", strings.Replace(in, "-3\n", "-x\n", 1), out, state, nil, "the input has changed since this output was begun, in lines 1 to 10"},
+		{"shorter", in[:30], out, state, nil, "the input has changed"},
+		{"joined lines", strings.Replace(in, "-3\n", "-3", 1) + "x\n", out, state, nil, "the input has changed"},
+		{"algorithm", in, out, state, []string{"--algorithm=sha256"}, "this output was begun with another --algorithm"},
+		{"format", in, out, state, []string{"--format=ndjson"}, "this output was begun with another --format (csv)"},
+		{"wait", in, out, state, []string{"--no-wait"}, "this output was begun with another --no-wait"},
+		{"server", in, out, state, []string{"--server=http://localhost" + p.address[strings.LastIndexByte(p.address, ':'):]}, "this output was begun with another --server (http://" + p.address + ")"},
+		{"output cut", in, out[:10], state, nil, "out is shorter than this bulk has left it"},
+		{"no state", in, out, "nonsense\n", nil, "out.state is damaged"},
+		{"step missing", in, out, state[:strings.IndexByte(state, '\n')+1] + `{"batch":4,"first":1,"started":"2026-01-01T00:00:00Z"}` + "\n", nil, "out.state is damaged"},
+	} {
+		write(t, w.in, tt.in)
+		write(t, w.out, tt.out)
+		write(t, w.out+stateSuffix, tt.state)
+		c := w.bulk(p, tt.more...).start(t).end(t, exitUsage)
+		if !strings.Contains(c.stderr.String(), tt.want) {
+			t.Errorf("%s: it says %q, want %q", tt.name, c.stderr.String(), tt.want)
+		}
+		w.wantNoSecrets(t, c)
+		if got := read(t, w.out); got != tt.out {
+			t.Errorf("%s: it changed the output", tt.name)
+		}
+	}
+	// A step cut short, as by a loss of power, and output beyond the last step are as if they had not been.
+	write(t, w.in, in)
+	write(t, w.out, out+strings.Repeat("9,9,done\n", 1000))
+	write(t, w.out+stateSuffix, state+`{"batch":`)
+	w.bulk(p).start(t).end(t, exitOK)
+	w.wantRecords(t, nil)
+}
+
+// Two can't write the same output at a time.
+func TestBulkInUse(t *testing.T) {
+	t.Parallel()
+	w, p := newWork(t, 15), newProxy(t, server(t, "--delay=1h"))
+	accepted := make(chan struct{}, 2)
+	p.at = func(_ int, request string) {
+		if request == "POST /hash/batch" {
+			accepted <- struct{}{}
+		}
+	}
+	w.bulk(p).start(t)
+	<-accepted
+	c := w.bulk(p).start(t).end(t, exitUsage)
+	if !strings.Contains(c.stderr.String(), "out.state is in use") {
+		t.Errorf("it says %q", c.stderr.String())
+	}
+}
