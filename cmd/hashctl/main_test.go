@@ -115,12 +115,12 @@ func server(t *testing.T, args ...string) string {
 type ctl struct {
 	cmd            *exec.Cmd
 	stdout, stderr bytes.Buffer
-	ended          chan struct{}
+	started, ended chan struct{}
 }
 
 // command prepares a hashctl that talks to the server.
 func command(address string, args ...string) *ctl {
-	c := &ctl{cmd: exec.Command("hashctl", args...), ended: make(chan struct{})}
+	c := &ctl{cmd: exec.Command("hashctl", args...), started: make(chan struct{}), ended: make(chan struct{})}
 	c.cmd.Env = append(os.Environ(), noRaceSleep, "HASHD_SERVER=http://"+address)
 	c.cmd.Stdout, c.cmd.Stderr = &c.stdout, &c.stderr
 	return c
@@ -131,16 +131,26 @@ func (c *ctl) start(t *testing.T) *ctl {
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	go func() {
-		defer close(c.ended)
-		_ = c.cmd.Wait()
-	}()
+	c.watch()
 	t.Cleanup(c.kill)
 	return c
 }
 
-func (c *ctl) kill() {
-	_ = c.cmd.Process.Kill() // fails if it has ended
+// watch waits for the end of the process that was started.
+func (c *ctl) watch() {
+	close(c.started)
+	go func() {
+		defer close(c.ended)
+		_ = c.cmd.Wait()
+	}()
+}
+
+func (c *ctl) kill() { c.endBy(syscall.SIGKILL) }
+
+// endBy sends a signal and waits for the end. It may be called in any goroutine.
+func (c *ctl) endBy(signal syscall.Signal) {
+	<-c.started
+	_ = c.cmd.Process.Signal(signal) // fails if it has ended
 	<-c.ended
 }
 
@@ -150,8 +160,7 @@ func (c *ctl) end(t *testing.T, code int) *ctl {
 	select {
 	case <-c.ended:
 	case <-time.After(patience):
-		_ = c.cmd.Process.Signal(syscall.SIGQUIT)
-		<-c.ended
+		c.endBy(syscall.SIGQUIT)
 		t.Fatalf("%q does not end:\n%s", c.cmd.Args, &c.stderr)
 	}
 	if got := c.cmd.ProcessState.ExitCode(); got != code {

@@ -19,11 +19,23 @@ type proxy struct {
 	mu     sync.Mutex
 	target string // address of the server
 	asked  int    // requests so far
-	// at is called once the server has answered the n-th request, counted from 1, and before
-	// hashctl learns of it. It must be set before the first request.
-	at func(n int, request string)
-	// instead may answer a request, and then returns true.
-	instead func(w http.ResponseWriter, request string) bool
+	at     func(n int, request string)
+	given  func(w http.ResponseWriter, request string) bool
+}
+
+// on has f called once the server has answered the n-th request, counted from 1, and before
+// hashctl learns of it.
+func (p *proxy) on(f func(n int, request string)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.at = f
+}
+
+// instead has f asked first for each request, which it may answer and then return true.
+func (p *proxy) instead(f func(w http.ResponseWriter, request string) bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.given = f
 }
 
 func newProxy(t *testing.T, target string) *proxy {
@@ -38,10 +50,10 @@ func newProxy(t *testing.T, target string) *proxy {
 		ModifyResponse: func(resp *http.Response) error {
 			p.mu.Lock()
 			p.asked++
-			n := p.asked
+			n, at := p.asked, p.at
 			p.mu.Unlock()
-			if p.at != nil {
-				p.at(n, resp.Request.Method+" "+resp.Request.URL.Path)
+			if at != nil {
+				at(n, resp.Request.Method+" "+resp.Request.URL.Path)
 			}
 			return nil
 		},
@@ -49,7 +61,10 @@ func newProxy(t *testing.T, target string) *proxy {
 		Transport:    &http.Transport{DisableKeepAlives: true},
 	}
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if p.instead == nil || !p.instead(w, r.Method+" "+r.URL.Path) {
+		p.mu.Lock()
+		given := p.given
+		p.mu.Unlock()
+		if given == nil || !given(w, r.Method+" "+r.URL.Path) {
 			forward.ServeHTTP(w, r)
 		}
 	}))

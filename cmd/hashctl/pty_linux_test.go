@@ -38,10 +38,7 @@ func onTerminal(t *testing.T, c *ctl) *terminal {
 		defer close(s.ended)
 		_, _ = io.Copy(s, keys) // ends with an error when the program does
 	}()
-	go func() {
-		defer close(c.ended)
-		_ = c.cmd.Wait()
-	}()
+	c.watch()
 	t.Cleanup(func() {
 		c.kill()
 		_ = keys.Close()

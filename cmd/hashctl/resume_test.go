@@ -11,6 +11,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -99,11 +100,11 @@ func TestBulkKilled(t *testing.T) {
 			t.Parallel()
 			w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
 			c := w.bulk(p)
-			p.at = func(n int, _ string) {
+			p.on(func(n int, _ string) {
 				if n == at {
 					c.kill()
 				}
-			}
+			})
 			c.start(t).end(t, -1)
 			w.wantNoSecrets(t, c)
 			again := w.bulk(p).start(t).end(t, exitOK)
@@ -121,12 +122,11 @@ func TestBulkInterrupted(t *testing.T) {
 	t.Parallel()
 	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
 	c := w.bulk(p)
-	p.at = func(n int, _ string) {
+	p.on(func(n int, _ string) {
 		if n == 20 {
-			_ = c.cmd.Process.Signal(syscall.SIGINT)
-			<-c.ended
+			c.endBy(syscall.SIGINT)
 		}
-	}
+	})
 	c.start(t).end(t, exitInterrupted)
 	if want := "hashctl: interrupted\nhint: the same command goes on where this one stopped\n"; c.stderr.String() != want {
 		t.Errorf("it says %q, want %q", c.stderr.String(), want)
@@ -162,7 +162,7 @@ func TestBulkServerRestarts(t *testing.T) {
 			next := server(t, "--delay=20ms")
 			c := w.bulk(p)
 			var once sync.Once
-			p.at = func(n int, _ string) {
+			p.on(func(n int, _ string) {
 				if n < tt.at {
 					return
 				}
@@ -180,7 +180,7 @@ func TestBulkServerRestarts(t *testing.T) {
 						t.Error(err)
 					}
 				})
-			}
+			})
 			c.start(t)
 			if tt.killed {
 				c.end(t, -1)
@@ -197,7 +197,7 @@ func TestBulkGone(t *testing.T) {
 	t.Parallel()
 	w, p := newWork(t, 25), newProxy(t, server(t, "--delay=20ms"))
 	var once sync.Once
-	p.at = func(_ int, request string) {
+	p.on(func(_ int, request string) {
 		if request == "POST /hash/batch" {
 			once.Do(func() {
 				for _, id := range []client.JobID{2, 10} {
@@ -207,7 +207,7 @@ func TestBulkGone(t *testing.T) {
 				}
 			})
 		}
-	}
+	})
 	c := w.bulk(p, "--in-flight=1").start(t).end(t, exitIncomplete)
 	w.wantRecords(t, map[int]string{2: statusGone, 10: statusGone})
 	want := "hashctl: 25 lines: 23 hashed, 2 without a hash\nhashctl: 2 of 25 lines have no hash\nhint: the column status tells which; submit those lines again\n"
@@ -222,10 +222,11 @@ func TestBulkWaits(t *testing.T) {
 	w, p := newWork(t, 25), newProxy(t, server(t, "--delay=0s"))
 	refused, gone := false, false
 	c := w.bulk(p, "--in-flight=1")
-	p.instead = func(rw http.ResponseWriter, request string) bool {
+	p.instead(func(rw http.ResponseWriter, request string) bool {
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		status, kind := 0, ""
+		var status int
+		var kind string
 		switch {
 		case request == "POST /hash/batch" && !refused:
 			refused, status, kind = true, 503, "full"
@@ -239,15 +240,15 @@ func TestBulkWaits(t *testing.T) {
 		rw.WriteHeader(status)
 		fmt.Fprintf(rw, `{"type":"urn:hashd:problem:%s","title":"No","status":%d,"detail":"Later.","instance":"urn:x"}`, kind, status)
 		return true
-	}
-	batches := 0
-	p.at = func(_ int, request string) {
+	})
+	var batches atomic.Int64
+	p.on(func(_ int, request string) {
 		if request == "POST /hash/batch" {
-			if batches++; batches == 3 {
+			if batches.Add(1) == 3 {
 				c.kill()
 			}
 		}
-	}
+	})
 	c.start(t).end(t, -1)
 	if want := "hashctl: 503 No: Later. (urn:x); trying again in 1."; !strings.HasPrefix(c.stderr.String(), want) {
 		t.Errorf("it says %q, want %q", c.stderr.String(), want)
@@ -261,11 +262,11 @@ func TestBulkRefusesOther(t *testing.T) {
 	t.Parallel()
 	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
 	c := w.bulk(p)
-	p.at = func(n int, _ string) {
+	p.on(func(n int, _ string) {
 		if n == 50 {
 			c.kill()
 		}
-	}
+	})
 	c.start(t).end(t, -1)
 	in, out, state := read(t, w.in), read(t, w.out), read(t, w.out+stateSuffix)
 	if !strings.Contains(state, `"end"`) {
@@ -295,7 +296,7 @@ func TestBulkRefusesOther(t *testing.T) {
 			t.Errorf("%s: it says %q, want %q", tt.name, c.stderr.String(), tt.want)
 		}
 		w.wantNoSecrets(t, c)
-		if got := read(t, w.out); got != tt.out {
+		if got := read(t, w.out); !strings.HasPrefix(tt.out, got) { // what no step tells of may go
 			t.Errorf("%s: it changed the output", tt.name)
 		}
 	}
@@ -312,11 +313,11 @@ func TestBulkInUse(t *testing.T) {
 	t.Parallel()
 	w, p := newWork(t, 15), newProxy(t, server(t, "--delay=1h"))
 	accepted := make(chan struct{}, 2)
-	p.at = func(_ int, request string) {
+	p.on(func(_ int, request string) {
 		if request == "POST /hash/batch" {
 			accepted <- struct{}{}
 		}
-	}
+	})
 	w.bulk(p).start(t)
 	<-accepted
 	c := w.bulk(p).start(t).end(t, exitUsage)
