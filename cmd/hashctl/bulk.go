@@ -85,6 +85,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 	if err != nil {
 		return err
 	}
+	defer out.Close() //nolint:errcheck // what counts is synced
 	b := &bulk{
 		options: options, size: o.batch, inFlight: o.inFlight, wait: !o.noWait, format: o.format,
 		in: newLineReader(in), out: out, state: state, collecting: make(chan struct{}, 2),
@@ -174,14 +175,15 @@ func (p *program) openInput(ctx context.Context, name string) (io.ReadCloser, in
 
 // output is where records go.
 type output interface {
-	io.Writer
+	io.WriteCloser
 	Sync() error // returns once all that was written is kept
 }
 
 // stream is an output that keeps nothing.
 type stream struct{ io.Writer }
 
-func (stream) Sync() error { return nil }
+func (stream) Sync() error  { return nil }
+func (stream) Close() error { return nil }
 
 // openOutput opens the output at the place where a bulk begins or goes on, with its state.
 func (p *program) openOutput(o bulkOptions) (output, *state, error) {

@@ -68,7 +68,7 @@ func (p *progress) add(lines int64) {
 		_ = p.bar.Add64(lines) // a bar that can't be drawn stops nothing
 		return
 	}
-	if time.Since(p.told) >= noteEvery {
+	if p.done != p.total && time.Since(p.told) >= noteEvery { // the summary tells the end
 		p.told = time.Now()
 		_, _ = fmt.Fprintln(p.w, "hashctl: "+p.line())
 	}

@@ -202,18 +202,25 @@ func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (HashResul
 // Cancel cancels a pending job, whose secret is never hashed then, or erases a hash. Of a job that
 // is neither it returns a *ProblemError: GoneType or UnknownJobType.
 func (j *Jobs) Cancel(ctx context.Context, id JobID) error {
+	status := http.StatusNoContent
 	lost := false // an answer, which may have said that the job is canceled
 	err := j.retry(ctx, 0, func(ctx context.Context) error {
-		_, err := success(j.client.CancelHash(ctx, id)) //nolint:bodyclose // success has closed the connection's
+		resp, err := success(j.client.CancelHash(ctx, id)) //nolint:bodyclose // success has closed the connection's
 		problem, refused := errors.AsType[*ProblemError](err)
 		if lost && refused && problem.Type == GoneType {
 			return nil
 		}
 		lost = lost || err != nil && !refused
+		if err == nil {
+			status = resp.StatusCode
+		}
 		return err
 	})
-	if err != nil {
+	switch {
+	case err != nil:
 		return fmt.Errorf("job %d: %w", id, err)
+	case status != http.StatusNoContent:
+		return ErrAnswer
 	}
 	return nil
 }

@@ -243,12 +243,16 @@ func TestCancelRetries(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, answer(204, ""), failing, problem(410, "job-gone"), problem(503, "draining"), problem(410, "job-gone"), failing, problem(404, "unknown-job"))
 		j := f.jobs(Config{})
+		f.steps = append(f.steps, answer(200, "<p>", "Content-Type", "text/html"))
 		for i, want := range []string{"", "", GoneType, UnknownJobType} {
 			err := j.Cancel(t.Context(), 7)
 			p, refused := errors.AsType[*ProblemError](err)
 			if refused != (want != "") || refused && p.Type != want || !refused && err != nil {
 				t.Errorf("%d: %v, want %q", i, err, want)
 			}
+		}
+		if err := j.Cancel(t.Context(), 7); !errors.Is(err, ErrAnswer) {
+			t.Errorf("an answer that is not hashd's: %v", err)
 		}
 		f.ended()
 	})
