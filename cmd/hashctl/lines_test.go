@@ -87,7 +87,8 @@ func TestBadLines(t *testing.T) {
 		"a\nb\xff\n":                         "line 2 is not valid UTF-8",
 		strings.Repeat("x", 1025) + "\n":     "line 1 is longer than 1,024 characters",
 		"a\n" + strings.Repeat("x", 200_000): "line 2 is longer than 1,024 characters",
-		strings.Repeat("\xff", 200_000):      "line 1 is not valid UTF-8",
+		strings.Repeat("\xff", 1024):         "line 1 is not valid UTF-8",
+		"x" + strings.Repeat("😀", 50_000):    "line 1 is longer than 1,024 characters",
 	} {
 		if _, err := readAll(t, strings.NewReader(text), 10); err == nil || err.Error() != want {
 			t.Errorf("%.20q: %v, want %s", text, err, want)

@@ -29,9 +29,11 @@ type progress struct {
 	told, noted time.Time
 }
 
-func newProgress(w io.Writer, total int64) *progress {
+// newProgress returns the progress of so many lines. It has no bar, even on a terminal, if that
+// would stand in the way of the records.
+func newProgress(w io.Writer, total int64, bar bool) *progress {
 	p := &progress{w: w, total: total, start: time.Now(), told: time.Now()}
-	if f, ok := w.(*os.File); ok && term.IsTerminal(int(f.Fd())) {
+	if bar && isTerminal(w) {
 		p.bar = progressbar.NewOptions64(total,
 			progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("hashing"),
 			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("lines"),
@@ -40,6 +42,11 @@ func newProgress(w io.Writer, total int64) *progress {
 		)
 	}
 	return p
+}
+
+func isTerminal(w any) bool {
+	f, ok := w.(*os.File)
+	return ok && term.IsTerminal(int(f.Fd()))
 }
 
 // skip counts lines that an earlier run has done. They say nothing of how fast this one is.

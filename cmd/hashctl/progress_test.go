@@ -13,7 +13,7 @@ import (
 func TestProgressLines(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
-		p := newProgress(&b, 1000)
+		p := newProgress(&b, 1000, true)
 		p.skip(500)
 		for range 11 {
 			time.Sleep(time.Second)
@@ -26,7 +26,7 @@ func TestProgressLines(t *testing.T) {
 		}
 
 		b.Reset()
-		p = newProgress(&b, -1)
+		p = newProgress(&b, -1, true)
 		time.Sleep(noteEvery)
 		p.add(10)
 		p.finish("")
@@ -40,7 +40,7 @@ func TestProgressLines(t *testing.T) {
 func TestProgressNotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
-		p := newProgress(&b, 10)
+		p := newProgress(&b, 10, true)
 		for range 7 {
 			p.retrying(errors.New("full"), 1234*time.Millisecond)
 			time.Sleep(time.Second)

@@ -168,3 +168,13 @@ func TestProgressBarInterrupted(t *testing.T) {
 	s.await(t, `\r\nhashctl: interrupted\r\nhint: the same command goes on where this one stopped\r\n$`)
 	c.end(t, exitInterrupted)
 }
+
+// Records on a terminal are not disturbed by a bar.
+func TestRecordsOnTerminal(t *testing.T) {
+	t.Parallel()
+	w, address := newWork(t, 3), server(t, "--delay=0s")
+	c := command(address, "bulk", w.in, "--no-wait")
+	s := onTerminal(t, c)
+	s.await(t, `^line,id,status,hash\r\n1,1,pending,\r\n2,2,pending,\r\n3,3,pending,\r\nhashctl: 3 lines submitted\r\n$`)
+	c.end(t, exitOK)
+}

@@ -23,10 +23,10 @@ func flaw(secret []byte) string {
 	switch {
 	case len(secret) == 0:
 		return "is empty"
+	case len(secret) > maxSecretBytes || utf8.RuneCount(secret) > maxSecretChars: // first, for it may be cut amid a character
+		return "is longer than 1,024 characters"
 	case !utf8.Valid(secret):
 		return "is not valid UTF-8"
-	case utf8.RuneCount(secret) > maxSecretChars:
-		return "is longer than 1,024 characters"
 	}
 	return ""
 }
@@ -47,7 +47,7 @@ func (p *program) readSecret(ctx context.Context, file string) ([]byte, error) {
 
 func (p *program) readWhole(ctx context.Context, file string) ([]byte, error) {
 	if file == "" {
-		if terminal, ok := p.stdin.(*os.File); ok && term.IsTerminal(int(terminal.Fd())) {
+		if terminal, ok := p.stdin.(*os.File); ok && isTerminal(terminal) {
 			return p.prompt(ctx, terminal)
 		}
 	}

@@ -89,6 +89,9 @@ func (l *lateError) Error() string {
 // await waits for the hash and prints it. A timeout of 0 is none.
 func (p *program) await(ctx context.Context, jobs *client.Jobs, id client.JobID, timeout time.Duration) error {
 	late := &lateError{id, timeout}
+	if timeout < 0 {
+		return &usageError{"--timeout must not be negative", "0 waits for ever"}
+	}
 	if timeout > 0 {
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeout(ctx, timeout)
