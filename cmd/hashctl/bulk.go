@@ -91,7 +91,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 		in: newLineReader(in), out: out, state: state, collecting: make(chan struct{}, 2),
 	}
 	if !p.json {
-		b.progress = newProgress(p.stderr, total, !(o.output == "" && isTerminal(p.stdout)))
+		b.progress = newProgress(p.stderr, total, o.output != "" || !isTerminal(p.stdout))
 	}
 	if b.jobs, err = p.jobs(o.patience(p.retryFor), b.progress.retrying); err == nil {
 		err = b.run(ctx)

@@ -124,7 +124,7 @@ func TestPrompt(t *testing.T) {
 // Ctrl-C at the prompt ends it, and the terminal shows again what is typed.
 func TestPromptInterrupted(t *testing.T) {
 	t.Parallel()
-	c := command(server(t), "submit")
+	c := command(server(t), "submit", "--file", "-")
 	s := onTerminal(t, c)
 	s.await(t, "^Secret: $")
 	awaitNoEcho(t, s.keys)

@@ -117,6 +117,61 @@ func TestBulkKilled(t *testing.T) {
 	}
 }
 
+// A bulk killed again and again comes to its end.
+func TestBulkKilledOften(t *testing.T) {
+	t.Parallel()
+	w, p := newWork(t, 100), newProxy(t, server(t, "--delay=20ms"))
+	var c *ctl
+	asked := atomic.Int64{} // in this run
+	p.on(func(int, string) {
+		if asked.Add(1) == 40 {
+			c.kill()
+		}
+	})
+	runs := 0
+	for c = w.bulk(p); ; c = w.bulk(p) {
+		if runs++; runs > 20 {
+			t.Fatal("it comes to no end")
+		}
+		asked.Store(0)
+		c.start(t)
+		<-c.ended
+		if c.cmd.ProcessState.ExitCode() == exitOK {
+			break
+		}
+	}
+	if w.wantRecords(t, nil); runs < 3 {
+		t.Errorf("%d runs: it was not killed", runs)
+	}
+	if got := p.total(t); got != int64(w.lines) {
+		t.Errorf("%d jobs for %d lines", got, w.lines)
+	}
+}
+
+// A network that loses requests and answers costs a bulk time, and nothing else.
+func TestBulkBadNetwork(t *testing.T) {
+	t.Parallel()
+	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
+	p.on(func(n int, _ string) {
+		if n%7 == 0 {
+			panic(http.ErrAbortHandler) // the answer is lost
+		}
+	})
+	var asked, batches atomic.Int64
+	p.instead(func(_ http.ResponseWriter, request string) bool {
+		if request == "POST /hash/batch" && batches.Add(1) == 2 || asked.Add(1)%11 == 0 {
+			panic(http.ErrAbortHandler) // the request is
+		}
+		return false
+	})
+	c := w.bulk(p).start(t).end(t, exitOK)
+	w.wantRecords(t, nil)
+	w.wantNoSecrets(t, c)
+	if got := p.total(t); got != int64(w.lines) {
+		t.Errorf("%d jobs for %d lines", got, w.lines)
+	}
+}
+
 // Ctrl-C ends a bulk at once, and tells how to go on.
 func TestBulkInterrupted(t *testing.T) {
 	t.Parallel()
@@ -301,7 +356,9 @@ func TestBulkRefusesOther(t *testing.T) {
 		}
 	}
 	// A step cut short, as by a loss of power, and output beyond the last step are as if they had not been.
-	write(t, w.in, in)
+	// New lines at the end are no change.
+	write(t, w.in, in+"topsecret-46\n")
+	w.lines++
 	write(t, w.out, out+strings.Repeat("9,9,done\n", 1000))
 	write(t, w.out+stateSuffix, state+`{"batch":`)
 	w.bulk(p).start(t).end(t, exitOK)

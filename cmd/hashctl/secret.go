@@ -31,8 +31,8 @@ func flaw(secret []byte) string {
 	return ""
 }
 
-// readSecret reads one secret from the file, or from standard input if that is "-", or from a
-// prompt if it is "" and standard input is a terminal. The caller wipes it.
+// readSecret reads one secret from the file, or from standard input if that is "" or "-": from a
+// prompt if it is a terminal. The caller wipes it.
 func (p *program) readSecret(ctx context.Context, file string) ([]byte, error) {
 	secret, err := p.readWhole(ctx, file)
 	if err != nil {
@@ -46,7 +46,7 @@ func (p *program) readSecret(ctx context.Context, file string) ([]byte, error) {
 }
 
 func (p *program) readWhole(ctx context.Context, file string) ([]byte, error) {
-	if file == "" {
+	if file == "" || file == "-" {
 		if terminal, ok := p.stdin.(*os.File); ok && isTerminal(terminal) {
 			return p.prompt(ctx, terminal)
 		}
