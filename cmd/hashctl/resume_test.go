@@ -58,7 +58,8 @@ func (w work) bulk(p *proxy, more ...string) *ctl {
 }
 
 // wantRecords checks that there is one record for each line, in order and with its hash, but for
-// the lines of which the status is given, and that the bulk has left nothing else.
+// the lines of which the status is given, that only their owner can read them, and that the bulk
+// has left nothing else.
 func (w work) wantRecords(t *testing.T, others map[int]string) {
 	t.Helper()
 	rows, err := csv.NewReader(strings.NewReader(read(t, w.out))).ReadAll()
@@ -75,6 +76,9 @@ func (w work) wantRecords(t *testing.T, others map[int]string) {
 		if row[0] != strconv.Itoa(line) || row[2] != status || row[3] != hash {
 			t.Errorf("line %d: %q, want %s", line, row, status)
 		}
+	}
+	if info, err := os.Stat(w.out); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("the output is %v, %v", info.Mode(), err)
 	}
 	if _, err := os.Stat(w.out + stateSuffix); err == nil {
 		t.Error("the state is left behind")
