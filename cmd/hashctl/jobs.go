@@ -76,29 +76,31 @@ type canceled struct {
 	Missing  []client.JobID `json:"missing"`  // gone before, or never there
 }
 
-// cancel goes on after jobs that are gone or unknown, and then fails for the first of them.
+// cancel goes on after jobs that are gone or unknown, and then fails for the first of them. Any
+// other failure ends it; what was canceled till then is told all the same.
 func (p *program) cancel(ctx context.Context, jobs *client.Jobs, ids []client.JobID) error {
 	done := canceled{Canceled: []client.JobID{}, Missing: []client.JobID{}}
-	var missing error
+	var failure error
 	for _, id := range ids {
 		err := jobs.Cancel(ctx, id)
-		problem, _ := errors.AsType[*client.ProblemError](err)
-		switch {
-		case err == nil:
+		if err == nil {
 			done.Canceled = append(done.Canceled, id)
-		case problem != nil && (problem.Type == client.GoneType || problem.Type == client.UnknownJobType):
-			done.Missing = append(done.Missing, id)
-			if missing == nil {
-				missing = err
-			} else if !p.json {
-				_, _ = fmt.Fprintf(p.stderr, "hashctl: %v\n", err)
-			}
-		default:
-			return err
+			continue
+		}
+		problem, _ := errors.AsType[*client.ProblemError](err)
+		if problem == nil || problem.Type != client.GoneType && problem.Type != client.UnknownJobType {
+			failure = err
+			break
+		}
+		done.Missing = append(done.Missing, id)
+		if failure == nil {
+			failure = err
+		} else if !p.json {
+			_, _ = fmt.Fprintf(p.stderr, "hashctl: %v\n", err)
 		}
 	}
 	if p.json {
-		return errors.Join(p.printJSON(done), missing)
+		return errors.Join(p.printJSON(done), failure)
 	}
-	return missing
+	return failure
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -91,5 +92,25 @@ func TestRefusals(t *testing.T) {
 		if got := (&bulkOptions{output: "out"}).hint(big, kept); got != want {
 			t.Errorf("kept %v: %q, want %q", kept, got, want)
 		}
+	}
+}
+
+// A failure amid a cancel still tells what was canceled.
+func TestCancelFails(t *testing.T) {
+	proxy := newProxy(t, server(t, "--delay=1h"))
+	if _, err := proxy.direct(t).SubmitBatch(t.Context(), [][]byte{{'a'}, {'b'}, {'c'}}, client.Options{}); err != nil {
+		t.Fatal(err)
+	}
+	proxy.instead(func(w http.ResponseWriter, request string) bool {
+		if request == "DELETE /hash/2" {
+			w.WriteHeader(http.StatusInternalServerError)
+			return true
+		}
+		return false
+	})
+	p, stdout, stderr := newProgram(proxy.address, nil)
+	code := p.run(t.Context(), []string{"cancel", "--json", "1", "2", "3"})
+	if code != exitFailed || stdout.String() != `{"canceled":[1],"missing":[]}`+"\n" || !strings.Contains(stderr.String(), `"status":500`) {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }
