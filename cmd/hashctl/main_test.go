@@ -15,39 +15,35 @@ import (
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/rogpeppe/go-internal/testscript"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it.
 const patience = 60 * time.Second
 
-// TestMain makes this binary hashctl where it is called so, which is what scripts and the tests
-// of processes run, and removes the server's binary in the end.
+// TestMain puts hashctl on the path, which is what scripts and the tests of processes run, and
+// removes the binaries in the end.
 func TestMain(m *testing.M) {
-	testscript.Main(suite{m}, map[string]func(){"hashctl": main})
-}
-
-type suite struct{ m *testing.M }
-
-// Run implements testscript.TestingM.
-func (s suite) Run() int {
 	dir, err := built()
-	defer os.RemoveAll(dir)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		return 1
+	code := 1
+	if err == nil {
+		err = os.Setenv("PATH", dir+string(os.PathListSeparator)+os.Getenv("PATH"))
 	}
-	return s.m.Run()
+	if err == nil {
+		code = m.Run()
+	} else {
+		fmt.Fprintln(os.Stderr, err)
+	}
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
 }
 
-// built builds the server that the tests talk to, once, and returns the folder it is in.
+// built builds hashctl and the server that it talks to, once, and returns the folder they are in.
 var built = sync.OnceValues(func() (dir string, err error) {
 	dir, err = os.MkdirTemp("", "hashctl-test-")
 	if err != nil {
 		return "", err
 	}
-	args := []string{"build", "-o", filepath.Join(dir, "hashd")}
+	args := []string{"build", "-o", dir}
 	if info, ok := debug.ReadBuildInfo(); ok {
 		for _, s := range info.Settings {
 			if s.Key == "-race" || s.Key == "-tags" {
@@ -55,7 +51,7 @@ var built = sync.OnceValues(func() (dir string, err error) {
 			}
 		}
 	}
-	if out, err := exec.Command("go", append(args, "../hashd")...).CombinedOutput(); err != nil {
+	if out, err := exec.Command("go", append(args, ".", "../hashd")...).CombinedOutput(); err != nil {
 		return dir, fmt.Errorf("go %q: %w\n%s", args, err, out)
 	}
 	return dir, nil
