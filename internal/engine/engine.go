@@ -52,6 +52,10 @@ type Engine interface {
 	// Its errors are those of Get; canceling twice is ErrGone.
 	Cancel(ctx context.Context, id int64) error
 
+	// Ready returns nil if the engine takes jobs as far as it knows, else ErrDown, ErrDraining or
+	// ErrClosed. An engine that is merely full is ready.
+	Ready(ctx context.Context) error
+
 	// Stats returns the counters as they are now, consistent with one another.
 	Stats() Stats
 
@@ -146,6 +150,10 @@ var (
 	ErrDraining = errors.New("draining: no new jobs")
 	ErrClosed   = errors.New("engine is closed")
 	ErrInvalid  = errors.New("invalid job")
+
+	// ErrDown refuses what needs a store that does not work. What was accepted is safe in it, as
+	// far as it can be told.
+	ErrDown = errors.New("engine is down")
 
 	// ErrKeyReused refuses a job whose key another request used within the window.
 	ErrKeyReused = errors.New("idempotency key reused for another request")

@@ -80,6 +80,7 @@ func TestRefusals(t *testing.T) {
 		{engine.ErrGone, []string{get, del}, 410, "job-gone", nil},
 		{engine.ErrKeyReused, []string{hash, batch}, 422, "idempotency-key-reused", nil},
 		{engine.ErrDraining, []string{hash, batch}, 503, "draining", []string{"Retry-After: 5"}},
+		{engine.ErrDown, []string{hash, batch, get, del}, 503, "down", []string{"Retry-After: 5"}},
 		{engine.ErrClosed, []string{hash, batch, get, del}, 503, "draining", []string{"Retry-After: 5"}},
 		{&engine.FullError{Limit: "max-pending", RetryAfter: time.Second}, []string{hash, batch}, 503, "full", []string{"Retry-After: 1"}},
 		{&engine.FullError{Limit: "max-pending", RetryAfter: 61*time.Second + 1}, []string{hash, batch}, 503, "full", []string{"Retry-After: 62"}},

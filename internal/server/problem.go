@@ -28,6 +28,9 @@ type problem struct {
 // whileDraining is when a client may try again: by then another instance should be up.
 const whileDraining = 5 * time.Second
 
+// whileDown is when a store that does not work is worth another try.
+const whileDown = 5 * time.Second
+
 // problemOf is the whole table from errors to answers. What it does not know is an internal
 // error, of which a client learns nothing more.
 func (h handler) problemOf(err error, path string) problem {
@@ -63,6 +66,9 @@ func (h handler) problemOf(err error, path string) problem {
 	case errors.Is(err, engine.ErrDraining), errors.Is(err, engine.ErrClosed):
 		return problem{status: http.StatusServiceUnavailable, kind: "draining", title: "Draining",
 			detail: "The server is stopping and takes no new jobs. Try another instance, or again after Retry-After.", retryAfter: whileDraining}
+	case errors.Is(err, engine.ErrDown):
+		return problem{status: http.StatusServiceUnavailable, kind: "down", title: "Down",
+			detail: "The server cannot reach or trust its store. What was accepted is safe. Try again after Retry-After.", retryAfter: whileDown}
 	case errors.Is(err, echo.ErrNotFound):
 		return problem{status: http.StatusNotFound, kind: "unknown-path", title: "Unknown path",
 			detail: "No such path; paths have no trailing slash. There are: " + strings.Join(h.paths(), ", ") + "."}

@@ -342,6 +342,8 @@ func (f fake) Get(_ context.Context, id int64) (engine.Record, error) {
 	return rec, f.err
 }
 
+func (f fake) Ready(context.Context) error { return nil }
+
 func (f fake) Wait(ctx context.Context, id int64) (engine.Record, error) {
 	if f.wait != nil {
 		f.record = f.wait(ctx)

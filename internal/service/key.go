@@ -19,12 +19,12 @@ const (
 )
 
 // key returns what the engine knows a client's idempotency key by. The print of the request is
-// keyed with a random value of this process, so that it tells nothing of the secrets. Each secret
+// keyed with a random value, so that it tells nothing of the secrets. Each secret
 // goes in with its length, for the same text can be cut into secrets in many ways.
 func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]byte) (k engine.Key) {
 	id := sha256.Sum256([]byte(name))
 	copy(k.ID[:], id[:])
-	mac := hmac.New(sha256.New, s.printKey)
+	mac := hmac.New(sha256.New, s.cfg.PrintKey)
 	mac.Write([]byte{byte(kind), byte(a)})
 	var length [4]byte
 	for _, secret := range secrets {

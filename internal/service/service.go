@@ -29,6 +29,10 @@ type Config struct {
 	Engine  engine.Engine
 	Build   Build
 	MaxWait time.Duration // longest that a Prefer: wait holds an answer
+
+	// PrintKey keys the prints of requests with an idempotency key. It must be as old as the keys
+	// that the engine remembers; nil means a new one, for an engine that remembers none yet.
+	PrintKey []byte
 }
 
 // Service implements the contract. Its methods may be called by any number of goroutines.
@@ -36,7 +40,6 @@ type Service struct {
 	cfg      Config
 	started  time.Time
 	draining atomic.Bool
-	printKey []byte // keys the prints of jobs with an idempotency key
 
 	answers   atomic.Int64 // submissions answered with an accepted job
 	answering atomic.Int64 // nanoseconds that took in all
@@ -46,9 +49,11 @@ var _ api.StrictServerInterface = (*Service)(nil)
 
 // New returns a service on the engine, which stays the caller's to close.
 func New(cfg Config) *Service {
-	s := &Service{cfg: cfg, started: time.Now(), printKey: make([]byte, sha256.Size)}
-	_, _ = rand.Read(s.printKey) // never fails
-	return s
+	if cfg.PrintKey == nil {
+		cfg.PrintKey = make([]byte, sha256.Size)
+		_, _ = rand.Read(cfg.PrintKey) // never fails
+	}
+	return &Service{cfg: cfg, started: time.Now()}
 }
 
 // Drain makes the service unready, refuses new jobs, and returns once every accepted job is
@@ -207,9 +212,12 @@ func (s *Service) GetHealth(context.Context, api.GetHealthRequestObject) (api.Ge
 }
 
 // GetReadiness implements GET /readyz.
-func (s *Service) GetReadiness(context.Context, api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
+func (s *Service) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
 	if s.draining.Load() {
 		return nil, engine.ErrDraining
+	}
+	if err := s.cfg.Engine.Ready(ctx); err != nil {
+		return nil, fmt.Errorf("readiness: %w", err)
 	}
 	return api.GetReadiness200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
 }

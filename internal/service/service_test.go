@@ -30,6 +30,7 @@ type fake struct {
 	wait        func(ctx context.Context, id int64) (engine.Record, error)
 	cancel      func(id int64) error
 	drain       func(context.Context) error
+	ready       error
 	stats       engine.Stats
 }
 
@@ -42,6 +43,7 @@ func (f fake) Get(_ context.Context, id int64) (engine.Record, error)           
 func (f fake) Wait(ctx context.Context, id int64) (engine.Record, error)        { return f.wait(ctx, id) }
 func (f fake) Cancel(_ context.Context, id int64) error                         { return f.cancel(id) }
 func (f fake) Drain(ctx context.Context) error                                  { return f.drain(ctx) }
+func (f fake) Ready(context.Context) error                                      { return f.ready }
 func (f fake) Stats() engine.Stats                                              { return f.stats }
 
 func serviceOn(e fake) *service.Service {
@@ -330,6 +332,17 @@ func TestStats(t *testing.T) {
 	}
 	if got := stats(t, s); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+}
+
+// An engine that is down shows in readiness alone.
+func TestEngineDown(t *testing.T) {
+	s := serviceOn(fake{ready: engine.ErrDown})
+	if ready, err := s.GetReadiness(t.Context(), api.GetReadinessRequestObject{}); !errors.Is(err, engine.ErrDown) || ready != nil {
+		t.Errorf("ready %+v, error %v", ready, err)
+	}
+	if _, err := s.GetHealth(t.Context(), api.GetHealthRequestObject{}); err != nil {
+		t.Errorf("health: error %v", err)
 	}
 }
 

@@ -35,6 +35,10 @@ type Suite struct {
 	// channels, timers and the like.
 	FakeClock bool
 
+	// Durable is set for an engine whose Accept waits for a disk or a network: tests that submit
+	// one job after the other are content with fewer.
+	Durable bool
+
 	// Gaps is set for an engine that cannot avoid unused ids between two jobs.
 	Gaps bool
 }

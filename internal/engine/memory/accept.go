@@ -44,7 +44,7 @@ func (e *Engine) acceptLocked(job *engine.Job, due int64) (engine.Receipt, error
 	if first, used, err := e.recall(job.Key); used {
 		return first, err
 	}
-	receipt, err := e.place(job, due)
+	receipt, err := e.placeOne(job, due)
 	if err != nil {
 		e.rejected++
 		return engine.Receipt{}, err
@@ -53,8 +53,8 @@ func (e *Engine) acceptLocked(job *engine.Job, due int64) (engine.Receipt, error
 	return receipt, nil
 }
 
-// place stores the job.
-func (e *Engine) place(job *engine.Job, due int64) (engine.Receipt, error) {
+// placeOne stores the job and hands it over.
+func (e *Engine) placeOne(job *engine.Job, due int64) (engine.Receipt, error) {
 	// First what a client should know first: that the engine is draining, or full as a whole.
 	if err := e.refusal(); err != nil {
 		return engine.Receipt{}, err
@@ -229,10 +229,14 @@ func (e *Engine) raise() {
 }
 
 // pendingEnd returns the highest id that MaxPending allows.
-func (e *Engine) pendingEnd() int64 { return e.completed + e.canceled + e.cfg.MaxPending }
+func (e *Engine) pendingEnd() int64 {
+	return e.before.ended + e.completed + e.canceled + e.cfg.MaxPending
+}
 
 // resultsEnd returns the highest id that MaxResults allows.
-func (e *Engine) resultsEnd() int64 { return e.canceled + e.erased + e.cfg.MaxResults }
+func (e *Engine) resultsEnd() int64 {
+	return e.before.ended - e.before.kept + e.canceled + e.erased + e.cfg.MaxResults
+}
 
 // mappedEnd returns the highest id that there has been memory for.
 func (e *Engine) mappedEnd() int64 { return e.segments.end() * segmentJobs }

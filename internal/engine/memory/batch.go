@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"iter"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -19,39 +20,63 @@ func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt,
 	if first, used, err := e.recall(b.Key); used {
 		return first, err
 	}
-	receipt, err := e.placeBatch(&b, due)
+	first, err := e.place(&b)
 	if err != nil {
 		e.rejected += int64(len(b.Secrets))
 		return engine.Receipt{}, err
 	}
+	e.handMany(first, len(b.Secrets), due)
+	receipt := e.receipt(first, due)
 	e.remember(b.Key, receipt)
 	return receipt, nil
 }
 
-// placeBatch stores the batch's jobs.
-func (e *Engine) placeBatch(b *engine.Batch, due int64) (engine.Receipt, error) {
+// place stores the batch's jobs in slots of their own, and does all but hand them over.
+func (e *Engine) place(b *engine.Batch) (first int64, err error) {
 	n := int64(len(b.Secrets))
 	if err := e.refusalOf(e.next.Load() + n - 1); err != nil {
-		return engine.Receipt{}, err
+		return 0, err
 	}
 	if err := e.keyRefusal(b.Key); err != nil {
-		return engine.Receipt{}, err
+		return 0, err
 	}
 	if err := e.arenaRefusal(b.Secrets...); err != nil {
-		return engine.Receipt{}, err
+		return 0, err
 	}
 	refs, err := e.storeLongs(b.Secrets)
 	if err != nil {
-		return engine.Receipt{}, err
+		return 0, err
 	}
-	first, err := e.drawMany(n)
+	first, err = e.drawMany(n)
 	if err != nil {
 		e.freeAll(refs)
-		return engine.Receipt{}, err
+		return 0, err
 	}
-	e.fillMany(b, first, due, refs)
+	e.fillMany(b, first, refs)
+	return first, nil
+}
+
+// handMany hands over n jobs that were placed from first on.
+func (e *Engine) handMany(first int64, n int, due int64) {
+	for s, i := range e.slots(first, n) {
+		s.due(i).Store(due)
+	}
 	e.alert(due)
-	return e.receipt(first, due), nil
+}
+
+// slots yields where n jobs from first on lie. The segments must be there.
+func (e *Engine) slots(first int64, n int) iter.Seq2[*segment, int] {
+	return func(yield func(*segment, int) bool) {
+		var s *segment
+		for id := first; id < first+int64(n); id++ {
+			if s == nil || id == s.first+segmentJobs {
+				s, _ = e.segments.at((id - 1) / segmentJobs)
+			}
+			if !yield(s, int(id-s.first)) {
+				return
+			}
+		}
+	}
 }
 
 // storeLongs puts those of the secrets that are too long for a slot into the arena, or none.
@@ -101,22 +126,18 @@ func (e *Engine) drawMany(n int64) (first int64, err error) {
 	}
 }
 
-// fillMany fills the slots drawn, from first on, and hands them over. refs are those of the long
-// secrets, in their order.
-func (e *Engine) fillMany(b *engine.Batch, first, due int64, refs []ref) {
-	var s *segment
-	for n, secret := range b.Secrets {
-		id := first + int64(n)
-		if s == nil || id == s.first+segmentJobs {
-			s, _ = e.segments.at((id - 1) / segmentJobs)
-		}
+// fillMany fills the slots drawn, from first on. refs are those of the long secrets, in their
+// order.
+func (e *Engine) fillMany(b *engine.Batch, first int64, refs []ref) {
+	n := 0
+	for s, i := range e.slots(first, len(b.Secrets)) {
+		secret := b.Secrets[n]
 		header, payload := newHeader(len(secret), b.Algorithm, b.Tenant), secret
 		if len(secret) > inlineBytes {
 			header, payload = newHeader(inArena, b.Algorithm, b.Tenant), refs[0].encode()
 			refs = refs[1:]
 		}
-		i := int(id - s.first)
 		s.fill(i, header, payload)
-		s.due(i).Store(due)
+		n++
 	}
 }

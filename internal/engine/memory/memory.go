@@ -102,6 +102,7 @@ type Engine struct {
 	marks    window[mark]
 	waiters  map[int64]*waiter
 
+	before                                restored // all zero but for an engine that was restored
 	completed, canceled, erased, rejected int64
 	lateness                              engine.Histogram
 }
@@ -110,6 +111,15 @@ var _ engine.Engine = (*Engine)(nil)
 
 // New starts an engine; Close stops it.
 func New(cfg Config) (*Engine, error) {
+	e, err := unstarted(cfg)
+	if err == nil {
+		e.start()
+	}
+	return e, err
+}
+
+// unstarted makes an engine whose goroutines are not yet running.
+func unstarted(cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("memory engine: %w", err)
 	}
@@ -135,11 +145,14 @@ func New(cfg Config) (*Engine, error) {
 	e.next.Store(1)
 	e.tail.Store(&segment{first: 1 - segmentJobs}) // full, and never written to
 	e.alarm.Store(never)
+	return e, nil
+}
+
+func (e *Engine) start() {
 	e.done.Go(e.lead)
-	for range cfg.Workers - 1 {
+	for range e.cfg.Workers - 1 {
 		e.done.Go(e.assist)
 	}
-	return e, nil
 }
 
 // now returns the instant.
@@ -149,7 +162,12 @@ func (e *Engine) now() int64 { return int64(time.Since(e.epoch)) }
 func (e *Engine) end() int64 { return e.next.Load() &^ drainBit }
 
 // pendingJobs returns how many jobs are accepted and neither done nor canceled.
-func (e *Engine) pendingJobs() int64 { return e.end() - 1 - e.completed - e.canceled }
+func (e *Engine) pendingJobs() int64 { return e.pendingOf(e.end() - 1) }
+
+// pendingOf is pendingJobs with the highest id given out.
+func (e *Engine) pendingOf(given int64) int64 {
+	return given - e.before.ended - e.completed - e.canceled
+}
 
 // Get implements engine.Engine.
 func (e *Engine) Get(_ context.Context, id int64) (engine.Record, error) {
@@ -260,18 +278,31 @@ func (e *Engine) settle() {
 	}
 }
 
+// Ready implements engine.Engine.
+func (e *Engine) Ready(context.Context) error {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	switch {
+	case e.closed:
+		return engine.ErrClosed
+	case e.next.Load()&drainBit != 0:
+		return engine.ErrDraining
+	}
+	return nil
+}
+
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	accepted := e.end() - 1 // read once: submitters move it without the mutex
+	given := e.end() - 1 // read once: submitters move it without the mutex
 	return engine.Stats{
-		Accepted:  accepted,
-		Pending:   accepted - e.completed - e.canceled,
+		Accepted:  given - e.before.given,
+		Pending:   e.pendingOf(given),
 		Completed: e.completed,
 		Canceled:  e.canceled,
 		Rejected:  e.rejected,
-		Kept:      e.completed - e.erased,
+		Kept:      e.before.kept + e.completed - e.erased,
 		Lateness:  e.lateness.Summary(),
 	}
 }
@@ -332,7 +363,10 @@ func (e *Engine) Close() error {
 // segment after that. A submitter between the two is never blocked, so this is short.
 func (e *Engine) awaitSubmitters() {
 	for id := e.head; id < e.end(); id++ {
-		s, _ := e.segments.at((id - 1) / segmentJobs)
+		s, ok := e.segments.at((id - 1) / segmentJobs)
+		if !ok { // a restored engine that never ran may lack some
+			continue
+		}
 		for s.due(int(id-s.first)).Load() == 0 {
 			runtime.Gosched()
 		}

@@ -1,0 +1,153 @@
+package memory
+
+import (
+	"sort"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// The methods of this file are for an engine that keeps jobs in a store too and has this one do
+// the rest. Such an engine accepts jobs with them alone, from one goroutine: Prepare, then its
+// store, then HandOver or Retract.
+
+// Prepared is what Prepare has set up.
+type Prepared struct {
+	Receipt engine.Receipt
+	Jobs    int // how many; 0 for a retry, which adds none
+	key     engine.Key
+}
+
+// Prepare does all that AcceptBatch does, but the jobs cannot be seen, nor come due, before they
+// are handed over. due is when they will be due; it must not go back from one call to the next.
+// Its errors are those of AcceptBatch.
+func (e *Engine) Prepare(b *engine.Batch, due time.Time) (Prepared, error) {
+	if !b.Valid() {
+		return Prepared{}, engine.ErrInvalid
+	}
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if first, used, err := e.recall(b.Key); used {
+		return Prepared{Receipt: first}, err
+	}
+	first, err := e.place(b)
+	if err != nil {
+		e.rejected += int64(len(b.Secrets))
+		return Prepared{}, err
+	}
+	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.Key}
+	e.remember(b.Key, p.Receipt)
+	return p, nil
+}
+
+// HandOver hands prepared jobs over to the engine.
+func (e *Engine) HandOver(p Prepared) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.handMany(p.Receipt.ID, p.Jobs, e.instant(p.Receipt.Due))
+}
+
+// Retract undoes Prepare for all jobs that were prepared and not handed over. Their ids are given
+// out again, for nobody has seen them.
+func (e *Engine) Retract(prepared []Prepared) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	next := e.next.Load()
+	for _, p := range prepared {
+		for s, i := range e.slots(p.Receipt.ID, p.Jobs) {
+			if s.header(i).length() == inArena {
+				e.secrets.free(refIn(s.slot(i)))
+			}
+			clear(s.slot(i)[:])
+		}
+		if p.Jobs > 0 {
+			next = min(next&^drainBit, p.Receipt.ID) | next&drainBit
+			e.rejected += int64(p.Jobs)
+		}
+		delete(e.keys.jobs, p.key.ID)
+	}
+	e.next.Store(next)
+	e.follow()
+	e.settle()
+}
+
+// Refused counts jobs that the other engine refused by itself.
+func (e *Engine) Refused(jobs int) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.rejected += int64(jobs)
+}
+
+// instant returns the time as the engine counts it.
+func (e *Engine) instant(t time.Time) int64 { return int64(t.Sub(e.epoch)) }
+
+// Result is what has become of a job that is not pending.
+type Result struct {
+	ID        int64
+	Gone      bool // canceled, erased or expired: only the ID is set beside
+	Algorithm digest.Algorithm
+	Tenant    uint16
+	Done      time.Time             // when it was hashed, to a second; its retention counts from then
+	Sum       *[digest.MaxSize]byte // valid while it is looked at
+}
+
+// Settled returns the lowest id from the given one on, and at most limit ids further, whose job is
+// not done or gone.
+func (e *Engine) Settled(from int64, limit int) int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	end := min(e.head, from+int64(limit))
+	for id := from; id < end; {
+		s, _ := e.segments.at((id - 1) / segmentJobs)
+		next := min(end, ((id-1)/segmentJobs+1)*segmentJobs+1)
+		for ; id < next; id++ {
+			if s != nil && s.meta(int(id-s.first)).state() == pending {
+				return id
+			}
+		}
+	}
+	return max(from, end)
+}
+
+// Results calls see for each of n jobs from first on that is not pending, with the engine locked.
+func (e *Engine) Results(first int64, n int, see func(Result)) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for id := first; id < min(first+int64(n), e.end()); id++ {
+		s, ok := e.segments.at((id - 1) / segmentJobs)
+		if !ok || s == nil {
+			see(Result{ID: id, Gone: true})
+			continue
+		}
+		i := int(id - s.first)
+		switch m := s.meta(i); m.state() {
+		case done:
+			see(Result{ID: id, Algorithm: m.algorithm(), Tenant: m.tenant(), Done: e.markedAt(id), Sum: s.slot(i)})
+		case gone:
+			see(Result{ID: id, Gone: true})
+		case pending:
+		}
+	}
+}
+
+// markedAt returns when the job was claimed, to a second.
+func (e *Engine) markedAt(id int64) time.Time {
+	start := e.marks.start()
+	n := sort.Search(int(e.marks.end()-start), func(n int) bool {
+		m, _ := e.marks.at(start + int64(n))
+		return m.first > id
+	})
+	m, _ := e.marks.at(start + int64(max(0, n-1)))
+	return e.epoch.Add(time.Duration(m.at))
+}
+
+// Oldest returns the lowest id whose result may still be there: no job before it is.
+func (e *Engine) Oldest() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if m, ok := e.marks.at(e.marks.start()); ok {
+		return m.first
+	}
+	return e.head
+}
