@@ -1,0 +1,191 @@
+// Package file is the engine that loses nothing on one machine: the memory engine, each of whose
+// jobs is in a store on disk before it is answered. It owns what is written when, in which form,
+// and what is made of it after a stop of any kind; the memory engine it embeds does the rest. It
+// must not know of HTTP, nor of other processes but to keep them out.
+//
+//	Accept ─▶ queue ─▶ committer ─▶ Prepare ─▶ one transaction, one fsync ─▶ HandOver ─▶ answer
+//	                      ▲ every tenth of a second: what was done since, in the same transaction
+//
+// One goroutine, the committer, owns the store and the order of ids. What waits while the disk is
+// busy goes into the next transaction together (group commit), so that the number of clients
+// sets the rate, not the disk.
+//
+// The store holds sealed chunks of accepted jobs and sealed blocks of results. Below the settled
+// id every job is done or gone and has no secret in the store any more; from it on, chunks hold
+// every job, and those that were hashed when the process died are hashed again, to the same end.
+package file
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"sync/atomic"
+
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/memory"
+	"github.com/hashd-project/hashd/internal/seal"
+)
+
+// StoreName is the name of the store's file in its folder.
+const StoreName = "hashd.db"
+
+// Config is what an engine is made of. New refuses values outside their ranges.
+type Config struct {
+	memory.Config // the limits, which are those of the memory engine
+
+	Dir    string       // the folder, which is made if it is not there
+	Sealer *seal.Sealer // seals secrets and digests; not nil
+
+	// NoSync leaves it to the system when the disk writes. Then a crash of this process still
+	// loses nothing, but one of the machine may lose anything and spoil the store.
+	NoSync bool
+
+	// Failed is called once if the store fails for good; it may be nil. From then on the engine is
+	// down, until the next start.
+	Failed func(error)
+
+	spoil func(transact) transact // in tests of a disk that fails
+}
+
+// Engine implements engine.Engine.
+type Engine struct {
+	*memory.Engine
+	cfg      Config
+	store    *store
+	printKey []byte
+
+	queue queue
+	stop  chan struct{}
+	done  sync.WaitGroup // the committer
+	close func() error
+	down  atomic.Bool
+
+	committer
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New opens the store in the folder, or makes one, and starts the engine with what is in it; Close
+// stops it. It fails if another process has the store, if the store is damaged or of a later
+// format, or if the sealer lacks a key.
+func New(cfg Config) (*Engine, error) {
+	e, err := open(cfg)
+	if err != nil {
+		return nil, fmt.Errorf("file engine: %w", err)
+	}
+	e.close = sync.OnceValue(e.shut)
+	e.done.Go(e.run)
+	return e, nil
+}
+
+func open(cfg Config) (*Engine, error) {
+	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+		return nil, err
+	}
+	s, err := openStore(filepath.Join(cfg.Dir, StoreName), cfg.Sealer, cfg.NoSync)
+	if err != nil {
+		return nil, err
+	}
+	if cfg.spoil != nil {
+		s.update = cfg.spoil(s.update)
+	}
+	e := &Engine{cfg: cfg, store: s, queue: newQueue(), stop: make(chan struct{})}
+	err = s.guard(func() error {
+		if e.printKey, err = s.printKey(); err != nil {
+			return err
+		}
+		e.Engine, err = memory.Restore(cfg.Config, e.restore)
+		return err
+	})
+	if err != nil {
+		return nil, errors.Join(err, s.close())
+	}
+	return e, nil
+}
+
+// PrintKey returns what keys the prints of requests with an idempotency key: it is as old as the
+// store, so that a retry is known for one also after a restart.
+func (e *Engine) PrintKey() []byte { return e.printKey }
+
+// Accept implements engine.Engine.
+func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, error) {
+	r := newRequest()
+	defer r.release()
+	r.secret[0] = job.Secret
+	r.batch = engine.Batch{Secrets: r.secret[:], Algorithm: job.Algorithm, Tenant: job.Tenant, Key: job.Key}
+	return e.submit(r)
+}
+
+// AcceptBatch implements engine.Engine.
+func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
+	r := newRequest()
+	defer r.release()
+	r.batch = b
+	return e.submit(r)
+}
+
+func (e *Engine) submit(r *request) (engine.Receipt, error) {
+	switch {
+	case !r.batch.Valid():
+		return engine.Receipt{}, engine.ErrInvalid
+	case e.down.Load():
+		e.Refused(len(r.batch.Secrets))
+		return engine.Receipt{}, engine.ErrDown
+	}
+	if err := e.queue.put(r); err != nil {
+		return engine.Receipt{}, err
+	}
+	<-r.answered
+	if r.err != nil {
+		return engine.Receipt{}, r.err
+	}
+	return r.prepared.Receipt, nil
+}
+
+// Cancel implements engine.Engine. It returns once the store holds that the job is gone. With an
+// error of the store the job is gone from this process, and perhaps back after a restart.
+func (e *Engine) Cancel(ctx context.Context, id int64) error {
+	if e.down.Load() {
+		return engine.ErrDown
+	}
+	if err := e.Engine.Cancel(ctx, id); err != nil {
+		return err
+	}
+	r := newRequest()
+	defer r.release()
+	r.gone = id
+	if err := e.queue.put(r); err != nil {
+		return err
+	}
+	<-r.answered
+	return r.err
+}
+
+// Ready implements engine.Engine.
+func (e *Engine) Ready(ctx context.Context) error {
+	if e.down.Load() {
+		return engine.ErrDown
+	}
+	return e.Engine.Ready(ctx)
+}
+
+// Close implements engine.Engine. Jobs that are not done stay in the store for the next start.
+func (e *Engine) Close() error { return e.close() }
+
+func (e *Engine) shut() error {
+	e.queue.close()
+	close(e.stop)
+	e.done.Wait()
+	return errors.Join(e.Engine.Close(), e.store.close())
+}
+
+// fail takes the engine down: after a failure to write, nobody can say what the disk holds, and
+// going on could make it worse.
+func (e *Engine) fail(err error) {
+	if !e.down.Swap(true) && e.cfg.Failed != nil {
+		e.cfg.Failed(err)
+	}
+}

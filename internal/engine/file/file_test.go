@@ -1,0 +1,68 @@
+package file
+
+import (
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/enginetest"
+	"github.com/hashd-project/hashd/internal/engine/memory"
+	"github.com/hashd-project/hashd/internal/seal"
+)
+
+func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
+
+// The engine does all that any engine does.
+func TestEngine(t *testing.T) {
+	t.Parallel()
+	suite := enginetest.Suite{Durable: true, New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
+		return newEngine(t, Config{Config: memory.Config{
+			Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
+			KeyWindow: cfg.KeyWindow, MaxKeys: cfg.MaxKeys,
+		}})
+	}}
+	suite.Run(t)
+}
+
+// limits that no test reaches by accident.
+func limits(delay time.Duration) memory.Config {
+	return memory.Config{
+		Delay: delay, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 1 << 30,
+		KeyWindow: time.Hour, MaxKeys: 1000,
+	}
+}
+
+// newEngine starts an engine in a folder of its own, unless the configuration names one. The
+// caller closes it.
+func newEngine(t *testing.T, cfg Config) *Engine {
+	t.Helper()
+	if cfg.Dir == "" {
+		cfg.Dir = t.TempDir()
+	}
+	if cfg.Sealer == nil {
+		cfg.Sealer = testSealer(t)
+	}
+	if cfg.MaxSecretBytes == 0 {
+		cfg.MaxSecretBytes = 64 << 20
+	}
+	e, err := New(cfg)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e
+}
+
+func testSealer(t *testing.T) *seal.Sealer {
+	t.Helper()
+	ring, err := seal.Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	s, err := seal.New(ring)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return s
+}

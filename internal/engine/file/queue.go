@@ -1,0 +1,107 @@
+package file
+
+import (
+	"runtime"
+	"sync"
+
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/memory"
+)
+
+// request is what one caller waits for: its jobs to be in the store, or that one of them is gone
+// from it.
+type request struct {
+	batch    engine.Batch
+	secret   [1][]byte // room for a batch of one
+	gone     int64     // id of a job that was canceled, if there is no batch
+	prepared memory.Prepared
+	err      error
+	answered chan struct{} // gets a value once the two above are final
+}
+
+// requests keeps requests between calls, each with its channel.
+var requests = sync.Pool{New: func() any { return &request{answered: make(chan struct{}, 1)} }}
+
+func newRequest() *request { return requests.Get().(*request) }
+
+// release gives the request back; it must hold on to no secret.
+func (r *request) release() {
+	*r = request{answered: r.answered}
+	requests.Put(r)
+}
+
+func (r *request) answer(err error) {
+	if r.err == nil {
+		r.err = err
+	}
+	r.answered <- struct{}{}
+}
+
+// bytes returns about what the request takes in a chunk.
+func (r *request) bytes() (n int) {
+	for _, s := range r.batch.Secrets {
+		n += len(s) + jobOverhead
+	}
+	return n
+}
+
+// queue is where requests wait for the committer.
+type queue struct {
+	wake chan struct{} // has a value if something came since the committer looked last
+
+	mu      sync.Mutex // guards the rest
+	waiting []*request
+	closed  bool
+}
+
+func newQueue() queue { return queue{wake: make(chan struct{}, 1)} }
+
+func (q *queue) put(r *request) error {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.closed {
+		return engine.ErrClosed
+	}
+	q.waiting = append(q.waiting, r)
+	select {
+	case q.wake <- struct{}{}:
+	default:
+	}
+	return nil
+}
+
+func (q *queue) close() {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.closed = true
+}
+
+func (q *queue) len() int {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return len(q.waiting)
+}
+
+// groupBytes bounds a transaction, and so how long those in it wait for each other.
+const groupBytes = 8 << 20
+
+// take returns what waits, up to a transaction's worth; the rest stays. The clients just answered
+// are about to come again, so it lets them run for as long as more keep coming: an idle machine
+// has none, and loses no time over it.
+func (q *queue) take(group []*request) []*request {
+	for before, now := -1, q.len(); now > before; before, now = now, q.len() {
+		runtime.Gosched()
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	n, size := 0, 0
+	for n < len(q.waiting) && size < groupBytes {
+		size += q.waiting[n].bytes()
+		n++
+	}
+	group = append(group, q.waiting[:n]...)
+	rest := copy(q.waiting, q.waiting[n:])
+	clear(q.waiting[rest:])
+	q.waiting = q.waiting[:rest]
+	return group
+}

@@ -1,0 +1,103 @@
+package file
+
+import (
+	"fmt"
+	"time"
+
+	bolt "go.etcd.io/bbolt"
+
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/memory"
+)
+
+// restore puts what the store holds into the memory engine.
+func (e *Engine) restore(r *memory.Restorer) error {
+	return e.store.db.View(func(tx *bolt.Tx) error {
+		meta := tx.Bucket(bucketMeta)
+		e.next, e.settled = number(meta.Get(metaNext)), number(meta.Get(metaSettled))
+		if e.settled < 1 || e.settled > e.next {
+			return fmt.Errorf("%w (settled %d, next %d)", ErrDamaged, e.settled, e.next)
+		}
+		first := e.settled
+		if k, _ := tx.Bucket(bucketResults).Cursor().First(); k != nil {
+			first = min(first, blockStart(number(k)))
+		}
+		r.Begin(first, e.settled, e.next)
+		canceled, err := e.restoreResults(tx, r)
+		if err != nil {
+			return err
+		}
+		if err := e.restoreJobs(tx, r, canceled); err != nil {
+			return err
+		}
+		return e.restoreKeys(tx, r)
+	})
+}
+
+// restoreResults returns the jobs that were canceled and would otherwise be taken for pending.
+func (e *Engine) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled map[int64]bool, err error) {
+	canceled = make(map[int64]bool)
+	err = tx.Bucket(bucketResults).ForEach(func(key, sealed []byte) error {
+		plain, err := e.store.open(sealed, seat(bucketResults, key))
+		if err != nil {
+			return err
+		}
+		defer clear(plain)
+		return readBlock(plain, number(key), func(res memory.Result) error {
+			if res.Gone {
+				canceled[res.ID] = true
+				return nil
+			}
+			return r.Result(res)
+		})
+	})
+	return canceled, err
+}
+
+// restoreJobs also checks that no job is missing.
+func (e *Engine) restoreJobs(tx *bolt.Tx, r *memory.Restorer, canceled map[int64]bool) error {
+	moment := now() // before the other: see commit
+	today := time.Now()
+	follows := e.settled
+	err := tx.Bucket(bucketJobs).ForEach(func(key, sealed []byte) error {
+		first := number(key)
+		if first > follows || follows > e.settled && first != follows {
+			return fmt.Errorf("%w (jobs %d to %d are missing)", ErrDamaged, follows, first-1)
+		}
+		plain, err := e.store.open(sealed, seat(bucketJobs, key))
+		if err != nil {
+			return err
+		}
+		defer clear(plain)
+		n, err := readChunk(plain, moment, func(n int64, wait time.Duration, job engine.Job) error {
+			if id := first + n; id >= e.settled && !canceled[id] {
+				return e.restoreJob(r, id, job, today, wait)
+			}
+			return nil
+		})
+		follows = max(follows, first+n)
+		return err
+	})
+	if err == nil && follows != e.next {
+		return fmt.Errorf("%w (jobs %d to %d are missing)", ErrDamaged, follows, e.next-1)
+	}
+	return err
+}
+
+// restoreJob refuses a job that is due later than one accepted now would be: those would wait for it.
+func (e *Engine) restoreJob(r *memory.Restorer, id int64, job engine.Job, today time.Time, wait time.Duration) error {
+	if wait > e.cfg.Delay {
+		return fmt.Errorf("job %d, accepted with a longer delay, is due in %v: start with that delay, or then", id, wait.Round(time.Second))
+	}
+	return r.Pending(id, job, today.Add(wait))
+}
+
+func (e *Engine) restoreKeys(tx *bolt.Tx, r *memory.Restorer) error {
+	return tx.Bucket(bucketKeys).ForEach(func(key, value []byte) error {
+		k, first, until, err := readKeyed(key, value)
+		if err == nil {
+			r.Key(k, first, until)
+		}
+		return err
+	})
+}
