@@ -117,6 +117,10 @@ test-race: build-ts $(CHECKERS) ## Run all tests with the race detector and prin
 test-mapped: ## Run the engine's tests on mapped memory, which the race detector cannot watch
 	go test -shuffle=on -timeout 5m ./internal/engine/...
 
+.PHONY: chaos
+chaos: ## Kill the durable server again and again under load, and say what became of each job
+	go test -count 1 -timeout 30m -v ./cmd/hashd -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced' -kill-rounds 50
+
 .PHONY: fuzz
 fuzz: ## Fuzz each target for a minute
 	@for target in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' internal | sed 's/func //' | sort -u); do \

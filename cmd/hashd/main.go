@@ -78,7 +78,7 @@ func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signa
 			return nil
 		}
 	}
-	root.RunE = load(func(cfg config.Config) error { return serve(cfg, stderr, signals) })
+	root.RunE = load(func(cfg config.Config) error { return serve(cfg, environ, stderr, signals) })
 	root.AddCommand(&cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
@@ -89,7 +89,7 @@ func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signa
 		Short: "Ask the server that runs with these settings whether it is alive",
 		Args:  cobra.NoArgs,
 		RunE:  load(checkHealth),
-	})
+	}, keyCommand(stdout))
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
 }
@@ -99,8 +99,10 @@ func help(c *cobra.Command, settings *config.Settings) string {
 	text := "hashd takes secrets over HTTP, hashes each one a fixed delay later, and gives out the hashes.\n\nUsage:\n" +
 		"  hashd [flags]              serve until SIGTERM or SIGINT, then finish every accepted job\n" +
 		"  hashd healthcheck [flags]  exit 0 if the server that runs with these settings is alive\n" +
+		"  hashd key create FILE      make a key ring, for --key-file\n" +
+		"  hashd key rotate FILE      add a new key to a ring; what older keys sealed stays readable\n" +
 		"  hashd version              print the version\n"
-	if c.Name() == "version" {
+	if c.Name() == "version" || c.HasParent() && c.Name() != "healthcheck" {
 		return text
 	}
 	return text + "\n" + settings.Usage() +

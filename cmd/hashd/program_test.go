@@ -90,7 +90,7 @@ func runStuck(t *testing.T, left int64, args ...string) *running {
 	t.Helper()
 	cfg := loadConfig(t, args...)
 	return run(t, func(log *transcript, signals <-chan os.Signal) error {
-		p, err := assemble(cfg, newLogger(cfg, log))
+		p, err := assemble(cfg, nil, newLogger(cfg, log))
 		if err != nil {
 			return err
 		}
@@ -143,7 +143,7 @@ func TestListenerFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := run(t, func(log *transcript, signals <-chan os.Signal) error {
-		p, err := assemble(cfg, newLogger(cfg, log))
+		p, err := assemble(cfg, nil, newLogger(cfg, log))
 		if err != nil {
 			return err
 		}

@@ -15,7 +15,6 @@ import (
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/docs"
 	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/memory"
 	"github.com/hashd-project/hashd/internal/server"
 	"github.com/hashd-project/hashd/internal/service"
 )
@@ -36,8 +35,8 @@ type program struct {
 }
 
 // serve runs the server until a signal and then stops it gracefully.
-func serve(cfg config.Config, stderr io.Writer, signals <-chan os.Signal) error {
-	p, err := assemble(cfg, newLogger(cfg, stderr))
+func serve(cfg config.Config, environ []string, stderr io.Writer, signals <-chan os.Signal) error {
+	p, err := assemble(cfg, environ, newLogger(cfg, stderr))
 	if err != nil {
 		return err
 	}
@@ -45,7 +44,7 @@ func serve(cfg config.Config, stderr io.Writer, signals <-chan os.Signal) error 
 }
 
 // assemble makes the parts. On an error nothing is left running.
-func assemble(cfg config.Config, log *slog.Logger) (*program, error) {
+func assemble(cfg config.Config, environ []string, log *slog.Logger) (*program, error) {
 	b, err := build()
 	if err != nil {
 		return nil, err
@@ -54,15 +53,11 @@ func assemble(cfg config.Config, log *slog.Logger) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	e, err := memory.New(memory.Config{
-		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
-		Workers: cfg.Workers,
-	})
+	e, printKey, err := newEngine(cfg, environ, log)
 	if err != nil {
 		return nil, err
 	}
-	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait})
+	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait, PrintKey: printKey})
 	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
@@ -78,8 +73,8 @@ func (p *program) run(signals <-chan os.Signal) error {
 	if err != nil {
 		return fmt.Errorf("listen: %w", err)
 	}
-	p.log.Info("listening", "address", l.Addr().String(), "delay", p.cfg.Delay, "max_pending", p.cfg.MaxPending,
-		"max_results", p.cfg.MaxResults, "retention", p.cfg.Retention)
+	p.log.Info("listening", "address", l.Addr().String(), "engine", p.cfg.Engine, "delay", p.cfg.Delay, "max_pending", p.cfg.MaxPending,
+		"max_results", p.cfg.MaxResults, "retention", p.cfg.Retention, "pending", p.engine.Stats().Pending)
 	return p.serveOn(l, signals)
 }
 
@@ -109,12 +104,26 @@ func (p *program) stop(cause string, impatient bool, signals <-chan os.Signal) e
 		defer close(watched)
 		p.watch(ctx, impatient, signals, interrupt)
 	}()
-	err := p.service.Drain(ctx)
-	err = errors.Join(err, p.server.Shutdown(ctx))
+	err := errors.Join(p.drain(ctx), p.server.Shutdown(ctx))
 	ended := context.Cause(ctx)
 	interrupt(nil)
 	<-watched
 	return p.report(err, ended, time.Since(started))
+}
+
+// drain refuses new jobs and finishes those there are, or leaves them to others.
+func (p *program) drain(ctx context.Context) error {
+	if p.cfg.Drain != "handover" {
+		return p.service.Drain(ctx)
+	}
+	over, cancel := context.WithCancel(ctx)
+	cancel()
+	err := p.service.Drain(over)
+	if left, ok := errors.AsType[*engine.LeftError](err); ok {
+		p.log.Info("handing over", "pending", left.Left)
+		return nil
+	}
+	return err
 }
 
 // watch handles the signals that come during a drain: a second SIGINT ends it, all others

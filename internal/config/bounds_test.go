@@ -24,6 +24,11 @@ var bounds = map[string]struct{ good, bad []string }{
 	"max-idempotency-keys": {[]string{"1", "100000000"}, []string{"0", "100000001"}},
 	"max-wait":             {[]string{"1s", "10m"}, []string{"999ms", "10m1s"}},
 	"drain-timeout":        {[]string{"5s", "48h"}, []string{"-1s", "48h1s", "4.9s"}},
+	"drain":                {[]string{"finish"}, []string{"hand-over", "Finish"}},
+	"engine":               {[]string{"memory"}, []string{"disk", "Memory"}},
+	"data-dir":             {nil, nil},
+	"key-file":             {nil, nil},
+	"sync":                 {[]string{"always", "never"}, []string{"sometimes"}},
 	"max-pending":          {[]string{"1", "1000000000"}, []string{"0", "1000000001", "1e6", "1_000", "99999999999999999999"}},
 	"max-results":          {[]string{"1", "1000000000"}, []string{"0", "1000000001"}},
 	"max-secret-bytes": {

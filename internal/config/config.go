@@ -58,6 +58,25 @@ type Config struct {
 	// It is never under Delay, or a job accepted just before the stop could not be finished.
 	DrainTimeout time.Duration
 
+	// Drain says what a graceful stop does with pending jobs (--drain, finish or handover, default
+	// finish): handing them over needs an engine that outlives the process.
+	Drain string
+
+	// Engine names what keeps the jobs (--engine, memory or file, default memory).
+	Engine string
+
+	// DataDir is the folder of the file engine (--data-dir, default none, which is ""). It is
+	// set if and only if Engine is file.
+	DataDir string
+
+	// KeyFile is the path of the key ring (--key-file, default none, which is "" and means
+	// key.json in DataDir). Such a ring must exist.
+	KeyFile string
+
+	// Sync says when the file engine has the disk write what it holds (--sync, always or never,
+	// default always): before a job is answered, or when the system likes.
+	Sync string
+
 	// MaxPending is how many jobs may be accepted and not yet done (--max-pending, 1 to
 	// 1000000000, default 10000000): a burst of ten million fits.
 	MaxPending int64

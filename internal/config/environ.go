@@ -11,7 +11,7 @@ func (s *Settings) fromEnviron(environ []string) (values []given, errs []error) 
 	inPod := inKubernetes(environ)
 	for _, entry := range environ {
 		name, text, _ := strings.Cut(entry, "=")
-		if !strings.HasPrefix(name, envPrefix) || name == clientServer || inPod && serviceLink.MatchString(entry) {
+		if !strings.HasPrefix(name, envPrefix) || isNoSetting(name) || inPod && serviceLink.MatchString(entry) {
 			continue
 		}
 		source := "environment " + printable(name)
@@ -24,9 +24,14 @@ func (s *Settings) fromEnviron(environ []string) (values []given, errs []error) 
 	return values, errs
 }
 
-// clientServer tells hashctl, the client, where the server is. Both run in one shell, so it is no
-// mistake here.
-const clientServer = envPrefix + "SERVER"
+// Variables of ours that are no settings. The first is a secret, and a Config holds none; the other
+// tells hashctl, the client, where the server is, and both run in one shell.
+const (
+	KeyRingVariable = envPrefix + "KEY_RING" // holds a key ring
+	clientServer    = envPrefix + "SERVER"
+)
+
+func isNoSetting(name string) bool { return name == KeyRingVariable || name == clientServer }
 
 // serviceLink matches the variables that Kubernetes gives each pod for every Service of its
 // namespace. For a Service called hashd they begin with our prefix, and HASHD_PORT is among

@@ -115,6 +115,14 @@ func path(field func(*Config) *string) kind {
 	}
 }
 
+func folder(field func(*Config) *string) kind {
+	return kind{
+		word:    "path",
+		allowed: "the path of a folder",
+		set:     at(field, func(text string) (string, error) { return text, nil }),
+	}
+}
+
 func address(field func(*Config) *string) kind {
 	return kind{
 		word:    "host:port",

@@ -64,6 +64,7 @@ func (s *Settings) Load(environ []string) (Config, error) {
 		l.take(g)
 	}
 	l.settleDrain()
+	l.checkStorage()
 	l.checkExposure()
 	if err := errors.Join(l.errs...); err != nil {
 		return Config{}, err

@@ -38,6 +38,11 @@ var layers = map[string][3]layer{
 	"max-idempotency-keys": {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-wait":             {{"1s", time.Second}, {"2s", 2 * time.Second}, {"3s", 3 * time.Second}},
 	"drain-timeout":        {{"6s", 6 * time.Second}, {"7m", 7 * time.Minute}, {"8h", 8 * time.Hour}},
+	"drain":                {{"handover", "handover"}, {"finish", "finish"}, {"handover", "handover"}},
+	"engine":               {{"file", "file"}, {"memory", "memory"}, {"file", "file"}},
+	"data-dir":             {{"/a", "/a"}, {"b", "b"}, {"/a/c", "/a/c"}},
+	"key-file":             {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
+	"sync":                 {{"never", "never"}, {"always", "always"}, {"never", "never"}},
 	"max-pending":          {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-results":          {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-secret-bytes":     {{"2097152", int64(2 << 20)}, {"3MiB", int64(3 << 20)}, {"1TiB", int64(1 << 40)}},
@@ -54,6 +59,14 @@ var layers = map[string][3]layer{
 	"log-level":            {{"debug", slog.LevelDebug}, {"warn", slog.LevelWarn}, {"error", slog.LevelError}},
 }
 
+// companions are flags without which a value would be refused.
+var companions = map[string][]string{
+	"drain":    {"--engine=file", "--data-dir=d"},
+	"data-dir": {"--engine=file"},
+	"key-file": {"--engine=file", "--data-dir=d"},
+	"file":     {"--data-dir=d"},
+}
+
 func TestPrecedence(t *testing.T) {
 	for i, row := range table() {
 		if row.name == "config" {
@@ -67,6 +80,8 @@ func TestPrecedence(t *testing.T) {
 			env := []string{"HASHD_CONFIG=" + write(t, fmt.Sprintf("%s: %q\n", row.name, values[0].text))}
 			check := func(want any, environ []string, args ...string) {
 				t.Helper()
+				args = append(args, companions[row.name]...)
+				args = append(args, companions[fmt.Sprint(want)]...)
 				got := reflect.ValueOf(mustLoad(t, environ, args...)).Field(i).Interface()
 				if !reflect.DeepEqual(got, want) {
 					t.Errorf("environment %q, flags %q: got %v, want %v", environ, args, got, want)

@@ -38,6 +38,7 @@ func table() []setting {
 	return slices.Concat(
 		group("Listening", listening()),
 		group("Jobs", jobs()),
+		group("Storage", storage()),
 		group("Limits", limits()),
 		group("Timeouts", timeouts()),
 		group("Logging", logging()),
@@ -96,6 +97,35 @@ func jobs() []setting {
 			kind: duration(0, 48*time.Hour, func(c *Config) *time.Duration { return &c.DrainTimeout }),
 			usage: "How long a graceful stop waits for the accepted jobs before it gives up. " +
 				"Refused if shorter than delay.",
+		}, {
+			name: "drain", initial: "finish",
+			kind: choice("manner", func(c *Config) *string { return &c.Drain }, "finish", "handover"),
+			usage: "What a graceful stop does with pending jobs: finish them, or hand them over to the next start " +
+				"or to other instances, which needs an engine that outlives the process.",
+		},
+	}
+}
+
+func storage() []setting {
+	return []setting{
+		{
+			name: "engine", initial: "memory",
+			kind:  choice("name", func(c *Config) *string { return &c.Engine }, "memory", "file"),
+			usage: "What keeps the jobs: memory, gone with the process; file, durable on this machine.",
+		}, {
+			name: "data-dir", none: "none",
+			kind:  folder(func(c *Config) *string { return &c.DataDir }),
+			usage: "Folder of the file engine, made if it is not there. One process at a time can use it.",
+		}, {
+			name: "key-file", none: "none",
+			kind: path(func(c *Config) *string { return &c.KeyFile }),
+			usage: "Key ring that seals secrets and hashes wherever they leave the process; without it key.json in data-dir, " +
+				"which is made on the first start. HASHD_KEY_RING can hold the ring itself instead.",
+		}, {
+			name: "sync", initial: "always",
+			kind: choice("when", func(c *Config) *string { return &c.Sync }, "always", "never"),
+			usage: "When the file engine has the disk write what it holds: always before a job is answered, or never on purpose, " +
+				"which survives a crash of hashd but not of the machine.",
 		},
 	}
 }

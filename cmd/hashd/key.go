@@ -1,0 +1,31 @@
+package main
+
+import (
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/hashd-project/hashd/internal/seal"
+)
+
+// keyCommand makes and rotates key rings.
+func keyCommand(stdout io.Writer) *cobra.Command {
+	key := &cobra.Command{Use: "key", Short: "Make or rotate a key ring", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+		return fmt.Errorf("say what: hashd key create FILE, or hashd key rotate FILE")
+	}}
+	on := func(use, short, done string, do func(path string) error) *cobra.Command {
+		return &cobra.Command{Use: use + " FILE", Short: short, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+			if err := do(args[0]); err != nil {
+				return &failure{err}
+			}
+			_, err := fmt.Fprintf(stdout, done+"\n", args[0])
+			return err
+		}}
+	}
+	key.AddCommand(
+		on("create", "Write a new key ring to a file that is not there yet", "created %s", seal.CreateFile),
+		on("rotate", "Add a new key to a ring, which seals from the next start on", "rotated %s; restart hashd to use the new key", seal.RotateFile),
+	)
+	return key
+}
