@@ -15,6 +15,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/server"
 	"github.com/hashd-project/hashd/internal/service"
 )
@@ -84,12 +85,16 @@ func (d design) handler(jobs int64) (http.Handler, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
+	return fullHandler(e), func() { _ = e.Close() }, nil
+}
+
+// fullHandler is the server's handler chain with everything on.
+func fullHandler(e engine.Engine) http.Handler {
 	cfg := server.Config{
 		MaxBodyBytes: 16 << 10, MaxBatchBytes: 8 << 20, MaxBatchMemory: 256 << 20, MaxWait: time.Second, WriteTimeout: time.Minute,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), //nolint:sloglint // one at info, as by default; the other is never enabled
 	}
-	handler := server.Handler(cfg, service.New(service.Config{Engine: e, MaxWait: time.Second}))
-	return handler, func() { _ = e.Close() }, nil
+	return server.Handler(cfg, service.New(service.Config{Engine: e, MaxWait: time.Second}))
 }
 
 // bareHandler decodes and answers the same JSON as hashd in the way of Echo's own manual.

@@ -2,8 +2,10 @@ package main
 
 import (
 	"context"
+	"errors"
 	"flag"
 	"fmt"
+	"sync"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -14,6 +16,8 @@ type latenessTask struct {
 	Rate  int64         // jobs a second
 	For   time.Duration // of submission
 	Delay time.Duration
+
+	Submitters int // 0 is 1, which an engine that answers at once needs no more than
 }
 
 type latenessResult struct {
@@ -29,7 +33,7 @@ func newLateness(fs *flag.FlagSet) runner {
 	period := fs.Duration("for", 5*time.Second, "how long jobs are submitted")
 	delay := fs.Duration("delay", time.Second, "from the acceptance of a job to its hash")
 	return func(ctx context.Context, s *session) error {
-		task := latenessTask{*rate, *period, *delay}
+		task := latenessTask{Rate: *rate, For: *period, Delay: *delay}
 		if err := checkJobs(task.jobs(), hashdJobBytes); err != nil {
 			return fmt.Errorf("-rate times -for: %w", err)
 		}
@@ -91,14 +95,9 @@ func (r *latenessResult) pace(ctx context.Context, e engine.Engine, task latenes
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w := newWatch(watching, e)
-	jobs, start := task.jobs(), time.Now()
-	var err error
-	for done := int64(0); done < jobs && err == nil; time.Sleep(paceStep) {
-		goal := min(jobs, int64(time.Since(start).Seconds()*float64(task.Rate)))
-		err = submitRange(ctx, e, done, goal, w.sample(jobs))
-		done = goal
-	}
-	r.Rate = float64(jobs) / time.Since(start).Seconds()
+	start := time.Now()
+	err := task.submit(ctx, e, w.sample(task.jobs()))
+	r.Rate = float64(task.jobs()) / time.Since(start).Seconds()
 	if err == nil {
 		err = e.Drain(ctx)
 	}
@@ -107,6 +106,32 @@ func (r *latenessResult) pace(ctx context.Context, e engine.Engine, task latenes
 	}
 	r.sightings = w.end()
 	return err
+}
+
+// submit has each submitter submit its share at its share of the rate.
+func (t latenessTask) submit(ctx context.Context, e engine.Engine, noted func(int64, engine.Receipt)) error {
+	errs := make([]error, max(1, t.Submitters))
+	var active sync.WaitGroup
+	count := int64(len(errs))
+	for n := range count {
+		from, to := t.jobs()*n/count, t.jobs()*(n+1)/count
+		active.Go(func() { errs[n] = submitPaced(ctx, e, from, to, float64(t.Rate)/float64(count), noted) })
+	}
+	active.Wait()
+	return errors.Join(errs...)
+}
+
+// submitPaced is submitRange at a rate.
+func submitPaced(ctx context.Context, e engine.Engine, from, to int64, rate float64, noted func(int64, engine.Receipt)) error {
+	start := time.Now()
+	for done := from; done < to; time.Sleep(paceStep) {
+		goal := min(to, from+int64(time.Since(start).Seconds()*rate))
+		if err := submitRange(ctx, e, done, goal, noted); err != nil {
+			return err
+		}
+		done = goal
+	}
+	return nil
 }
 
 // paceStep is how often jobs are submitted: several at a time, for no timer is as fine as

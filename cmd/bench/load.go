@@ -38,13 +38,17 @@ func (d design) open(delay time.Duration, jobs int64) (store, error) {
 // openEngine makes hashd's engine as the server would, but for limits that let all jobs in and
 // a retention that keeps every result until it has been verified.
 func openEngine(delay time.Duration, jobs int64) (*memory.Engine, error) {
-	return memory.New(memory.Config{
+	return memory.New(limits(delay, jobs))
+}
+
+func limits(delay time.Duration, jobs int64) memory.Config {
+	return memory.Config{
 		Delay:          delay,
 		Retention:      time.Hour,
 		MaxPending:     jobs,
 		MaxResults:     jobs,
 		MaxSecretBytes: mebibyte,
-	})
+	}
 }
 
 // notDue is a delay past the end of any run.

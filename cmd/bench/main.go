@@ -45,6 +45,7 @@ func commands() []command {
 		{"lateness", "how long after its due time a hash is visible", 5 * time.Minute, true, newLateness, child(latenessCase)},
 		{"http", "POST /hash in process and over loopback, against a bare Echo handler", 10 * time.Minute, true, newHTTP, child(httpCase)},
 		{"batch", "time to accept a job in a batch, against one by one", 10 * time.Minute, true, newBatch, child(batchCase)},
+		{"file", "the durable engine's speed, recovery and disk space, beside the memory engine", 20 * time.Minute, true, newFile, child(fileCase)},
 		{"burst", "10,000 and 10,000,000 jobs within the delay, every hash verified", 15 * time.Minute, false, newBurst, child(burstCase)},
 		{"all", "all of the above but burst", time.Hour, false, newAll, nil},
 	}

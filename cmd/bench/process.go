@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"syscall"
 )
 
 // session is one run of a sub-command.
@@ -80,6 +81,16 @@ func fresh[R any](ctx context.Context, s *session, c any) (R, error) {
 	return result, nil
 }
 
+// killed says whether the error is that of a process which SIGKILL ended.
+func killed(err error) bool {
+	exit, ok := errors.AsType[*exec.ExitError](err)
+	if !ok {
+		return false
+	}
+	status, ok := exit.Sys().(syscall.WaitStatus)
+	return ok && status.Signaled() && status.Signal() == syscall.SIGKILL
+}
+
 // repeat measures the case of hashd alone, once a run.
 func repeat[R any](ctx context.Context, s *session, c any) ([]R, error) {
 	var results []R
@@ -98,16 +109,20 @@ type pairs[R any] struct {
 	hashd, baseline []R
 }
 
-// inTurn measures a case of both designs, A B A B …, once a run: what slows the machine for a
-// while slows both.
+// inTurn measures a case of both designs.
 func inTurn[R any](ctx context.Context, s *session, of func(design) any) (pairs[R], error) {
+	return turns[R](ctx, s, of(hashd), of(baseline))
+}
+
+// turns measures two cases, A B A B …, once a run: what slows the machine for a while slows both.
+func turns[R any](ctx context.Context, s *session, first, second any) (pairs[R], error) {
 	var p pairs[R]
 	for range s.runs {
-		a, err := fresh[R](ctx, s, of(hashd))
+		a, err := fresh[R](ctx, s, first)
 		if err != nil {
 			return p, err
 		}
-		b, err := fresh[R](ctx, s, of(baseline))
+		b, err := fresh[R](ctx, s, second)
 		if err != nil {
 			return p, err
 		}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"math"
@@ -63,9 +64,10 @@ func (r row) factor() float64 {
 
 // table is what a sub-command prints.
 type table struct {
-	title string
-	rows  []row
-	notes []string
+	title   string
+	columns [2]string // of hashd and of the baseline, if they are called otherwise
+	rows    []row
+	notes   []string
 }
 
 // add appends rows.
@@ -80,7 +82,7 @@ func (t *table) note(format string, args ...any) {
 func (t *table) print(w io.Writer) error {
 	fmt.Fprintf(w, "\n%s\n%s\n\n", t.title, machine())
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintln(tw, "what\thashd\tbaseline\tratio\tgoal\t")
+	fmt.Fprintf(tw, "what\t%s\t%s\tratio\tgoal\t\n", cmp.Or(t.columns[0], "hashd"), cmp.Or(t.columns[1], "baseline"))
 	for _, r := range t.rows {
 		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", r.what, r.unit.spread(r.hashd), r.unit.spread(r.baseline),
 			r.ratio(), dash(r.goal), r.verdict())
@@ -88,7 +90,7 @@ func (t *table) print(w io.Writer) error {
 	if err := tw.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	fmt.Fprintln(w, "\nfigures: min / median / max of the runs; ratio: times hashd is better, median of the pairs")
+	fmt.Fprintf(w, "\nfigures: min / median / max of the runs; ratio: times %s is better, median of the pairs\n", cmp.Or(t.columns[0], "hashd"))
 	for _, n := range t.notes {
 		fmt.Fprintln(w, n)
 	}

@@ -288,21 +288,24 @@ func (e *Engine) appendBlock(b []byte, n, settled int64, today time.Time) []byte
 	return b
 }
 
-// hasExpired says whether the oldest block holds only results that have expired.
+// hasExpired says whether there is a block to drop.
 func (e *Engine) hasExpired() (expired bool) {
-	oldest := e.Oldest()
+	oldest := min(e.Oldest(), e.settled)
 	_ = e.store.db.View(func(tx *bolt.Tx) error {
 		k, _ := tx.Bucket(bucketResults).Cursor().First()
-		expired = k != nil && blockEnd(number(k)) < oldest
+		expired = k != nil && lastOf(k, e.next) < oldest
 		return nil
 	})
 	return expired
 }
 
+// lastOf returns the last job of the block with the key, or before next if that is earlier.
+func lastOf(key []byte, next int64) int64 { return min(blockEnd(number(key)), next-1) }
+
 // dropOld drops chunks whose jobs are all settled, blocks whose results have all expired, and keys
-// whose window has ended.
+// whose window has ended. A block from settled on stays, for it says which jobs were canceled.
 func (e *Engine) dropOld(tx *bolt.Tx, settled, next int64) error {
-	oldest, today := e.Oldest(), numberBytes(time.Now().UnixNano())
+	oldest, today := min(e.Oldest(), settled), numberBytes(time.Now().UnixNano())
 	last := func(following []byte) int64 {
 		if following == nil {
 			return next - 1
@@ -315,7 +318,7 @@ func (e *Engine) dropOld(tx *bolt.Tx, settled, next int64) error {
 			return err
 		}
 	}
-	err := dropWhile(tx.Bucket(bucketResults), func(k, _ []byte) bool { return blockEnd(number(k)) < oldest })
+	err := dropWhile(tx.Bucket(bucketResults), func(k, _ []byte) bool { return lastOf(k, next) < oldest })
 	if err != nil {
 		return err
 	}

@@ -389,7 +389,7 @@ func TestSpaceComesBack(t *testing.T) {
 		}
 		until(t, "all are over", func() bool { return e.Stats().Kept == 0 && e.Stats().Pending == 0 })
 		until(t, "chunks are dropped", func() bool { return count(t, e, bucketJobs) == 0 })
-		until(t, "blocks are dropped", func() bool { return count(t, e, bucketResults) <= 1 })
+		until(t, "blocks are dropped", func() bool { return count(t, e, bucketResults) == 0 })
 		info, err := os.Stat(path)
 		if err != nil {
 			t.Fatal(err)

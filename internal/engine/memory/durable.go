@@ -1,6 +1,7 @@
 package memory
 
 import (
+	"slices"
 	"sort"
 	"time"
 
@@ -65,7 +66,9 @@ func (e *Engine) Retract(prepared []Prepared) {
 			next = min(next&^drainBit, p.Receipt.ID) | next&drainBit
 			e.rejected += int64(p.Jobs)
 		}
-		delete(e.keys.jobs, p.key.ID)
+	}
+	for _, p := range slices.Backward(prepared) {
+		e.unremember(p.key, p.Receipt.ID)
 	}
 	e.next.Store(next)
 	e.follow()

@@ -78,3 +78,15 @@ func (e *Engine) forget(now int64) {
 		delete(e.keys.jobs, oldest.id)
 	}
 }
+
+// unremember undoes remember for the key remembered last that was not yet undone. Its place in the
+// order goes too, or retries that are refused again and again would make that grow.
+func (e *Engine) unremember(k engine.Key, id int64) {
+	if job, ok := e.keys.jobs[k.ID]; !ok || job.id != id {
+		return
+	}
+	delete(e.keys.jobs, k.ID)
+	if last, ok := e.keys.order.at(e.keys.order.end() - 1); ok && last.id == k.ID {
+		e.keys.order.drop()
+	}
+}

@@ -133,15 +133,19 @@ func (r *Restorer) Key(k engine.Key, first engine.Receipt, until time.Time) {
 }
 
 // end lets the engine accept jobs. The next one may lie in a segment that nothing was put into,
-// whose earlier jobs must be known to be gone.
+// whose earlier jobs must be known to be gone. What has expired meanwhile is never seen again.
 func (r *Restorer) end() error {
-	if last := r.e.end() - 1; last > 0 {
+	e := r.e
+	if last := e.end() - 1; last > e.mappedEnd() {
 		if _, _, err := r.segment(last); err != nil {
 			return err
 		}
 	}
 	r.dropEmpty()
-	r.e.follow()
+	for now := e.now(); e.nextExpiry() <= now; {
+		e.expire(now)
+	}
+	e.follow()
 	return nil
 }
 

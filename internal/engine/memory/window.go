@@ -43,6 +43,9 @@ func (w *window[T]) pop() {
 	}
 }
 
+// drop takes back the newest item; there must be one.
+func (w *window[T]) drop() { w.items = slices.Delete(w.items, len(w.items)-1, len(w.items)) }
+
 // trim pops the oldest items for as long as they are dead.
 func (w *window[T]) trim(dead func(T) bool) {
 	for item, ok := w.at(w.start()); ok && dead(item); item, ok = w.at(w.start()) {
