@@ -33,7 +33,7 @@ func TestWindowAgainstSlice(t *testing.T) {
 		popped := 0
 		for range 200 {
 			live := len(pushed) - popped
-			switch random.IntN(4) {
+			switch random.IntN(5) {
 			case 0, 1:
 				pushed = append(pushed, random.Int())
 				w.push(pushed[len(pushed)-1])
@@ -47,6 +47,11 @@ func TestWindowAgainstSlice(t *testing.T) {
 					n := popped + random.IntN(live)
 					pushed[n] = random.Int()
 					w.set(int64(n), pushed[n])
+				}
+			case 4:
+				if live > 0 {
+					w.drop()
+					pushed = pushed[:len(pushed)-1]
 				}
 			}
 			checkWindow(t, &w, pushed, popped)
