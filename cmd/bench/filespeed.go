@@ -10,16 +10,64 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// speed is jobs a second.
-type speed struct{ Jobs float64 }
-
-func perSecond(jobs int64, since time.Time) speed {
-	return speed{float64(jobs) / time.Since(since).Seconds()}
+// duel has the speeds of both engines, and of the bare disk, in rounds that took turns within one
+// process: a disk that others use changes its speed from second to second.
+type duel struct {
+	File, Memory samples // jobs a second
+	Bare         samples // transactions a second; see timeWrites
 }
 
-// speedRow makes a row of speeds.
-func speedRow(p pairs[speed], what string) row {
-	return p.row(what, unit{name: "/s", better: more}, func(r speed) float64 { return r.Jobs })
+// duelRounds is how often they take turns.
+const duelRounds = 10
+
+// fight has both engines take a share of the jobs in each round, in the way that run does.
+func fight(ctx context.Context, task fileTask, run func(e engine.Engine, jobs int64) (time.Duration, error)) (d duel, err error) {
+	volatile := task
+	volatile.Durable = false
+	var engines [2]engine.Engine
+	for n, t := range []fileTask{task, volatile} {
+		if engines[n], err = openTask(t, notDue); err != nil {
+			return d, err
+		}
+		defer engines[n].Close()
+	}
+	share := max(int64(task.Submitters), task.Jobs/duelRounds)
+	for range min(duelRounds, task.Jobs/share) {
+		for n, speeds := range []*samples{&d.File, &d.Memory} {
+			took, err := run(engines[n], share)
+			if err != nil {
+				return d, err
+			}
+			*speeds = append(*speeds, float64(share)/took.Seconds())
+		}
+		micros, err := timeWrites(task.Dir, bareWrites, bareBytes)
+		if err != nil {
+			return d, err
+		}
+		d.Bare = append(d.Bare, 1e6/micros)
+	}
+	return d, context.Cause(ctx)
+}
+
+// What a round of the bare disk writes: about what a transaction of 64 jobs does.
+const (
+	bareWrites = 50
+	bareBytes  = 16 << 10
+)
+
+// duelRows are of the rounds of all runs, the engines' and the file engine's share of the bare disk's.
+func duelRows(duels []duel, what string, submitters int) (speeds, share row) {
+	what = fmt.Sprintf("%s: %d", what, submitters)
+	speeds = row{what: what, unit: unit{name: "/s", better: more}}
+	share = row{what: what + ", times a bare transaction a submitter", unit: unit{name: "x", digits: 2}}
+	for _, d := range duels {
+		speeds.hashd = append(speeds.hashd, d.File...)
+		speeds.baseline = append(speeds.baseline, d.Memory...)
+		for n, bare := range d.Bare {
+			share.hashd = append(share.hashd, d.File[n]/bare/float64(submitters))
+		}
+	}
+	return speeds, share
 }
 
 // addAccept has one submitter wait for the disk each time; the others share transactions.
@@ -28,49 +76,43 @@ func (b *fileBench) addAccept(ctx context.Context) error {
 		jobs       int64
 		submitters int
 	}{{b.jobs / 200, 1}, {b.jobs / 2, 64}, {b.jobs / 2, 1024}} {
-		p, err := beside[speed](ctx, b, b.task("accept", c.jobs, c.submitters))
+		duels, err := repeat[duel](ctx, b.s, b.task("accept", c.jobs, c.submitters))
 		if err != nil {
 			return err
 		}
-		r := speedRow(p, fmt.Sprintf("accepted in process, submitters: %d", c.submitters))
+		speeds, share := duelRows(duels, "accepted in process, submitters", c.submitters)
 		if c.submitters == 64 {
-			r = r.aim(">= 75000/s", r.hashd.median() >= 75_000)
+			speeds = speeds.aim(">= 75000/s", speeds.hashd.median() >= 75_000)
 		}
-		b.t.add(r)
+		b.t.add(speeds, share)
 	}
+	b.t.note("a bare transaction: %d KiB written over old ones, all but a page and fdatasync, the page and fdatasync", bareBytes>>10)
 	return nil
 }
 
-func acceptDurably(ctx context.Context, task fileTask) (speed, error) {
-	e, err := openTask(task, notDue)
-	if err != nil {
-		return speed{}, err
-	}
-	defer e.Close()
-	start, err := submit(ctx, e, task.Jobs, task.Submitters, nil)
-	return perSecond(task.Jobs, start), err
+func acceptDurably(ctx context.Context, task fileTask) (duel, error) {
+	return fight(ctx, task, func(e engine.Engine, jobs int64) (time.Duration, error) {
+		start, err := submit(ctx, e, jobs, task.Submitters, nil)
+		return time.Since(start), err
+	})
 }
 
 // addHTTP has the server with everything on.
 func (b *fileBench) addHTTP(ctx context.Context) error {
 	const clients = 64
-	p, err := beside[speed](ctx, b, b.task("http", b.jobs/10, clients))
+	duels, err := repeat[duel](ctx, b.s, b.task("http", b.jobs/10, clients))
 	if err != nil {
 		return err
 	}
-	r := speedRow(p, fmt.Sprintf("POST /hash over loopback, %d clients", clients))
-	b.t.add(r.aim(">= 0.80x", r.factor() >= 0.8))
+	speeds, share := duelRows(duels, "POST /hash over loopback, clients", clients)
+	b.t.add(speeds.aim(">= 0.80x", speeds.factor() >= 0.8), share)
 	return nil
 }
 
-func postDurably(ctx context.Context, task fileTask) (speed, error) {
-	e, err := openTask(task, notDue)
-	if err != nil {
-		return speed{}, err
-	}
-	defer e.Close()
-	took, err := callOverLoopback(ctx, fullHandler(e), single(), int(task.Jobs), task.Submitters)
-	return speed{float64(task.Jobs) / took.Seconds()}, err
+func postDurably(ctx context.Context, task fileTask) (duel, error) {
+	return fight(ctx, task, func(e engine.Engine, jobs int64) (time.Duration, error) {
+		return callOverLoopback(ctx, fullHandler(e), single(), int(jobs), task.Submitters)
+	})
 }
 
 // addCycle covers a job's whole life: accepted, hashed, its result stored.
@@ -79,10 +121,14 @@ func (b *fileBench) addCycle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.t.add(speedRow(p, fmt.Sprintf("full cycle of %d jobs in batches", b.jobs)))
+	b.t.add(p.row(fmt.Sprintf("full cycle of %d jobs in batches", b.jobs), unit{name: "/s", better: more},
+		func(r speed) float64 { return r.Jobs }))
 	b.t.note("full cycle: batches of %d, due at once, until every result is stored and the engine closed", cycleBatch)
 	return nil
 }
+
+// speed is jobs a second.
+type speed struct{ Jobs float64 }
 
 // cycle returns how fast jobs go through the engine, from the first batch until it is closed, which
 // is when a file engine has stored the last result.
@@ -97,7 +143,7 @@ func cycle(ctx context.Context, task fileTask) (speed, error) {
 		err = e.Drain(ctx)
 	}
 	err = errors.Join(err, e.Close())
-	return perSecond(task.Jobs, start), err
+	return speed{float64(task.Jobs) / time.Since(start).Seconds()}, err
 }
 
 const cycleBatch = 1000
