@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	bolt "go.etcd.io/bbolt"
+
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
 )
@@ -77,7 +79,11 @@ func crash(t *testing.T, e *Engine) *Engine {
 	t.Helper()
 	cfg := e.cfg
 	cfg.Dir = t.TempDir()
-	b, err := os.ReadFile(filepath.Join(e.cfg.Dir, StoreName))
+	var b []byte
+	err := e.store.db.View(func(*bolt.Tx) (err error) { // reading takes a while, in which no page may be used again
+		b, err = os.ReadFile(filepath.Join(e.cfg.Dir, StoreName))
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
