@@ -232,7 +232,8 @@ func TestFullDisk(t *testing.T) {
 	if err := os.WriteFile(ballast, make([]byte, 1<<20), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i := start(t, onDisk(dir, "--delay=5s")...)
+	args := onDisk(dir, "--delay=1h", "--drain=handover") // jobs that are done would make room
+	i := start(t, args...)
 	c := i.client(t)
 	jobs := fillDisk(t, c)
 	c.do(t, http.MethodGet, "/readyz", "").want(t, http.StatusOK)
@@ -241,8 +242,9 @@ func TestFullDisk(t *testing.T) {
 	}
 	jobs = append(jobs, submitMany(t, c, 20)...)
 	i.kill(t)
-	i = start(t, onDisk(dir, "--delay=5s")...)
-	wantHashes(t, i.client(t), jobs)
+	i = start(t, args...)
+	i.listening.want(t, "pending", len(jobs))
+	wantAllPending(t, i.client(t), jobs)
 	i.stop(t)
 }
 

@@ -66,18 +66,28 @@ func until(t *testing.T, what string, condition func() bool) {
 	}
 }
 
-// restart is what an orderly stop and a start make of the engine.
-func restart(t *testing.T, e *Engine) *Engine {
+// restart is what an orderly stop and a start make of the engine. edits change its settings.
+func restart(t *testing.T, e *Engine, edits ...func(*Config)) *Engine {
 	t.Helper()
 	closeEngine(t, e)
-	return newEngine(t, e.cfg)
+	return newEngine(t, edited(e.cfg, edits))
 }
+
+func edited(cfg Config, edits []func(*Config)) Config {
+	for _, edit := range edits {
+		edit(&cfg)
+	}
+	return cfg
+}
+
+// slowly is an edit with which no job comes due in a test.
+func slowly(cfg *Config) { cfg.Delay = time.Hour }
 
 // crash is what a kill -9 and a start make of the engine: a new one on the file as it is at this
 // moment, while the old one lives on without being asked to write anything.
-func crash(t *testing.T, e *Engine) *Engine {
+func crash(t *testing.T, e *Engine, edits ...func(*Config)) *Engine {
 	t.Helper()
-	cfg := e.cfg
+	cfg := edited(e.cfg, edits)
 	cfg.Dir = t.TempDir()
 	var b []byte
 	err := e.store.db.View(func(*bolt.Tx) (err error) { // reading takes a while, in which no page may be used again
@@ -97,7 +107,7 @@ func crash(t *testing.T, e *Engine) *Engine {
 // Whatever a job was when the engine ended, it is in the next one.
 func TestJobsOutliveTheEngine(t *testing.T) {
 	t.Parallel()
-	for name, again := range map[string]func(*testing.T, *Engine) *Engine{"stop": restart, "crash": crash} {
+	for name, again := range map[string]func(*testing.T, *Engine, ...func(*Config)) *Engine{"stop": restart, "crash": crash} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			testOutlive(t, again)
@@ -105,7 +115,7 @@ func TestJobsOutliveTheEngine(t *testing.T) {
 	}
 }
 
-func testOutlive(t *testing.T, again func(*testing.T, *Engine) *Engine) {
+func testOutlive(t *testing.T, again func(*testing.T, *Engine, ...func(*Config)) *Engine) {
 	long := strings.Repeat("long ", 500)
 	e := newEngine(t, Config{Config: limits(0)})
 	done, erased := accept(t, e, "done"), accept(t, e, long)
@@ -113,8 +123,7 @@ func testOutlive(t *testing.T, again func(*testing.T, *Engine) *Engine) {
 	wantHash(t, e, erased.ID, long)
 	wantErr(t, "erase", e.Cancel(t.Context(), erased.ID), nil)
 
-	e.cfg.Delay = time.Hour // the same jobs, were it longer from the start
-	e = again(t, e)
+	e = again(t, e, slowly)
 	pending, canceled, last := accept(t, e, "pending"), accept(t, e, "canceled"), accept(t, e, long)
 	wantErr(t, "cancel", e.Cancel(t.Context(), canceled.ID), nil)
 
@@ -288,10 +297,18 @@ func TestRetentionAcrossARestart(t *testing.T) {
 	cfg := Config{Config: limits(0)}
 	cfg.Retention = time.Second
 	e := newEngine(t, cfg)
+	submitted := time.Now()
 	r := accept(t, e, "secret")
-	wantHash(t, e, r.ID, "secret")
+	wantKept := func() {
+		t.Helper()
+		_, err := e.Wait(t.Context(), r.ID)
+		if late := time.Since(submitted) >= cfg.Retention; err != nil && !late {
+			t.Errorf("within its retention the job is gone: %v", err)
+		}
+	}
+	wantKept()
 	e = restart(t, e)
-	wantHash(t, e, r.ID, "secret")
+	wantKept()
 	until(t, "the result expires", func() bool {
 		_, err := e.Get(t.Context(), r.ID)
 		return errors.Is(err, engine.ErrGone)

@@ -40,8 +40,7 @@ func TestStoreIsSealed(t *testing.T) {
 	const done, pending = "a secret that is done", "a secret that is pending"
 	e := newEngine(t, Config{Config: limits(0)})
 	wantHash(t, e, accept(t, e, done).ID, done)
-	e.cfg.Delay = time.Hour
-	e = restart(t, e)
+	e = restart(t, e, slowly)
 	accept(t, e, pending)
 	closeEngine(t, e)
 	b, err := os.ReadFile(filepath.Join(e.cfg.Dir, StoreName))
@@ -79,8 +78,7 @@ func TestKeyRings(t *testing.T) {
 	e := newEngine(t, Config{Config: limits(0), Sealer: with(ring)})
 	r := accept(t, e, "secret")
 	wantHash(t, e, r.ID, "secret")
-	e.cfg.Sealer = with(rotated)
-	e = restart(t, e)
+	e = restart(t, e, func(cfg *Config) { cfg.Sealer = with(rotated) })
 	wantHash(t, e, r.ID, "secret")
 	newer := accept(t, e, "newer")
 	closeEngine(t, e)
@@ -124,8 +122,7 @@ func filled(t *testing.T) (cfg Config, jobs map[int64]string) {
 	if err := e.Drain(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	e.cfg.Delay = time.Hour
-	e = restart(t, e)
+	e = restart(t, e, slowly)
 	submit("pending")
 	closeEngine(t, e)
 	return e.cfg, jobs
