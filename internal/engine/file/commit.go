@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"math"
 	"slices"
 	"time"
 
@@ -67,7 +68,8 @@ func (e *Engine) run() {
 	}
 }
 
-// finish answers what still waits and stores what is done.
+// finish answers what still waits and stores what is done by now, but does not keep up with what is
+// being hashed: a stop need not wait for that.
 func (e *Engine) finish() {
 	for {
 		e.group = e.queue.take(e.group[:0])
@@ -76,7 +78,8 @@ func (e *Engine) finish() {
 		}
 		e.commit(false)
 	}
-	for e.commit(true) && !e.down.Load() {
+	end := e.Settled(e.settled, math.MaxInt32)
+	for e.commit(true) && (e.settled < end || e.hasExpired()) {
 	}
 }
 

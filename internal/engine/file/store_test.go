@@ -398,3 +398,47 @@ func TestSpaceComesBack(t *testing.T) {
 	}
 	closeEngine(t, e)
 }
+
+// A block says which of its jobs were canceled for as long as the store has their secrets, however old
+// it is.
+func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
+	t.Parallel()
+	cfg := Config{Config: limits(0)}
+	cfg.Retention = time.Second
+	e := newEngine(t, cfg)
+	const jobs = blockJobs + 2
+	for range jobs {
+		accept(t, e, "secret")
+	}
+	until(t, "all are over", func() bool { return e.Stats().Kept == 0 && e.Stats().Pending == 0 })
+	closeEngine(t, e)
+	var err error
+	if e.store, err = openStore(filepath.Join(e.cfg.Dir, StoreName), e.cfg.Sealer, false); err != nil {
+		t.Fatal(err)
+	}
+	err = e.store.update(func(tx *bolt.Tx) error {
+		results := tx.Bucket(bucketResults)
+		for _, tc := range []struct {
+			settled int64
+			left    int
+		}{{1, 2}, {blockJobs, 2}, {blockJobs + 1, 1}, {jobs, 1}, {jobs + 1, 0}} {
+			for n := range int64(2) {
+				if err := results.Put(numberBytes(n), []byte("block")); err != nil {
+					return err
+				}
+			}
+			if err := e.dropOld(tx, tc.settled, jobs+1); err != nil {
+				return err
+			}
+			left := 0
+			_ = results.ForEach(func(_, _ []byte) error { left++; return nil })
+			if left != tc.left {
+				t.Errorf("settled before %d: %d blocks are left, want %d", tc.settled, left, tc.left)
+			}
+		}
+		return nil
+	})
+	if err := errors.Join(err, e.store.close()); err != nil {
+		t.Fatal(err)
+	}
+}
