@@ -55,16 +55,17 @@ const (
 	bareBytes  = 16 << 10
 )
 
-// duelRows are of the rounds of all runs, the engines' and the file engine's share of the bare disk's.
+// duelRows are of the rounds of all runs: the engines' speeds, and the file engine's beside the most
+// that transactions with one job of each submitter could reach on the bare disk.
 func duelRows(duels []duel, what string, submitters int) (speeds, share row) {
 	what = fmt.Sprintf("%s: %d", what, submitters)
 	speeds = row{what: what, unit: unit{name: "/s", better: more}}
-	share = row{what: what + ", times a bare transaction a submitter", unit: unit{name: "x", digits: 2}}
+	share = row{what: what + ", of what the disk allows", unit: unit{name: "%", digits: 1}}
 	for _, d := range duels {
 		speeds.hashd = append(speeds.hashd, d.File...)
 		speeds.baseline = append(speeds.baseline, d.Memory...)
 		for n, bare := range d.Bare {
-			share.hashd = append(share.hashd, d.File[n]/bare/float64(submitters))
+			share.hashd = append(share.hashd, 100*d.File[n]/bare/float64(submitters))
 		}
 	}
 	return speeds, share
@@ -81,12 +82,13 @@ func (b *fileBench) addAccept(ctx context.Context) error {
 			return err
 		}
 		speeds, share := duelRows(duels, "accepted in process, submitters", c.submitters)
-		if c.submitters == 64 {
-			speeds = speeds.aim(">= 75000/s", speeds.hashd.median() >= 75_000)
+		if c.submitters != 64 {
+			b.t.add(speeds)
+			continue
 		}
-		b.t.add(speeds, share)
+		b.t.add(speeds.aim(">= 75000/s", speeds.hashd.median() >= 75_000), share)
 	}
-	b.t.note("a bare transaction: %d KiB written over old ones, all but a page and fdatasync, the page and fdatasync", bareBytes>>10)
+	b.t.note("the disk allows one job of each submitter in each bare transaction: %d KiB written over old ones, all but a page and fdatasync, the page and fdatasync", bareBytes>>10)
 	return nil
 }
 

@@ -43,7 +43,7 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 			"time a job, engine", "time a job, handler chain in process", "jobs over loopback, 2 clients",
 		}},
 		{"file -jobs 3000 -rate 1000 -for 100ms -runs 1", []string{
-			"accepted in process, submitters: 1 ", "submitters: 64, times a bare transaction", "idle: written for a job ", "clients: 64 ",
+			"accepted in process, submitters: 1 ", "submitters: 64, of what the disk allows ", "idle: written for a job ", "clients: 64 ",
 			"full cycle of 3000 jobs", "lateness p99 ", "ready with 3000 pending ", "on disk: a kept result ", "data on ",
 		}},
 		{"burst -jobs 12000 -delay 100ms -runs 1", []string{
