@@ -175,15 +175,24 @@ func TestRetractEndsADrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
 		p := prepare(t, e, engine.Key{}, inline)
-		if endsInTime(t, e, time.Minute) {
-			t.Fatal("a drain ended before the job did")
+		drained := make(chan error, 1)
+		go func() { drained <- e.Drain(t.Context()) }()
+		time.Sleep(time.Minute)
+		select {
+		case err := <-drained:
+			t.Fatalf("a drain ended before the job did: %v", err)
+		default:
 		}
 		e.Retract([]Prepared{p})
-		if !endsInTime(t, e, time.Minute) {
-			t.Error("the drain goes on with no job left")
-		}
 		_, err := e.Prepare(&engine.Batch{Secrets: [][]byte{inline}}, time.Now())
 		wantErr(t, "prepare after a drain began", err, engine.ErrDraining)
+		synctest.Wait()
+		select {
+		case err := <-drained:
+			wantErr(t, "drain", err, nil)
+		default:
+			t.Error("the drain goes on with no job left")
+		}
 	})
 }
 

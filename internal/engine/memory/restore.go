@@ -95,11 +95,7 @@ func (r *Restorer) Result(res Result) error {
 	*s.slot(i) = *res.Sum
 	s.setMeta(i, newHeader(0, res.Algorithm, res.Tenant).with(done))
 	s.live++
-	at := r.e.instant(res.Done)
-	if last, ok := r.e.marks.at(r.e.marks.end() - 1); ok {
-		at = max(at, last.at) // marks never go back
-	}
-	r.e.mark(res.ID, at)
+	r.e.mark(res.ID, r.e.instant(res.Done)) // of the result before, if the clock had been set back
 	r.e.before.kept++
 	return nil
 }
@@ -145,7 +141,6 @@ func (r *Restorer) end() error {
 	for now := e.now(); e.nextExpiry() <= now; {
 		e.expire(now)
 	}
-	e.follow()
 	return nil
 }
 

@@ -167,7 +167,11 @@ func TestRestoreFarApart(t *testing.T) {
 	const last = 40*segmentJobs + 10
 	e := restore(t, Config{Delay: time.Hour, Retention: time.Hour}, func(r *Restorer) error {
 		r.Begin(1, last, last+20*segmentJobs)
-		return errors.Join(r.Result(result(5, time.Minute)), r.Result(result(20*segmentJobs+5, 0)), pendingJobs(r, time.Hour, last, last+segmentJobs))
+		err := errors.Join(r.Result(result(5, time.Minute)), r.Result(result(20*segmentJobs+5, 0)))
+		if r.e.mapped != 2 {
+			t.Errorf("two results hold %d segments", r.e.mapped)
+		}
+		return errors.Join(err, pendingJobs(r, time.Hour, last, last+segmentJobs))
 	})
 	wantHashed(t, e, 5, 20*segmentJobs+5)
 	wantFates(t, e, map[int64]any{
@@ -330,6 +334,15 @@ func TestRestoredKeys(t *testing.T) {
 		}
 		if r, err := submit(key(3)); err != nil || r.ID != 3 {
 			t.Errorf("within the window the key gets %+v, error %v", r, err)
+		}
+		time.Sleep(time.Hour)
+		for n := range byte(3) { // as many as fit if all of before are forgotten
+			if _, err := submit(key(10 + n)); err != nil {
+				t.Errorf("key %d: %v", 10+n, err)
+			}
+		}
+		if n := e.keys.order.end() - e.keys.order.start(); n != 3 {
+			t.Errorf("the order has %d keys", n)
 		}
 	})
 }
