@@ -1,0 +1,152 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// Accept implements engine.Engine. The receipt is given once a quorum of the stream's servers has
+// the job. ErrDown means that this could not be learned: the job may be stored all the same, which
+// only an idempotency key makes harmless.
+func (e *Engine) Accept(ctx context.Context, job engine.Job) (engine.Receipt, error) {
+	return e.AcceptBatch(ctx, engine.Batch{
+		Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, Key: job.Key,
+	})
+}
+
+// AcceptBatch implements engine.Engine.
+func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engine.Receipt, err error) {
+	if !b.Valid() {
+		return engine.Receipt{}, engine.ErrInvalid
+	}
+	if e.life.Err() != nil {
+		return engine.Receipt{}, engine.ErrClosed
+	}
+	if b.Key == (engine.Key{}) {
+		return e.store(&b, 0)
+	}
+	return e.acceptKeyed(ctx, &b)
+}
+
+// acceptKeyed looks the key up before it stores anything. Two requests that both find it unused are
+// told apart when they are stored: the key's subject takes one of them.
+func (e *Engine) acceptKeyed(ctx context.Context, b *engine.Batch) (engine.Receipt, error) {
+	const tries, pause = 20, 10 * time.Millisecond
+	for n := range tries {
+		first, used, sequence, err := e.recall(ctx, b.Key)
+		if used || err != nil {
+			return first, err
+		}
+		receipt, err := e.store(b, sequence)
+		if !errors.Is(err, errTaken) {
+			return receipt, err
+		}
+		select { // the other one is being stored
+		case <-time.After(time.Duration(n) * pause):
+		case <-e.life.Done():
+			return engine.Receipt{}, engine.ErrClosed
+		}
+	}
+	return engine.Receipt{}, down(errTaken)
+}
+
+// recall says whether the key was used within the window, and if so what to answer. If it was used
+// before, sequence is that of its record, which the next is to follow.
+func (e *Engine) recall(ctx context.Context, k engine.Key) (first engine.Receipt, used bool, sequence uint64, err error) {
+	var msg *message
+	err = e.call(ctx, func(ctx context.Context) (err error) {
+		msg, err = e.ask(ctx, e.names.jobs(), request{LastFor: e.names.key(k.ID)})
+		return err
+	})
+	if err != nil || msg == nil {
+		return engine.Receipt{}, false, 0, err
+	}
+	key, err := e.codec.openKey(k.ID, msg.Data)
+	switch {
+	case err != nil:
+		return engine.Receipt{}, false, 0, fmt.Errorf("idempotency key: %w", err)
+	case !e.clock.now().Before(msg.Time.Add(e.cfg.KeyWindow)):
+		return engine.Receipt{}, false, msg.Sequence, nil
+	case key.fingerprint != k.Print:
+		return engine.Receipt{}, true, 0, engine.ErrKeyReused
+	}
+	return engine.Receipt{ID: int64(msg.Sequence) - key.jobs, Due: key.accepted.Add(key.delay)}, true, 0, nil
+}
+
+// store has the jobs, and the key's record behind them, stored by the publisher.
+func (e *Engine) store(b *engine.Batch, follows uint64) (engine.Receipt, error) {
+	n := int64(len(b.Secrets))
+	if len(b.Secrets) >= e.batchLimit {
+		e.ledger.reject(n)
+		return engine.Receipt{}, full("jetstream.limits.batch.max_msgs of the NATS servers", 0)
+	}
+	if err := e.ledger.reserve(n, b.Key); err != nil {
+		return engine.Receipt{}, err
+	}
+	accepted := e.clock.wall().Round(0)
+	s, err := e.newSubmission(b, accepted, follows)
+	var first int64
+	if err == nil {
+		first, err = e.sendPatiently(s)
+	}
+	if err != nil {
+		e.ledger.refuse(n, b.Key, errors.Is(err, errFull))
+		if errors.Is(err, errFull) {
+			err = full("max-pending", e.cfg.Delay)
+		}
+		return engine.Receipt{}, err
+	}
+	return engine.Receipt{ID: first, Due: accepted.Add(e.cfg.Delay)}, nil
+}
+
+// sendPatiently tries again if the cluster says it is full and this instance's own jobs do not fill
+// it: a job that is done leaves the log a moment after its result can be read.
+func (e *Engine) sendPatiently(s *submission) (first int64, err error) {
+	const tries, pause = 4, 50 * time.Millisecond
+	for range tries {
+		first, err = e.send(s)
+		if !errors.Is(err, errFull) || e.Stats().Pending+s.jobs > e.cfg.MaxPending {
+			return first, err
+		}
+		select {
+		case <-time.After(pause):
+		case <-e.life.Done():
+			return 0, engine.ErrClosed
+		}
+	}
+	return first, err
+}
+
+// newSubmission seals the jobs, and the key's record if there is a key.
+func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint64) (*submission, error) {
+	s := &submission{jobs: int64(len(b.Secrets)), settled: make(chan settlement, 1)}
+	job := storedJob{algorithm: b.Algorithm, tenant: b.Tenant, accepted: accepted, delay: e.cfg.Delay}
+	for _, job.secret = range b.Secrets {
+		sealed, err := e.codec.sealJob(&job)
+		if err != nil {
+			return nil, err
+		}
+		s.add(&nats.Msg{Subject: e.names.job(), Header: nats.Header{}, Data: sealed})
+	}
+	if b.Key == (engine.Key{}) {
+		return s, nil
+	}
+	sealed, err := e.codec.sealKey(b.Key.ID, &storedKey{s.jobs, accepted, e.cfg.Delay, b.Key.Print})
+	if err != nil {
+		return nil, err
+	}
+	window := (e.cfg.KeyWindow + 2*time.Second - 1).Truncate(time.Second) // the servers count whole seconds
+	s.add(&nats.Msg{Subject: e.names.key(b.Key.ID), Data: sealed, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(follows, 10)},
+		jetstream.MsgTTLHeader:              {window.String()},
+	}})
+	return s, nil
+}

@@ -1,0 +1,69 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// Cancel implements engine.Engine. The mark is what ends the job: whoever hashes it afterwards, or
+// does so now, is refused its place. The job's message is then overwritten.
+func (e *Engine) Cancel(ctx context.Context, id int64) error {
+	const tries = 20
+	for range tries {
+		err := e.call(ctx, func(ctx context.Context) error { return e.tryCancel(ctx, id) })
+		if !errors.Is(err, errTaken) {
+			return err
+		}
+	}
+	return down(errTaken)
+}
+
+// tryCancel returns errTaken if the job has changed meanwhile.
+func (e *Engine) tryCancel(ctx context.Context, id int64) error {
+	s, err := e.look(ctx, id)
+	if err != nil {
+		return err
+	}
+	end := isCanceled
+	if s.State == engine.Done {
+		end = isErased
+	}
+	if err := e.mark(ctx, id, end, s.result); err != nil {
+		return err
+	}
+	e.tell(end, id)
+	if end == isErased {
+		return nil
+	}
+	err = e.jobs.SecureDeleteMsg(ctx, uint64(id))
+	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the mark
+	if err != nil && !refused && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		e.cfg.Log.Warn("the sealed secret of a canceled job stays in the cluster until the job is due", "id", id, "error", err)
+	}
+	return nil
+}
+
+// mark puts a mark in the place of a job's result.
+func (e *Engine) mark(ctx context.Context, id int64, o outcome, follows uint64) error {
+	sealed, err := e.codec.sealResult(id, &storedResult{outcome: o})
+	if err != nil {
+		return fmt.Errorf("mark of job %d: %w", id, err)
+	}
+	_, err = e.commitOne(ctx, e.resultMsg(id, sealed, follows))
+	return refusal(err)
+}
+
+// resultMsg returns a message that is stored only if the job's last one is the given one; 0 for
+// none.
+func (e *Engine) resultMsg(id int64, sealed []byte, follows uint64) *nats.Msg {
+	return &nats.Msg{Subject: e.names.result(id), Data: sealed, Header: nats.Header{
+		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(follows, 10)},
+	}}
+}

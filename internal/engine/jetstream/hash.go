@@ -1,0 +1,320 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hashd-project/hashd/internal/digest"
+)
+
+// task is a job that this instance holds, and on which it has a lease.
+type task struct {
+	msg jetstream.Msg
+	id  int64
+	storedJob
+	at     time.Time // when it may be hashed
+	result *nats.Msg // its sealed result, once hashed
+}
+
+// What an instance takes of the head of the schedule at a time.
+const (
+	leastPull = 16
+	mostPull  = 1_000
+	longPull  = 30 * time.Second // an idle instance sends two requests a minute
+)
+
+// hash is the goroutine that follows the head of the schedule. It holds one job until that is due, and
+// only then pulls more: as many as were due at once the last time, and as many again. So an instance
+// holds little that another could do, and a burst is taken in few requests.
+func (e *Engine) hash() {
+	var queue []*task // by when they are due
+	for want := leastPull; e.life.Err() == nil; {
+		if len(queue) == 0 {
+			queue = e.pullHead()
+		}
+		if len(queue) > 0 {
+			queue = e.awaitHead(queue)
+		}
+		if len(queue) == 0 || e.life.Err() != nil {
+			continue
+		}
+		if len(queue) < want {
+			queue = sorted(append(queue, e.pullMore(want-len(queue))...))
+		}
+		n, now := 1, e.clock.now()
+		for n < len(queue) && !queue[n].at.After(now) {
+			n++
+		}
+		e.begin(queue[:n:n])
+		queue = queue[n:]
+		want = min(max(2*n, leastPull), mostPull)
+	}
+}
+
+// sorted puts a job that comes again, because whoever had it gave it up, before those due later.
+func sorted(queue []*task) []*task {
+	slices.SortStableFunc(queue, func(a, b *task) int { return a.at.Compare(b.at) })
+	return queue
+}
+
+// awaitHead returns the queue once its head is due by the clock that counts, or the engine is closed.
+// A head that is not due for long must not keep this instance from jobs that another gave up: now
+// and then it looks for those.
+func (e *Engine) awaitHead(queue []*task) []*task {
+	looked := time.Now()
+	for {
+		wait := queue[0].at.Sub(e.clock.now())
+		if wait <= 0 {
+			return queue
+		}
+		if time.Since(looked) >= e.cfg.Lease {
+			queue = sorted(append(queue, e.pullOverdue()...))
+			looked = time.Now()
+			continue
+		}
+		select {
+		case <-time.After(min(wait, time.Second)): // the clock may have been measured anew
+		case <-e.life.Done():
+			return queue
+		}
+	}
+}
+
+// pullOverdue returns jobs that are due, of the next few that the cluster has to give: first those
+// that come again. The others go back.
+func (e *Engine) pullOverdue() (overdue []*task) {
+	const few = 4
+	now := e.clock.now()
+	for _, t := range e.pullMore(few) {
+		if !t.at.After(now) {
+			overdue = append(overdue, t)
+			continue
+		}
+		e.held.remove([]*task{t})
+		clear(t.secret)
+		_ = t.msg.Nak() // or the lease runs out
+	}
+	return overdue
+}
+
+// pullHead waits for a job for some time. It returns none if there was none, or no cluster.
+func (e *Engine) pullHead() []*task {
+	const pause = 250 * time.Millisecond
+	ctx, cancel := context.WithTimeout(e.life, longPull)
+	defer cancel()
+	pulled, err := e.consumer.Fetch(1, jetstream.FetchContext(ctx))
+	tasks := e.take(pulled, err)
+	if failed := err != nil || pulled.Error() != nil; failed && len(tasks) == 0 && ctx.Err() == nil {
+		select {
+		case <-time.After(pause):
+		case <-e.life.Done():
+		}
+	}
+	return tasks
+}
+
+// pullMore returns as many jobs as there are now, at most n.
+func (e *Engine) pullMore(n int) []*task {
+	pulled, err := e.consumer.FetchNoWait(n)
+	return e.take(pulled, err)
+}
+
+// take opens what was pulled.
+func (e *Engine) take(pulled jetstream.MessageBatch, err error) (tasks []*task) {
+	if err != nil {
+		return nil
+	}
+	for msg := range pulled.Messages() {
+		t, err := e.open(msg)
+		if err != nil {
+			e.cfg.Log.Error("a job cannot be hashed now: it is left for later", "id", t.id, "error", err)
+			_ = msg.NakWithDelay(e.cfg.Lease)
+			continue
+		}
+		tasks = append(tasks, t)
+	}
+	e.held.add(tasks)
+	return tasks
+}
+
+func (e *Engine) open(msg jetstream.Msg) (*task, error) {
+	t := &task{msg: msg}
+	meta, err := msg.Metadata()
+	if err != nil {
+		return t, err
+	}
+	t.id = int64(meta.Sequence.Stream)
+	if t.storedJob, err = e.codec.openJob(msg.Data()); err != nil {
+		return t, err
+	}
+	t.at = begins(meta.Timestamp, t.accepted).Add(t.delay)
+	return t, nil
+}
+
+// begin hashes the tasks on a goroutine of their own, once there is a slot for one.
+func (e *Engine) begin(tasks []*task) {
+	select {
+	case e.slots <- struct{}{}:
+	case <-e.life.Done():
+		return
+	}
+	e.done.Go(func() {
+		defer func() { <-e.slots }()
+		e.finish(tasks)
+	})
+}
+
+// finish hashes the tasks, stores the results, and lets go of the tasks: those whose results are
+// stored are over, the others are given back.
+func (e *Engine) finish(tasks []*task) {
+	defer e.held.remove(tasks)
+	for _, t := range tasks {
+		if err := e.compute(t); err != nil {
+			e.cfg.Log.Error("a result cannot be sealed", "id", t.id, "error", err)
+			return // the lease runs out
+		}
+	}
+	bisect(tasks, func(part []*task) error {
+		msgs := make([]*nats.Msg, len(part))
+		for i, t := range part {
+			msgs[i] = t.result
+		}
+		_, err := e.commit(msgs)
+		switch {
+		case err == nil:
+			e.finished(part)
+		case definite(err) && len(part) > 1:
+			return err
+		case definite(err):
+			e.yield(part[0])
+		default:
+			e.giveBack(part)
+		}
+		return nil
+	})
+}
+
+// compute hashes the task's secret, wipes it, and seals the digest.
+func (e *Engine) compute(t *task) error {
+	var sum [digest.MaxSize]byte
+	t.algorithm.Sum(&sum, t.secret)
+	clear(t.secret)
+	sealed, err := e.codec.sealResult(t.id, &storedResult{
+		outcome: isDone, algorithm: t.algorithm, tenant: t.tenant, sum: sum[:t.algorithm.Size()],
+	})
+	if err != nil {
+		return fmt.Errorf("seal: %w", err)
+	}
+	t.result = e.resultMsg(t.id, sealed, 0)
+	return nil
+}
+
+// finished ends tasks whose results are stored by this instance.
+func (e *Engine) finished(tasks []*task) {
+	now := time.Now()
+	by, done := make([]time.Duration, len(tasks)), make([]int64, len(tasks))
+	for i, t := range tasks {
+		by[i], done[i] = now.Sub(t.due()), t.id
+	}
+	e.ledger.late(by)
+	e.tell(isDone, done...)
+	for _, t := range tasks {
+		_ = t.msg.Ack() // or the job comes again, and its result is found
+	}
+}
+
+// yield ends a task whose result another instance has stored, or whose job was canceled.
+func (e *Engine) yield(t *task) {
+	var m *message
+	err := e.call(e.life, func(ctx context.Context) (err error) {
+		m, err = e.ask(ctx, e.names.results(), request{LastFor: e.names.result(t.id)})
+		return err
+	})
+	if err == nil && m == nil {
+		err = errors.New("another is being stored")
+	}
+	var r storedResult
+	if err == nil {
+		r, err = e.codec.openResult(t.id, m.Data)
+	}
+	if err != nil {
+		e.giveBack([]*task{t})
+		return
+	}
+	e.tell(r.outcome, t.id)
+	_ = t.msg.Ack()
+}
+
+// giveBack lets some instance try again soon.
+func (e *Engine) giveBack(tasks []*task) {
+	const soon = 500 * time.Millisecond
+	for _, t := range tasks {
+		_ = t.msg.NakWithDelay(soon) // or the lease runs out
+	}
+}
+
+// held are the tasks on which this instance renews its leases. The zero value has none.
+type held struct {
+	mu    sync.Mutex
+	tasks map[*task]struct{}
+}
+
+func (h *held) add(tasks []*task) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.tasks == nil {
+		h.tasks = make(map[*task]struct{})
+	}
+	for _, t := range tasks {
+		h.tasks[t] = struct{}{}
+	}
+}
+
+func (h *held) remove(tasks []*task) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for _, t := range tasks {
+		delete(h.tasks, t)
+	}
+}
+
+// renew is the goroutine that renews the leases.
+func (e *Engine) renew() {
+	tick := time.NewTicker(e.cfg.Lease / 3)
+	defer tick.Stop()
+	for {
+		select {
+		case <-e.life.Done():
+			return
+		case <-tick.C:
+			e.held.each(func(m jetstream.Msg) error { return m.InProgress() })
+		}
+	}
+}
+
+// each does something with each message held, which is not over yet.
+func (h *held) each(do func(jetstream.Msg) error) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for t := range h.tasks {
+		_ = do(t.msg) // where it fails the lease runs out
+	}
+}
+
+// release gives back all that is held, and wipes it.
+func (h *held) release() {
+	h.each(jetstream.Msg.Nak)
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for t := range h.tasks {
+		clear(t.secret)
+	}
+	clear(h.tasks)
+}

@@ -1,0 +1,285 @@
+// Package jetstream is the engine on a NATS JetStream cluster: any number of instances accept jobs into
+// one log, compete for its head, and read each other's results. It owns what is written to the
+// cluster and what may be concluded from what is read there; it must not know of HTTP.
+//
+// Because the delay is constant, due order is the log's order, so the log is the schedule:
+//
+//	jobs     [ hashed, gone | held by some instance | pending … ]   a message's sequence is the job's id
+//	results  one message a job: its digest, or a mark that it was canceled or erased
+//
+// An instance gathers the jobs that wait and stores them as one atomic batch, which is a group
+// commit (publish.go). It pulls the head of the log, waits until it is due by the most pessimistic clock
+// (clock.go), hashes, and writes the results under create-only conditions (hash.go); only then does
+// it acknowledge the jobs. Whoever dies in between holds nothing that another instance can't do
+// again, and whoever comes second with a result is refused.
+//
+// Instances tell each other what has ended by notes, which are not stored and may be lost: no
+// promise rests on them, only how soon a waiting call returns (note.go).
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"runtime"
+	"slices"
+	"sync"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/seal"
+)
+
+// Config says which cluster to use and what the engine's limits are.
+type Config struct {
+	URLs        []string // of any servers of the cluster: the others are found through them
+	Credentials string   // path of a credentials file; "" for none
+	CA          string   // path of a file of root certificates in PEM; "" for the system's
+	Cert, Key   string   // paths of the client's certificate and key in PEM; "" for none
+	Prefix      string   // of every stream and subject: letters, digits, - and _
+	Replicas    int      // servers that hold each stream: 1, 3 or 5
+
+	Sealer *seal.Sealer
+
+	Delay     time.Duration // from acceptance to due; 0 or more
+	Retention time.Duration // how long a result can be read once done; 1 s or more
+
+	MaxPending int64 // jobs accepted and not yet done, over all instances; 1 or more
+
+	// MaxResults is how many of the jobs that this instance accepted are held, pending ones counted;
+	// 1 or more. All instances together hold about twice that: each looks every 10 s.
+	MaxResults int64
+
+	KeyWindow time.Duration // how long an idempotency key is remembered; 0 or more, rounded up to seconds
+	MaxKeys   int64         // idempotency keys that this instance remembers; with 0, a job with a key is refused
+
+	Workers int // batches that are hashed at a time, at most 4; 0 means one a core
+
+	// The rest has defaults, which are right but for tests.
+
+	Lease    time.Duration // for how long a job is an instance's that says nothing; 0 means 5 s
+	Timeout  time.Duration // of one exchange with the cluster; 0 means 3 s
+	Patience time.Duration // how long New waits for a cluster that is not up yet; 0 means 30 s
+
+	Log *slog.Logger // nil means nowhere
+}
+
+// The ends of the settings' ranges.
+const (
+	maxTime = 10_000 * time.Hour
+	maxJobs = 1 << 40
+)
+
+func (c *Config) validate() error {
+	var errs []error
+	check := func(name string, value, lowest, highest int64) {
+		if value < lowest || value > highest {
+			errs = append(errs, fmt.Errorf("%s %d is not from %d to %d", name, value, lowest, highest))
+		}
+	}
+	check("delay", int64(c.Delay), 0, int64(maxTime))
+	check("retention", int64(c.Retention), int64(time.Second), int64(maxTime))
+	check("max pending", c.MaxPending, 1, maxJobs)
+	check("max results", c.MaxResults, 1, maxJobs)
+	check("key window", int64(c.KeyWindow), 0, int64(maxTime))
+	check("max keys", c.MaxKeys, 0, maxJobs)
+	check("workers", int64(c.Workers), 0, 1<<16)
+	if len(c.URLs) == 0 {
+		errs = append(errs, errors.New("no URL"))
+	}
+	if !slices.Contains([]int{1, 3, 5}, c.Replicas) {
+		errs = append(errs, fmt.Errorf("replicas %d is not 1, 3 or 5", c.Replicas))
+	}
+	if !validPrefix(c.Prefix) {
+		errs = append(errs, fmt.Errorf("prefix %q is not 1 to %d letters, digits, - and _", c.Prefix, maxPrefix))
+	}
+	if c.Sealer == nil {
+		errs = append(errs, errors.New("no sealer"))
+	}
+	return errors.Join(errs...)
+}
+
+const maxPrefix = 32
+
+func validPrefix(s string) bool {
+	for _, r := range s {
+		if (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '_' {
+			return false
+		}
+	}
+	return len(s) > 0 && len(s) <= maxPrefix
+}
+
+// mostSlots bounds the batches of results that an instance has under way: a server takes 50 at a
+// time from all instances.
+const mostSlots = 8
+
+func (c *Config) setDefaults() {
+	if c.Workers == 0 {
+		c.Workers = runtime.GOMAXPROCS(0)
+	}
+	if c.Lease == 0 {
+		c.Lease = 5 * time.Second
+	}
+	if c.Timeout == 0 {
+		c.Timeout = 3 * time.Second
+	}
+	if c.Patience == 0 {
+		c.Patience = 30 * time.Second
+	}
+	if c.Log == nil {
+		c.Log = slog.New(slog.DiscardHandler)
+	}
+}
+
+// Engine implements engine.Engine. Its statistics are this instance's: of the jobs that it
+// accepted, whichever instance hashed them, but for the lateness, which is of those that it hashed.
+type Engine struct {
+	cfg   Config
+	names names
+	codec codec
+	clock *clock
+	print []byte
+
+	conn       *nats.Conn
+	js         jetstream.JetStream
+	jobs       jetstream.Stream
+	results    jetstream.Stream
+	consumer   jetstream.Consumer
+	batchLimit int // messages that the cluster takes in one atomic batch
+
+	ledger  *ledger
+	waiters waiters
+	erased  erased
+	submit  chan *submission // to the publisher; unbuffered, so that what waits is what is sent
+	slots   chan struct{}    // taken by each batch that is hashed
+	held    held
+	back    chan struct{} // signals that the connection was lost and is there again
+
+	life context.Context // ends with Close; never a request's
+	end  context.CancelFunc
+	done sync.WaitGroup
+	once sync.Once
+}
+
+var _ engine.Engine = (*Engine)(nil)
+
+// New connects to the cluster, creates the streams or verifies them, and starts an engine; Close stops
+// it. A cluster that cannot be reached, or has no leader yet, is waited for as long as Patience says.
+func New(cfg Config) (*Engine, error) { return newOn(newClock(time.Now), cfg) }
+
+func newOn(c *clock, cfg Config) (*Engine, error) {
+	if err := cfg.validate(); err != nil {
+		return nil, fmt.Errorf("jetstream engine: %w", err)
+	}
+	cfg.setDefaults()
+	e := &Engine{
+		cfg:    cfg,
+		names:  names{cfg.Prefix},
+		clock:  c,
+		submit: make(chan *submission),
+		slots:  make(chan struct{}, min(2*cfg.Workers, mostSlots)), // half hash while half wait for the cluster
+		back:   make(chan struct{}, 1),
+	}
+	e.codec = codec{cfg.Sealer, e.names}
+	e.ledger = newLedger(&e.cfg)
+	e.life, e.end = context.WithCancel(context.Background())
+	if err := e.start(); err != nil {
+		_ = e.Close()
+		return nil, fmt.Errorf("jetstream engine: %w", err)
+	}
+	return e, nil
+}
+
+func (e *Engine) start() error {
+	if err := e.connect(); err != nil {
+		return err
+	}
+	if err := e.await(e.setUp); err != nil {
+		return err
+	}
+	if err := e.await(e.measureClock); err != nil {
+		return err
+	}
+	if err := e.await(e.watchRoom); err != nil {
+		return err
+	}
+	if err := e.await(e.probeBatchLimit); err != nil {
+		return err
+	}
+	if _, err := e.conn.Subscribe(e.names.note(), e.read); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	if err := e.await(func(ctx context.Context) error { return e.conn.FlushWithContext(ctx) }); err != nil {
+		return err
+	}
+	e.done.Go(e.publish)
+	e.done.Go(e.hash)
+	e.done.Go(e.renew)
+	e.done.Go(e.tend)
+	return nil
+}
+
+// PrintKey returns the key that every instance of the service makes the prints of requests with, so
+// that one knows a request again that another has accepted.
+func (e *Engine) PrintKey() []byte { return slices.Clone(e.print) }
+
+// Ready implements engine.Engine: the jobs stream has a leader that answers.
+func (e *Engine) Ready(ctx context.Context) error {
+	if e.ledger.isDraining() {
+		return engine.ErrDraining
+	}
+	return e.call(ctx, func(ctx context.Context) error {
+		_, err := e.jobs.Info(ctx)
+		return down(err)
+	})
+}
+
+// Stats implements engine.Engine.
+func (e *Engine) Stats() engine.Stats { return e.ledger.stats() }
+
+// Drain implements engine.Engine. It waits for the jobs that this instance accepted, whichever
+// instance hashes them. Those that it leaves are the other instances' to hash.
+func (e *Engine) Drain(ctx context.Context) error {
+	drained := e.ledger.drain()
+	select {
+	case <-drained:
+		return nil
+	default:
+	}
+	select {
+	case <-drained:
+		return nil
+	case <-e.life.Done():
+		return e.left(engine.ErrClosed)
+	case <-ctx.Done():
+		return e.left(context.Cause(ctx))
+	}
+}
+
+// left reports an unfinished drain, or none if the last job ended meanwhile.
+func (e *Engine) left(cause error) error {
+	if n := e.Stats().Pending; n > 0 {
+		return &engine.LeftError{Left: n, Cause: cause}
+	}
+	return nil
+}
+
+// Close implements engine.Engine. What the instance holds of the schedule goes back at once.
+func (e *Engine) Close() error {
+	e.once.Do(func() {
+		e.end()
+		e.done.Wait()
+		if e.conn == nil {
+			return
+		}
+		e.held.release()
+		_ = e.conn.FlushTimeout(time.Second) // or the leases run out
+		e.conn.Close()
+	})
+	return nil
+}

@@ -1,0 +1,260 @@
+package jetstream
+
+import (
+	"sync"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// outcome is what has become of a job that is no longer pending.
+type outcome uint8
+
+// The values are stored in results and sent in notes: they never change.
+const (
+	isDone     outcome = 1
+	isCanceled outcome = 2 // before it was hashed
+	isErased   outcome = 3 // after it was hashed, or its retention is over
+)
+
+// ledger counts the jobs that this instance accepted, whichever instance hashes them. What it knows
+// of others' work comes by notes, which can be lost: reconcile makes up for those.
+type ledger struct {
+	cfg *Config
+
+	mu       sync.Mutex
+	draining bool
+	crowded  bool          // the service as a whole holds too many results
+	drained  chan struct{} // closed once draining and nothing is pending
+
+	pending, kept ids
+	expiring      []expiring // oldest first
+	keys          []expiring // idempotency keys used here, oldest first
+	reserved      int64      // jobs on their way to the cluster
+	last          int64      // highest id given to a job of ours
+	early         map[int64]outcome
+
+	accepted, completed, canceled, rejected int64
+	lateness                                engine.Histogram // of the jobs hashed here
+}
+
+// expiring is what ends at one time.
+type expiring struct {
+	at  time.Time
+	ids ids // none for a key
+}
+
+func newLedger(cfg *Config) *ledger {
+	return &ledger{cfg: cfg, drained: make(chan struct{}), early: make(map[int64]outcome)}
+}
+
+// reserve makes room for n jobs on their way, or says why there is none.
+func (l *ledger) reserve(n int64, key engine.Key) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	err := l.refusal(n, key)
+	if err != nil {
+		l.rejected += n
+		return err
+	}
+	l.reserved += n
+	if key != (engine.Key{}) {
+		l.keys = append(l.keys, expiring{at: time.Now().Add(l.cfg.KeyWindow)})
+	}
+	return nil
+}
+
+func (l *ledger) refusal(n int64, key engine.Key) error {
+	now := time.Now()
+	l.expire(now)
+	switch {
+	case l.draining:
+		return engine.ErrDraining
+	case l.crowded:
+		return full("max-results", measureEvery)
+	case l.pending.live+l.kept.live+l.reserved+n > l.cfg.MaxResults:
+		eases := l.cfg.Delay + l.cfg.Retention
+		if len(l.expiring) > 0 {
+			eases = l.expiring[0].at.Sub(now)
+		}
+		return full("max-results", eases)
+	case key != (engine.Key{}) && int64(len(l.keys)) >= l.cfg.MaxKeys:
+		eases := l.cfg.KeyWindow
+		if len(l.keys) > 0 {
+			eases = l.keys[0].at.Sub(now)
+		}
+		return full("max-idempotency-keys", eases)
+	}
+	return nil
+}
+
+// full is a refusal that names its limit.
+func full(limit string, eases time.Duration) error {
+	return &engine.FullError{Limit: limit, RetryAfter: max(time.Second, eases)}
+}
+
+// expire drops what is over.
+func (l *ledger) expire(now time.Time) {
+	for len(l.keys) > 0 && !l.keys[0].at.After(now) {
+		l.keys = l.keys[1:]
+	}
+	for len(l.expiring) > 0 && !l.expiring[0].at.After(now) {
+		l.expiring[0].ids.each(func(id int64) bool {
+			l.kept.remove(id)
+			return true
+		})
+		l.expiring = l.expiring[1:]
+	}
+}
+
+// accept turns a reservation into pending jobs.
+func (l *ledger) accept(first, n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reserved -= n
+	l.accepted += n
+	l.last = max(l.last, first+n-1)
+	for id := first; id < first+n; id++ {
+		l.pending.add(id)
+		if o, ok := l.early[id]; ok {
+			l.settle(id, o)
+		}
+	}
+	l.landed()
+}
+
+// refuse takes a reservation back. Only an engine without room counts as a rejection.
+func (l *ledger) refuse(n int64, key engine.Key, rejected bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.reserved -= n
+	if rejected {
+		l.rejected += n
+	}
+	if key != (engine.Key{}) && len(l.keys) > 0 {
+		l.keys = l.keys[:len(l.keys)-1] // all have the same window, so any will do
+	}
+	l.landed()
+}
+
+// landed follows the end of a reservation. With none left, no note that came early can be of a job
+// of ours any more.
+func (l *ledger) landed() {
+	if l.reserved == 0 {
+		clear(l.early)
+	}
+	l.endDrain()
+}
+
+// observe notes what has become of a job. It may be told more than once.
+func (l *ledger) observe(id int64, o outcome) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.reserved > 0 && id > l.last {
+		l.early[id] = o
+		return
+	}
+	l.settle(id, o)
+	l.endDrain()
+}
+
+func (l *ledger) settle(id int64, o outcome) {
+	if !l.pending.remove(id) {
+		if o == isErased {
+			l.kept.remove(id)
+		}
+		return
+	}
+	switch o {
+	case isCanceled:
+		l.canceled++
+	case isErased:
+		l.completed++
+	default:
+		l.completed++
+		l.keep(id)
+	}
+}
+
+// keep counts a result as kept until its retention is over.
+func (l *ledger) keep(id int64) {
+	l.kept.add(id)
+	const step = 100 * time.Millisecond // results that end this close together end together
+	end := time.Now().Add(l.cfg.Retention)
+	if n := len(l.expiring); n == 0 || end.Sub(l.expiring[n-1].at) > 0 {
+		l.expiring = append(l.expiring, expiring{at: end.Add(step)})
+	}
+	l.expiring[len(l.expiring)-1].ids.add(id)
+}
+
+func (l *ledger) endDrain() {
+	if !l.draining || l.pending.live > 0 || l.reserved > 0 {
+		return
+	}
+	select {
+	case <-l.drained:
+	default:
+		close(l.drained)
+	}
+}
+
+// drain refuses new jobs from now on and returns what is closed when the last of the old has ended.
+func (l *ledger) drain() <-chan struct{} {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.draining = true
+	l.endDrain()
+	return l.drained
+}
+
+func (l *ledger) isDraining() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.draining
+}
+
+// crowd says whether the service as a whole holds too many results.
+func (l *ledger) crowd(crowded bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.crowded = crowded
+}
+
+// late counts how late jobs hashed here became visible.
+func (l *ledger) late(by []time.Duration) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for _, d := range by {
+		l.lateness.Add(d)
+	}
+}
+
+// reject counts jobs refused before they had a reservation.
+func (l *ledger) reject(n int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.rejected += n
+}
+
+// upTo returns at most n pending jobs with ids up to the given one.
+func (l *ledger) upTo(id int64, n int) (found []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending.each(func(p int64) bool {
+		if p <= id {
+			found = append(found, p)
+		}
+		return len(found) < n
+	})
+	return found
+}
+
+func (l *ledger) stats() engine.Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(time.Now())
+	return engine.Stats{
+		Accepted: l.accepted, Pending: l.pending.live, Completed: l.completed, Canceled: l.canceled,
+		Rejected: l.rejected, Kept: l.kept.live, Lateness: l.lateness.Summary(),
+	}
+}

@@ -1,0 +1,194 @@
+package jetstream
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// request asks a stream for a message, by one of these.
+type request struct {
+	Seq     uint64 `json:"seq,omitempty"`
+	LastFor string `json:"last_by_subj,omitempty"`
+}
+
+// message is one that a stream holds.
+type message struct {
+	Subject  string    `json:"subject"`
+	Sequence uint64    `json:"seq"`
+	Data     []byte    `json:"data"`
+	Time     time.Time `json:"time"` // by the clock of the stream's leader
+}
+
+// ask asks the stream's leader, whose answer is never behind what it has acknowledged. It returns
+// nil if there is no such message.
+func (e *Engine) ask(ctx context.Context, stream string, r request) (*message, error) {
+	body, err := json.Marshal(r)
+	if err != nil {
+		return nil, err
+	}
+	reply, err := e.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
+	if err != nil {
+		return nil, down(err)
+	}
+	var answer struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message *message            `json:"message"`
+	}
+	if err := json.Unmarshal(reply.Data, &answer); err != nil {
+		return nil, down(err)
+	}
+	if answer.Error != nil && answer.Error.ErrorCode != jetstream.JSErrCodeMessageNotFound {
+		return nil, down(answer.Error)
+	}
+	return answer.Message, nil
+}
+
+// askAny asks any server that has the results, which spares the leader. One that is a little behind
+// may not know of a result yet, or still know of one that was just erased.
+func (e *Engine) askAny(ctx context.Context, id int64) (*message, error) {
+	raw, err := e.results.GetLastMsgForSubject(ctx, e.names.result(id))
+	switch {
+	case errors.Is(err, jetstream.ErrMsgNotFound):
+		return nil, nil
+	case err != nil:
+		return nil, down(err)
+	}
+	return &message{raw.Subject, raw.Sequence, raw.Data, raw.Time}, nil
+}
+
+// sight is what was found of a job that is pending or done.
+type sight struct {
+	engine.Record
+	result uint64 // the sequence of its result; 0 while it is pending
+}
+
+// look finds the job. A result that any server has is the result; that there is none is for the
+// leaders to say.
+func (e *Engine) look(ctx context.Context, id int64) (sight, error) {
+	switch {
+	case id < 1:
+		return sight{}, engine.ErrUnknown
+	case e.erased.has(id):
+		return sight{}, engine.ErrGone
+	}
+	result, err := e.askAny(ctx, id)
+	if err != nil {
+		return sight{}, err
+	}
+	if result != nil {
+		return e.conclude(id, result)
+	}
+	s, err := e.lookAtLeaders(ctx, id)
+	if !errors.Is(err, errNothing) {
+		return s, err
+	}
+	info, err := e.jobs.Info(ctx)
+	switch {
+	case err != nil:
+		return sight{}, down(err)
+	case uint64(id) > info.State.LastSeq:
+		return sight{}, engine.ErrUnknown
+	}
+	// There has been such a job by now. It may have come after it was looked for.
+	if s, err = e.lookAtLeaders(ctx, id); !errors.Is(err, errNothing) {
+		return s, err
+	}
+	return e.lookAgain(ctx, id)
+}
+
+// lookAgain looks for the result of a job that the leaders know nothing of: it has expired, unless
+// the server that answered for them is one that was stopped, and has not yet heard that it leads no
+// more. So others are asked, too.
+func (e *Engine) lookAgain(ctx context.Context, id int64) (sight, error) {
+	for range 2 * e.cfg.Replicas {
+		if result, err := e.askAny(ctx, id); err != nil {
+			return sight{}, err
+		} else if result != nil {
+			return e.conclude(id, result)
+		}
+	}
+	e.ledger.observe(id, isErased)
+	e.waiters.wake(id)
+	return sight{}, engine.ErrGone
+}
+
+// errNothing says that there is neither a job nor a result.
+var errNothing = errors.New("nothing there")
+
+// lookAtLeaders asks for the job before its result, since it leaves after that has come.
+func (e *Engine) lookAtLeaders(ctx context.Context, id int64) (sight, error) {
+	job, err := e.ask(ctx, e.names.jobs(), request{Seq: uint64(id)})
+	if err != nil {
+		return sight{}, err
+	}
+	result, err := e.ask(ctx, e.names.results(), request{LastFor: e.names.result(id)})
+	switch {
+	case err != nil:
+		return sight{}, err
+	case result != nil:
+		return e.conclude(id, result)
+	case job == nil:
+		return sight{}, errNothing
+	case job.Subject != e.names.job():
+		return sight{}, engine.ErrUnknown // the place of a key
+	}
+	j, err := e.codec.openJob(job.Data)
+	if err != nil {
+		return sight{}, fmt.Errorf("job %d: %w", id, err)
+	}
+	clear(j.secret)
+	return sight{Record: engine.Record{ID: id, Algorithm: j.algorithm, Tenant: j.tenant, Due: j.due()}}, nil
+}
+
+// conclude returns what a job's result says.
+func (e *Engine) conclude(id int64, m *message) (sight, error) {
+	r, err := e.codec.openResult(id, m.Data)
+	if err != nil {
+		return sight{}, fmt.Errorf("result of job %d: %w", id, err)
+	}
+	if r.outcome == isDone && !e.clock.now().Before(m.Time.Add(e.cfg.Retention)) {
+		r.outcome = isErased
+	}
+	e.learn(id, r.outcome)
+	if r.outcome != isDone {
+		return sight{}, engine.ErrGone
+	}
+	return sight{r.record(id), m.Sequence}, nil
+}
+
+// Get implements engine.Engine.
+func (e *Engine) Get(ctx context.Context, id int64) (rec engine.Record, err error) {
+	err = e.call(ctx, func(ctx context.Context) error {
+		s, err := e.look(ctx, id)
+		rec = s.Record
+		return err
+	})
+	return rec, err
+}
+
+// Wait implements engine.Engine.
+func (e *Engine) Wait(ctx context.Context, id int64) (engine.Record, error) {
+	for {
+		w := e.waiters.join(id)
+		rec, err := e.Get(ctx, id)
+		if err != nil || rec.State == engine.Done {
+			e.waiters.leave(id, w)
+			return rec, err
+		}
+		select {
+		case <-w.over:
+		case <-ctx.Done():
+			e.waiters.leave(id, w)
+			return rec, nil
+		case <-e.life.Done():
+			return engine.Record{}, engine.ErrClosed
+		}
+	}
+}

@@ -1,0 +1,169 @@
+package jetstream
+
+import (
+	"encoding/binary"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/seal"
+)
+
+// What the cluster stores is sealed whole. Inside the seal each record begins with its version:
+//
+//	job     version, algorithm, tenant (2), accepted (8), delay (8), secret
+//	key     version, jobs (4), accepted (8), delay (8), print (16)
+//	result  version, outcome, algorithm, tenant (2), digest
+//
+// Numbers are big-endian, times nanoseconds.
+const version = 1
+
+const (
+	jobHeader    = 1 + 1 + 2 + 8 + 8
+	keyBytes     = 1 + 4 + 8 + 8 + 16
+	resultHeader = 1 + 1 + 1 + 2
+)
+
+// storedJob is a job as it lies in the jobs stream.
+type storedJob struct {
+	algorithm digest.Algorithm
+	tenant    uint16
+	accepted  time.Time     // by the clock of the instance that accepted it
+	delay     time.Duration // its own, so that a change of the setting makes no job early
+	secret    []byte
+}
+
+// due is when the job's digest may exist, as its receipt says.
+func (j *storedJob) due() time.Time { return j.accepted.Add(j.delay) }
+
+// storedKey is an idempotency key as it lies in the jobs stream, right behind the jobs of its request:
+// where it lies says which they are.
+type storedKey struct {
+	jobs        int64
+	accepted    time.Time
+	delay       time.Duration
+	fingerprint [16]byte // engine.Key.Print
+}
+
+// storedResult is what the results stream holds of a job that has ended.
+type storedResult struct {
+	outcome   outcome
+	algorithm digest.Algorithm
+	tenant    uint16
+	sum       []byte // of a done job
+}
+
+// codec seals and opens records. Each is bound to its service and kind, so that the cluster can't
+// pass one off as another; a result also to its id, and a key to its name. A job's id is not known
+// before it is stored, so jobs can be put in each other's place.
+type codec struct {
+	sealer *seal.Sealer
+	names  names
+}
+
+func (c codec) context(kind, name string) []byte {
+	return []byte("hashd/" + c.names.prefix + "/" + kind + "/" + name)
+}
+
+func (c codec) sealJob(j *storedJob) ([]byte, error) {
+	b := make([]byte, jobHeader, jobHeader+len(j.secret))
+	b[0], b[1] = version, byte(j.algorithm)
+	binary.BigEndian.PutUint16(b[2:], j.tenant)
+	binary.BigEndian.PutUint64(b[4:], uint64(j.accepted.UnixNano()))
+	binary.BigEndian.PutUint64(b[12:], uint64(j.delay))
+	b = append(b, j.secret...)
+	defer clear(b)
+	return c.sealer.Seal(b, c.context("job", ""))
+}
+
+// openJob returns the job. Its secret is the caller's to clear.
+func (c codec) openJob(sealed []byte) (storedJob, error) {
+	b, err := c.open(sealed, c.context("job", ""), jobHeader+1)
+	if err != nil {
+		return storedJob{}, err
+	}
+	j := storedJob{
+		algorithm: digest.Algorithm(b[1]),
+		tenant:    binary.BigEndian.Uint16(b[2:]),
+		accepted:  time.Unix(0, int64(binary.BigEndian.Uint64(b[4:]))),
+		delay:     time.Duration(binary.BigEndian.Uint64(b[12:])),
+		secret:    b[jobHeader:],
+	}
+	if !j.algorithm.Valid() {
+		clear(b)
+		return storedJob{}, seal.ErrDamaged
+	}
+	return j, nil
+}
+
+func (c codec) sealKey(id [16]byte, k *storedKey) ([]byte, error) {
+	b := make([]byte, keyBytes)
+	b[0] = version
+	binary.BigEndian.PutUint32(b[1:], uint32(k.jobs))
+	binary.BigEndian.PutUint64(b[5:], uint64(k.accepted.UnixNano()))
+	binary.BigEndian.PutUint64(b[13:], uint64(k.delay))
+	copy(b[21:], k.fingerprint[:])
+	return c.sealer.Seal(b, c.context("key", hex.EncodeToString(id[:])))
+}
+
+func (c codec) openKey(id [16]byte, sealed []byte) (storedKey, error) {
+	b, err := c.open(sealed, c.context("key", hex.EncodeToString(id[:])), keyBytes)
+	if err != nil {
+		return storedKey{}, err
+	}
+	return storedKey{
+		jobs:        int64(binary.BigEndian.Uint32(b[1:])),
+		accepted:    time.Unix(0, int64(binary.BigEndian.Uint64(b[5:]))),
+		delay:       time.Duration(binary.BigEndian.Uint64(b[13:])),
+		fingerprint: [16]byte(b[21:]),
+	}, nil
+}
+
+func (c codec) sealResult(id int64, r *storedResult) ([]byte, error) {
+	b := make([]byte, resultHeader, resultHeader+digest.MaxSize)
+	b[0], b[1], b[2] = version, byte(r.outcome), byte(r.algorithm)
+	binary.BigEndian.PutUint16(b[3:], r.tenant)
+	b = append(b, r.sum...)
+	return c.sealer.Seal(b, c.context("result", strconv.FormatInt(id, 10)))
+}
+
+func (c codec) openResult(id int64, sealed []byte) (storedResult, error) {
+	b, err := c.open(sealed, c.context("result", strconv.FormatInt(id, 10)), resultHeader)
+	if err != nil {
+		return storedResult{}, err
+	}
+	r := storedResult{
+		outcome: outcome(b[1]), algorithm: digest.Algorithm(b[2]), tenant: binary.BigEndian.Uint16(b[3:]), sum: b[resultHeader:],
+	}
+	if !r.algorithm.Valid() || r.outcome == isDone && len(r.sum) != r.algorithm.Size() {
+		return storedResult{}, seal.ErrDamaged
+	}
+	return r, nil
+}
+
+// open returns a record of at least that many bytes. Where the ring lacks a key the engine is down:
+// another instance may have it.
+func (c codec) open(sealed, context []byte, least int) ([]byte, error) {
+	b, err := c.sealer.Open(sealed, context)
+	_, unknown := errors.AsType[*seal.UnknownKeyError](err)
+	switch {
+	case unknown:
+		return nil, down(err)
+	case err != nil:
+		return nil, err
+	case len(b) < least || b[0] != version:
+		return nil, fmt.Errorf("record of %d bytes is of a version this hashd does not know", len(b))
+	}
+	return b, nil
+}
+
+// record returns the result as the engine shows it.
+func (r *storedResult) record(id int64) engine.Record {
+	rec := engine.Record{ID: id, State: engine.Done, Algorithm: r.algorithm, Tenant: r.tenant}
+	copy(rec.Sum[:], r.sum)
+	return rec
+}

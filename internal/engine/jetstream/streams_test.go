@@ -1,0 +1,171 @@
+package jetstream
+
+import (
+	"context"
+	"errors"
+	"math"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+)
+
+func TestConfigIsValidated(t *testing.T) {
+	t.Parallel()
+	good := config(t, &natstest.Cluster{Nodes: []*natstest.Node{{URL: "nats://127.0.0.1:1"}}})
+	for want, spoil := range map[string]func(*Config){
+		"delay":       func(c *Config) { c.Delay = -1 },
+		"retention":   func(c *Config) { c.Retention = time.Second - 1 },
+		"max pending": func(c *Config) { c.MaxPending = 0 },
+		"max results": func(c *Config) { c.MaxResults = math.MaxInt64 },
+		"key window":  func(c *Config) { c.KeyWindow = -1 },
+		"max keys":    func(c *Config) { c.MaxKeys = -1 },
+		"workers":     func(c *Config) { c.Workers = -1 },
+		"replicas":    func(c *Config) { c.Replicas = 2 },
+		"no URL":      func(c *Config) { c.URLs = nil },
+		"no sealer":   func(c *Config) { c.Sealer = nil },
+		"prefix":      func(c *Config) { c.Prefix = "a.b" },
+		`prefix ""`:   func(c *Config) { c.Prefix = "" },
+	} {
+		cfg := good
+		spoil(&cfg)
+		_, err := New(cfg)
+		wantErr(t, err, want)
+	}
+	_, err := New(Config{})
+	wantErr(t, err, "retention", "max pending", "max results", "no URL", "replicas", "prefix", "no sealer")
+}
+
+// Streams that exist are used if they fit, and otherwise refused and left as they are.
+func TestStreamsAreVerified(t *testing.T) {
+	t.Parallel()
+	servers := single(t)
+	cfg := config(t, servers)
+	_ = start(t, cfg).Close()
+	_ = start(t, cfg).Close() // fits
+	for want, change := range map[string]func(*Config){
+		"max age":                  func(c *Config) { c.Retention = 2 * time.Hour },
+		"max messages per subject": func(c *Config) { c.MaxPending = 7 },
+	} {
+		other := cfg
+		change(&other)
+		_, err := New(other)
+		wantErr(t, err, "does not fit these settings", want)
+	}
+	_ = start(t, cfg).Close() // and still does
+}
+
+// Each property that hashd relies on is checked.
+func TestVerify(t *testing.T) {
+	t.Parallel()
+	e := &Engine{cfg: Config{Replicas: 1, MaxPending: 5, Delay: time.Second, Retention: time.Hour}, names: names{"p"}}
+	for want, spoil := range map[string]func(*jetstream.StreamConfig){
+		"subjects":                 func(c *jetstream.StreamConfig) { c.Subjects = []string{"p.>"} },
+		"retention":                func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy },
+		"storage":                  func(c *jetstream.StreamConfig) { c.Storage = jetstream.MemoryStorage },
+		"replicas":                 func(c *jetstream.StreamConfig) { c.Replicas = 3 },
+		"discard is":               func(c *jetstream.StreamConfig) { c.Discard = 1 - c.Discard },
+		"discard per subject":      func(c *jetstream.StreamConfig) { c.DiscardNewPerSubject = !c.DiscardNewPerSubject },
+		"max messages per subject": func(c *jetstream.StreamConfig) { c.MaxMsgsPerSubject++ },
+		"max messages is":          func(c *jetstream.StreamConfig) { c.MaxMsgs = 10 },
+		"max age":                  func(c *jetstream.StreamConfig) { c.MaxAge++ },
+		"allow TTL":                func(c *jetstream.StreamConfig) { c.AllowMsgTTL = !c.AllowMsgTTL },
+		"allow direct":             func(c *jetstream.StreamConfig) { c.AllowDirect = !c.AllowDirect },
+		"allow atomic":             func(c *jetstream.StreamConfig) { c.AllowAtomicPublish = false },
+		"no ack":                   func(c *jetstream.StreamConfig) { c.NoAck = true },
+		"sealed":                   func(c *jetstream.StreamConfig) { c.Sealed = true },
+		"deny delete":              func(c *jetstream.StreamConfig) { c.DenyDelete = true },
+		"hashd.format":             func(c *jetstream.StreamConfig) { c.Metadata[formatLabel] = "2" },
+	} {
+		for _, stream := range []jetstream.StreamConfig{e.jobsStream(), e.resultsStream()} {
+			got := stream
+			got.Metadata = map[string]string{formatLabel: format}
+			got.MaxMsgs = -1 // as a server answers
+			if err := verify(&stream, &got); err != nil {
+				t.Fatalf("a stream as it is made is refused: %v", err)
+			}
+			spoil(&got)
+			wantErr(t, verify(&stream, &got), "stream "+stream.Name+" does not fit", want)
+		}
+	}
+}
+
+// A consumer with other settings is refused too.
+func TestConsumerIsVerified(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, single(t))
+	_ = start(t, cfg).Close()
+	cfg.Lease = 20 * time.Second
+	_, err := New(cfg)
+	wantErr(t, err, "consumer hash of stream "+cfg.Prefix+"_jobs has other settings")
+}
+
+// More replicas than servers can't be had, and the error says so.
+func TestTooFewServers(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, single(t))
+	cfg.Replicas, cfg.Patience = 3, time.Second
+	_, err := New(cfg)
+	wantErr(t, err, "stream "+cfg.Prefix+"_jobs", "replicas")
+}
+
+// A cluster that is not there is waited for, and then it is an error.
+func TestClusterAwayAtStart(t *testing.T) {
+	t.Parallel()
+	servers := cluster(t, natstest.Config{Nodes: 1})
+	servers.Stop()
+	cfg := config(t, servers)
+	cfg.Patience = 300 * time.Millisecond
+	_, err := New(cfg)
+	wantErr(t, err, "connect", "no servers available")
+
+	cfg.Patience = patience
+	made := make(chan error, 1)
+	go func() {
+		e, err := New(cfg)
+		if err == nil {
+			err = e.Close()
+		}
+		made <- err
+	}()
+	if err := servers.Nodes[0].Start(); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-made; err != nil {
+		t.Errorf("a cluster that comes up while it is waited for: %v", err)
+	}
+}
+
+// The server is for tests: the binary holds the client alone.
+func TestServerIsNoDependency(t *testing.T) {
+	t.Parallel()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "github.com/hashd-project/hashd/cmd/hashd").Output()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, dependency := range []string{"nats-server", "natstest"} {
+		if strings.Contains(string(out), dependency) {
+			t.Errorf("cmd/hashd depends on %s", dependency)
+		}
+	}
+	if !strings.Contains(string(out), "github.com/nats-io/nats.go") {
+		t.Error("cmd/hashd does not depend on the client: this test tests nothing")
+	}
+}
+
+// Errors of the way to the cluster are told from what it says for good.
+func TestTransient(t *testing.T) {
+	t.Parallel()
+	for err, want := range map[error]bool{
+		&jetstream.APIError{Code: 503}: true, &jetstream.APIError{Code: 400}: false,
+		context.DeadlineExceeded: true, errors.New("other"): false,
+	} {
+		if transient(err) != want {
+			t.Errorf("%v: transient %v", err, !want)
+		}
+	}
+}
