@@ -24,9 +24,12 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
 		Workers: cfg.Workers,
 	}
-	if cfg.Engine == "memory" {
+	switch cfg.Engine {
+	case "memory":
 		e, err := memory.New(limits)
 		return e, nil, err
+	case "jetstream":
+		return newCluster(cfg, environ, log)
 	}
 	sealer, err := newSealer(cfg, environ, log)
 	if err != nil {
@@ -47,17 +50,8 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 // newSealer reads the key ring from the environment or a file. The file in the data folder is made
 // on the first start, and only then: a store without its ring must not get another.
 func newSealer(cfg config.Config, environ []string, log *slog.Logger) (*seal.Sealer, error) {
-	for _, entry := range environ {
-		if ring, ok := strings.CutPrefix(entry, config.KeyRingVariable+"="); ok {
-			s, err := seal.New([]byte(ring))
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", config.KeyRingVariable, err)
-			}
-			return s, nil
-		}
-	}
-	if cfg.KeyFile != "" {
-		return seal.ReadFile(cfg.KeyFile)
+	if s, err := givenSealer(cfg, environ); s != nil || err != nil {
+		return s, err
 	}
 	path := filepath.Join(cfg.DataDir, "key.json")
 	s, err := seal.ReadFile(path)
@@ -75,4 +69,21 @@ func newSealer(cfg config.Config, environ []string, log *slog.Logger) (*seal.Sea
 	}
 	log.Info("made a new key ring: without it what is stored cannot be read, so keep a copy apart from the data", "path", path)
 	return seal.ReadFile(path)
+}
+
+// givenSealer reads the key ring that was given, in the environment or by key-file; nil if none was.
+func givenSealer(cfg config.Config, environ []string) (*seal.Sealer, error) {
+	for _, entry := range environ {
+		if ring, ok := strings.CutPrefix(entry, config.KeyRingVariable+"="); ok {
+			s, err := seal.New([]byte(ring))
+			if err != nil {
+				return nil, fmt.Errorf("%s: %w", config.KeyRingVariable, err)
+			}
+			return s, nil
+		}
+	}
+	if cfg.KeyFile != "" {
+		return seal.ReadFile(cfg.KeyFile)
+	}
+	return nil, nil
 }

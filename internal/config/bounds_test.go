@@ -29,6 +29,13 @@ var bounds = map[string]struct{ good, bad []string }{
 	"data-dir":             {nil, nil},
 	"key-file":             {nil, nil},
 	"sync":                 {[]string{"always", "never"}, []string{"sometimes"}},
+	"nats-url":             {nil, []string{"127.0.0.1:4222", "http://127.0.0.1:4222", "nats://", "nats://u:p@127.0.0.1", "nats://a,", "nats://a/b", "nats://a?b"}},
+	"nats-creds":           {nil, nil},
+	"nats-ca":              {nil, nil},
+	"nats-cert":            {nil, nil},
+	"nats-key":             {nil, nil},
+	"nats-replicas":        {nil, []string{"0", "2", "4", "7", "-1", "03"}},
+	"nats-prefix":          {nil, []string{"a.b", "a b", "a>", "ä", "*", "123456789012345678901234567890123"}},
 	"max-pending":          {[]string{"1", "1000000000"}, []string{"0", "1000000001", "1e6", "1_000", "99999999999999999999"}},
 	"max-results":          {[]string{"1", "1000000000"}, []string{"0", "1000000001"}},
 	"max-secret-bytes": {

@@ -62,7 +62,7 @@ type Config struct {
 	// finish): handing them over needs an engine that outlives the process.
 	Drain string
 
-	// Engine names what keeps the jobs (--engine, memory or file, default memory).
+	// Engine names what keeps the jobs (--engine, memory, file or jetstream, default memory).
 	Engine string
 
 	// DataDir is the folder of the file engine (--data-dir, default none, which is ""). It is
@@ -76,6 +76,34 @@ type Config struct {
 	// Sync says when the file engine has the disk write what it holds (--sync, always or never,
 	// default always): before a job is answered, or when the system likes.
 	Sync string
+
+	// NATSURL names servers of the cluster of the jetstream engine (--nats-url, nats:// or tls:// URLs
+	// without a user, separated by commas, default none, which is ""). It is set if and only if
+	// Engine is jetstream. It holds no password, since a Config can be logged.
+	NATSURL string
+
+	// NATSCreds is the path of a credentials file (--nats-creds, default none, which is "").
+	NATSCreds string
+
+	// NATSCA is the path of the root certificates for the servers', in PEM (--nats-ca, default
+	// the system's, which is "").
+	NATSCA string
+
+	// NATSCert is the path of this client's certificate, in PEM (--nats-cert, default none, which is
+	// "").
+	NATSCert string
+
+	// NATSKey is the path of the private key of NATSCert, in PEM (--nats-key, default none, which is
+	// ""). It is set if and only if NATSCert is.
+	NATSKey string
+
+	// NATSReplicas is how many servers hold each job (--nats-replicas, 1, 3 or 5, default 3): of
+	// three, one can be lost, of five two.
+	NATSReplicas int
+
+	// NATSPrefix begins the names of streams and subjects (--nats-prefix, letters, digits, - and _,
+	// default hashd). It has up to 32 characters.
+	NATSPrefix string
 
 	// MaxPending is how many jobs may be accepted and not yet done (--max-pending, 1 to
 	// 1000000000, default 10000000): a burst of ten million fits.

@@ -6,6 +6,7 @@ import (
 	"math"
 	"net"
 	"net/netip"
+	"net/url"
 	"slices"
 	"strconv"
 	"strings"
@@ -120,6 +121,50 @@ func folder(field func(*Config) *string) kind {
 		word:    "path",
 		allowed: "the path of a folder",
 		set:     at(field, func(text string) (string, error) { return text, nil }),
+	}
+}
+
+func natsURLs(field func(*Config) *string) kind {
+	return kind{
+		word:    "urls",
+		allowed: "nats:// or tls:// URLs without a user, separated by commas",
+		set:     at(field, parseNATSURLs),
+	}
+}
+
+// parseNATSURLs refuses a user in a URL and does not quote it: it may be a password, and a
+// configuration may be shown.
+func parseNATSURLs(text string) (string, error) {
+	for one := range strings.SplitSeq(text, ",") {
+		u, err := url.Parse(one)
+		switch {
+		case strings.Contains(one, "@"):
+			return "", errors.New("a URL has a user, which belongs in a credentials file (nats-creds)")
+		case err != nil || u.Scheme != "nats" && u.Scheme != "tls" || u.Hostname() == "" || u.Path != "" || u.RawQuery != "":
+			return "", fmt.Errorf("%s is not a URL such as nats://127.0.0.1:4222", quote(one))
+		}
+	}
+	return text, nil
+}
+
+// longestPrefix is the longest nats-prefix.
+const longestPrefix = 32
+
+func natsPrefix(field func(*Config) *string) kind {
+	return kind{
+		word:    "name",
+		allowed: "letters, digits, - and _",
+		set: at(field, func(text string) (string, error) {
+			for _, r := range text {
+				if r != '-' && r != '_' && (r < '0' || r > '9') && (r|0x20 < 'a' || r|0x20 > 'z') {
+					return "", fmt.Errorf("%s has other characters", quote(text))
+				}
+			}
+			if len(text) > longestPrefix {
+				return "", fmt.Errorf("%s is longer than %d characters", quote(text), longestPrefix)
+			}
+			return text, nil
+		}),
 	}
 }
 

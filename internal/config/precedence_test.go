@@ -43,6 +43,13 @@ var layers = map[string][3]layer{
 	"data-dir":             {{"/a", "/a"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"key-file":             {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"sync":                 {{"never", "never"}, {"always", "always"}, {"never", "never"}},
+	"nats-url":             {{"nats://a", "nats://a"}, {"tls://b:1", "tls://b:1"}, {"nats://c,nats://d", "nats://c,nats://d"}},
+	"nats-creds":           {{"a", "a"}, {"b", "b"}, {"c", "c"}},
+	"nats-ca":              {{"a", "a"}, {"b", "b"}, {"c", "c"}},
+	"nats-cert":            {{"a", "a"}, {"b", "b"}, {"c", "c"}},
+	"nats-key":             {{"a", "a"}, {"b", "b"}, {"c", "c"}},
+	"nats-replicas":        {{"1", 1}, {"3", 3}, {"5", 5}},
+	"nats-prefix":          {{"a", "a"}, {"b", "b"}, {"c", "c"}},
 	"max-pending":          {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-results":          {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-secret-bytes":     {{"2097152", int64(2 << 20)}, {"3MiB", int64(3 << 20)}, {"1TiB", int64(1 << 40)}},
@@ -65,6 +72,14 @@ var companions = map[string][]string{
 	"data-dir": {"--engine=file"},
 	"key-file": {"--engine=file", "--data-dir=d"},
 	"file":     {"--data-dir=d"},
+
+	"nats-url":      {"--engine=jetstream"},
+	"nats-creds":    {"--engine=jetstream", "--nats-url=nats://a"},
+	"nats-ca":       {"--engine=jetstream", "--nats-url=nats://a"},
+	"nats-cert":     {"--engine=jetstream", "--nats-url=nats://a", "--nats-key=k"},
+	"nats-key":      {"--engine=jetstream", "--nats-url=nats://a", "--nats-cert=c"},
+	"nats-replicas": {"--engine=jetstream", "--nats-url=nats://a"},
+	"nats-prefix":   {"--engine=jetstream", "--nats-url=nats://a"},
 }
 
 func TestPrecedence(t *testing.T) {

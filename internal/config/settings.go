@@ -110,8 +110,9 @@ func storage() []setting {
 	return []setting{
 		{
 			name: "engine", initial: "memory",
-			kind:  choice("name", func(c *Config) *string { return &c.Engine }, "memory", "file"),
-			usage: "What keeps the jobs: memory, gone with the process; file, durable on this machine.",
+			kind: choice("name", func(c *Config) *string { return &c.Engine }, "memory", "file", "jetstream"),
+			usage: "What keeps the jobs: memory, gone with the process; file, durable on this machine; " +
+				"jetstream, on a NATS cluster that many instances share.",
 		}, {
 			name: "data-dir", none: "none",
 			kind:  folder(func(c *Config) *string { return &c.DataDir }),
@@ -120,12 +121,43 @@ func storage() []setting {
 			name: "key-file", none: "none",
 			kind: path(func(c *Config) *string { return &c.KeyFile }),
 			usage: "Key ring that seals secrets and hashes wherever they leave the process; without it key.json in data-dir, " +
-				"which is made on the first start. HASHD_KEY_RING can hold the ring itself instead.",
+				"which is made on the first start. The jetstream engine needs one, the same for all instances. HASHD_KEY_RING can hold the ring itself instead.",
 		}, {
 			name: "sync", initial: "always",
 			kind: choice("when", func(c *Config) *string { return &c.Sync }, "always", "never"),
 			usage: "When the file engine has the disk write what it holds: always before a job is answered, or never on purpose, " +
 				"which survives a crash of hashd but not of the machine.",
+		}, {
+			name: "nats-url", none: "none",
+			kind: natsURLs(func(c *Config) *string { return &c.NATSURL }),
+			usage: "Servers of the NATS cluster of the jetstream engine, separated by commas; the others are found " +
+				"through them. tls:// demands TLS.",
+		}, {
+			name: "nats-creds", none: "none",
+			kind:  path(func(c *Config) *string { return &c.NATSCreds }),
+			usage: "Credentials file for NATS.",
+		}, {
+			name: "nats-ca", none: "the system's",
+			kind:  path(func(c *Config) *string { return &c.NATSCA }),
+			usage: "Root certificates, in PEM, that the NATS servers' are checked against.",
+		}, {
+			name: "nats-cert", none: "none",
+			kind:  path(func(c *Config) *string { return &c.NATSCert }),
+			usage: "This client's certificate for NATS, in PEM. It needs nats-key.",
+		}, {
+			name: "nats-key", none: "none",
+			kind:  path(func(c *Config) *string { return &c.NATSKey }),
+			usage: "Private key of nats-cert, in PEM.",
+		}, {
+			name: "nats-replicas", initial: "3",
+			kind: choice("number", func(c *Config) *int { return &c.NATSReplicas }, 1, 3, 5),
+			usage: "NATS servers that hold each job; it is answered once most of them have it. " +
+				"A stream that exists with another number is refused.",
+		}, {
+			name: "nats-prefix", initial: "hashd",
+			kind: natsPrefix(func(c *Config) *string { return &c.NATSPrefix }),
+			usage: "Begins the name of every stream and subject. Instances with the same one are one service; " +
+				"services with different ones can share a cluster.",
 		},
 	}
 }

@@ -1,6 +1,9 @@
 package config
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // checkStorage refuses what would look durable and not be.
 func (l *loading) checkStorage() {
@@ -13,12 +16,38 @@ func (l *loading) checkStorage() {
 		l.refuse(engine, "engine file keeps its jobs in a folder, and data-dir names none", "give data-dir the path of a folder")
 	}
 	for name, needed := range map[string]bool{"data-dir": l.config.Engine == "file", "key-file": durable} {
-		if g, ok := l.last[name]; ok && !needed && !l.bad[name] {
-			l.refuse(g, fmt.Sprintf("engine %s does not use it, so nothing would be kept there", l.config.Engine),
-				"set engine to one that does, or leave this out")
+		l.checkUsed(name, needed)
+	}
+	l.checkNATS()
+	if drain := l.last["drain"]; l.config.Drain == "handover" && !durable && !l.bad["drain"] {
+		l.refuse(drain, "engine memory ends with the process, so nobody could take the jobs over",
+			"set engine to file or jetstream, or drain to finish")
+	}
+}
+
+// checkUsed refuses a setting that somebody gave and that the engine would ignore.
+func (l *loading) checkUsed(name string, used bool) {
+	if g, ok := l.last[name]; ok && g.source != "default" && !used && !l.bad[name] {
+		l.refuse(g, fmt.Sprintf("engine %s does not use it, so nothing would be kept there", l.config.Engine),
+			"set engine to one that does, or leave this out")
+	}
+}
+
+// checkNATS refuses a cluster without an address, or half of a certificate.
+func (l *loading) checkNATS() {
+	used := l.config.Engine == "jetstream"
+	for name := range l.last {
+		if strings.HasPrefix(name, "nats-") {
+			l.checkUsed(name, used)
 		}
 	}
-	if drain := l.last["drain"]; l.config.Drain == "handover" && !durable && !l.bad["drain"] {
-		l.refuse(drain, "engine memory ends with the process, so nobody could take the jobs over", "set engine to file, or drain to finish")
+	if used && l.config.NATSURL == "" && !l.bad["nats-url"] {
+		l.refuse(l.last["engine"], "engine jetstream keeps its jobs on a NATS cluster, and nats-url names none",
+			"give nats-url the URLs of its servers")
+	}
+	for name, other := range map[string]string{"nats-cert": "nats-key", "nats-key": "nats-cert"} {
+		if _, missing := l.last[other]; l.last[name].setting != nil && !missing && !l.bad[other] && !l.bad[name] {
+			l.refuse(l.last[name], "it is of no use without "+other, "give both or neither")
+		}
 	}
 }

@@ -1,6 +1,9 @@
 package config
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 // What an engine needs must be given, and what it would ignore must not.
 func TestStorage(t *testing.T) {
@@ -20,5 +23,37 @@ func TestKeyRingIsNoSetting(t *testing.T) {
 	mustLoad(t, []string{KeyRingVariable + "={}"})
 	if _, err := load(t, []string{KeyRingVariable + "S={}"}); err == nil {
 		t.Error("a misspelt variable is taken")
+	}
+}
+
+// What the jetstream engine needs must be given, and no other engine takes it.
+func TestNATS(t *testing.T) {
+	const servers = "nats://127.0.0.1:4222,tls://nats.example:4222"
+	on := []string{"--engine=jetstream", "--nats-url=" + servers}
+	c := mustLoad(t, nil, on...)
+	if c.NATSURL != servers || c.NATSReplicas != 3 || c.NATSPrefix != "hashd" {
+		t.Errorf("got %+v", c)
+	}
+	c = mustLoad(t, nil, append(on, "--nats-creds=a", "--nats-ca=b", "--nats-cert=c", "--nats-key=d", "--nats-replicas=5",
+		"--nats-prefix=Team-A_1", "--key-file=k", "--drain=handover")...)
+	if c.NATSCreds != "a" || c.NATSCA != "b" || c.NATSCert != "c" || c.NATSKey != "d" || c.NATSReplicas != 5 ||
+		c.NATSPrefix != "Team-A_1" || c.KeyFile != "k" || c.Drain != "handover" {
+		t.Errorf("got %+v", c)
+	}
+	wantRefused(t, "engine", "jetstream")
+	wantRefused(t, "nats-cert", "c", on...)
+	wantRefused(t, "nats-key", "c", on...)
+	for name, value := range map[string]string{"nats-url": servers, "nats-creds": "a", "nats-ca": "b", "nats-replicas": "1", "nats-prefix": "p"} {
+		wantRefused(t, name, value)
+		wantRefused(t, name, value, "--engine=file", "--data-dir=/var/lib/hashd")
+	}
+	wantRefused(t, "data-dir", "/var/lib/hashd", on...)
+}
+
+// A password in a URL is refused, and not repeated.
+func TestNATSPasswordIsNotShown(t *testing.T) {
+	_, err := load(t, nil, "--engine=jetstream", "--nats-url=nats://me:angryMonkey@127.0.0.1:4222")
+	if err == nil || strings.Contains(err.Error(), "angryMonkey") {
+		t.Errorf("got %v", err)
 	}
 }

@@ -1,0 +1,41 @@
+package main
+
+import (
+	"errors"
+	"log/slog"
+	"strings"
+
+	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/jetstream"
+	"github.com/hashd-project/hashd/internal/seal"
+)
+
+// newCluster starts the engine on a NATS cluster. All instances key the prints of requests alike.
+func newCluster(cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
+	sealer, err := clusterSealer(cfg, environ)
+	if err != nil {
+		return nil, nil, err
+	}
+	e, err := jetstream.New(jetstream.Config{
+		URLs: strings.Split(cfg.NATSURL, ","), Credentials: cfg.NATSCreds, CA: cfg.NATSCA, Cert: cfg.NATSCert, Key: cfg.NATSKey,
+		Prefix: cfg.NATSPrefix, Replicas: cfg.NATSReplicas, Sealer: sealer,
+		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
+		KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys, Workers: cfg.Workers, Log: log,
+	})
+	if err != nil {
+		return nil, nil, err
+	}
+	return e, e.PrintKey(), nil
+}
+
+// clusterSealer reads the key ring that all instances share. None is made here: two instances that
+// start at once would make two.
+func clusterSealer(cfg config.Config, environ []string) (*seal.Sealer, error) {
+	s, err := givenSealer(cfg, environ)
+	if s == nil && err == nil {
+		err = errors.New("engine jetstream seals with a key ring that all instances share: " +
+			"make one with 'hashd key create FILE' and give it as key-file, or its content as " + config.KeyRingVariable)
+	}
+	return s, err
+}
