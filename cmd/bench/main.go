@@ -46,8 +46,9 @@ func commands() []command {
 		{"http", "POST /hash in process and over loopback, against a bare Echo handler", 10 * time.Minute, true, newHTTP, child(httpCase)},
 		{"batch", "time to accept a job in a batch, against one by one", 10 * time.Minute, true, newBatch, child(batchCase)},
 		{"file", "the durable engine's speed, recovery and disk space, beside the memory engine", 20 * time.Minute, true, newFile, child(fileCase)},
+		{"jetstream", "the engine on NATS servers: clients, lateness and disk space", 20 * time.Minute, false, newJetStream, nil},
 		{"burst", "10,000 and 10,000,000 jobs within the delay, every hash verified", 15 * time.Minute, false, newBurst, child(burstCase)},
-		{"all", "all of the above but burst", time.Hour, false, newAll, nil},
+		{"all", "all of the above but jetstream and burst", time.Hour, false, newAll, nil},
 	}
 }
 

@@ -46,6 +46,10 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 			"accepted in process, submitters: 1 ", "submitters: 64, of what the disk allows ", "idle: written for a job ", "clients: 64 ",
 			"full cycle of 3000 jobs", "lateness p99 ", "ready with 3000 pending ", "on disk: a kept result ", "data on ",
 		}},
+		{"jetstream -jobs 500 -for 100ms -rate 1000 -runs 1", []string{
+			"1 server, fsync always: accepted a second, clients: 1 ", "3 servers: accepted a second, clients: 1024 ",
+			"on the disk a pending job ", "lateness p99 ", "3 servers: early ",
+		}},
 		{"burst -jobs 12000 -delay 100ms -runs 1", []string{
 			"10000 jobs: accepted a second ", "12000 jobs: peak memory ", "12000 jobs: wrong ",
 		}},
