@@ -115,11 +115,15 @@ test-race: build-ts $(CHECKERS) ## Run all tests with the race detector and prin
 
 .PHONY: test-mapped
 test-mapped: ## Run the engine's tests on mapped memory, which the race detector cannot watch
-	go test -shuffle=on -timeout 5m ./internal/engine/...
+	go test -shuffle=on -timeout 5m $$(go list ./internal/engine/... | grep -v /jetstream)
 
 .PHONY: chaos
 chaos: ## Kill the durable server again and again under load, and say what became of each job
 	go test -count 1 -timeout 30m -v ./cmd/hashd -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced' -kill-rounds 50
+
+.PHONY: chaos-cluster
+chaos-cluster: ## Kill, stop and restart NATS servers under load, and say what became of each job
+	go test -count 1 -timeout 30m -v ./internal/engine/jetstream -run 'TestLeader|TestServerAway|TestJobsOfALostInstance|OnThreeServers' -chaos
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for a minute
