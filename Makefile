@@ -118,11 +118,8 @@ test-mapped: ## Run the engine's tests on mapped memory, which the race detector
 	go test -shuffle=on -timeout 5m $$(go list ./internal/engine/... | grep -v /jetstream)
 
 .PHONY: chaos
-chaos: ## Kill the durable server again and again under load, and say what became of each job
+chaos: ## Break servers and disks again and again under load, and say what became of each job
 	go test -count 1 -timeout 30m -v ./cmd/hashd -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced' -kill-rounds 50
-
-.PHONY: chaos-cluster
-chaos-cluster: ## Kill, stop and restart NATS servers under load, and say what became of each job
 	go test -count 1 -timeout 30m -v ./internal/engine/jetstream -run 'TestLeader|TestServerAway|TestJobsOfALostInstance|OnThreeServers' -chaos
 
 .PHONY: fuzz
