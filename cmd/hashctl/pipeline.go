@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"strconv"
 	"sync/atomic"
-	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -133,17 +132,17 @@ func (b *bulk) nextBatch(n int) (*batch, error) {
 const maxRounds = 5
 
 // process submits a batch and collects its hashes. A server that keeps its jobs in memory forgets
-// them when it stops, and gives their ids to others. So a batch whose server has been started
-// anew is submitted again, with its key: one that still knows it answers with the same jobs.
+// them when it stops, and gives their ids to others. So a batch that another store was given is
+// submitted again, with its key: one that still knows it answers with the same jobs.
 func (b *bulk) process(ctx context.Context, next *batch) ([]record, error) {
 	known, _ := b.state.known(next.number)
-	started, err := b.started(ctx)
+	store, err := b.store(ctx)
 	if err != nil {
 		return nil, err
 	}
 	for range maxRounds {
-		if known.First == 0 || !known.Started.Equal(started) {
-			if known, err = b.submit(ctx, next, started); err != nil {
+		if known.First == 0 || known.Store != store {
+			if known, err = b.submit(ctx, next, store); err != nil {
 				return nil, err
 			}
 		}
@@ -154,26 +153,27 @@ func (b *bulk) process(ctx context.Context, next *batch) ([]record, error) {
 		if err != nil {
 			return nil, err
 		}
-		if started, err = b.started(ctx); err != nil || started.Equal(*known.Started) {
+		if store, err = b.store(ctx); err != nil || store == known.Store {
 			return records, err
 		}
 	}
-	return nil, errors.New("the server is started anew all the time, or there are several at its URL")
+	return nil, errors.New("the server forgets its jobs all the time, or there are several at its URL that do not share theirs")
 }
 
-func (b *bulk) started(ctx context.Context) (time.Time, error) {
+// store names what keeps the server's jobs.
+func (b *bulk) store(ctx context.Context) (string, error) {
 	status, err := b.jobs.Status(ctx)
-	return status.Started, err
+	return status.Store, err
 }
 
-func (b *bulk) submit(ctx context.Context, next *batch, started time.Time) (step, error) {
+func (b *bulk) submit(ctx context.Context, next *batch, store string) (step, error) {
 	o := b.options
 	o.Key = b.state.asked.Run + "-" + strconv.Itoa(next.number)
 	accepted, err := b.jobs.SubmitBatch(ctx, next.secrets, o)
 	if err != nil {
 		return step{}, fmt.Errorf("lines %d to %d: %w", next.line, next.line+int64(len(next.secrets))-1, err)
 	}
-	s := step{Batch: next.number, First: accepted.First, Started: &started}
+	s := step{Batch: next.number, First: accepted.First, Store: store}
 	return s, b.state.record(s)
 }
 

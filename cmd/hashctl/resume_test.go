@@ -4,6 +4,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 	"encoding/csv"
+	"errors"
 	"fmt"
 	"net/http"
 	"os"
@@ -251,6 +252,46 @@ func TestBulkServerRestarts(t *testing.T) {
 	}
 }
 
+// A server that keeps its jobs on a disk is the same after a restart, whenever it started: nothing is
+// submitted twice.
+func TestBulkDurableServerRestarts(t *testing.T) {
+	t.Parallel()
+	for name, at := range map[string]int{"early": 2, "accepted": 5, "collecting": 14, "late": 70} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			args := []string{"--engine=file", "--data-dir=" + t.TempDir(), "--delay=20ms"}
+			first, kill, err := startServer(args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Cleanup(kill)
+			w, p := newWork(t, 45), newProxy(t, first)
+			var once sync.Once
+			p.on(func(n int, _ string) {
+				if n < at {
+					return
+				}
+				once.Do(func() {
+					kill()
+					again, stop, err := startServer(args...)
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					t.Cleanup(stop)
+					p.retarget(again)
+				})
+			})
+			w.bulk(p).start(t).end(t, exitOK)
+			w.wantRecords(t, nil)
+			_, err = p.direct(t).Get(t.Context(), client.JobID(w.lines+1))
+			if problem, ok := errors.AsType[*client.ProblemError](err); !ok || problem.Type != client.UnknownJobType {
+				t.Errorf("there are more jobs than lines: %v", err)
+			}
+		})
+	}
+}
+
 // A line whose job is gone has a record that says so, and the exit code tells.
 func TestBulkGone(t *testing.T) {
 	t.Parallel()
@@ -345,7 +386,7 @@ func TestBulkRefusesOther(t *testing.T) {
 		{"server", in, out, state, []string{"--server=http://localhost" + p.address[strings.LastIndexByte(p.address, ':'):]}, "this output was begun with another --server (http://" + p.address + ")"},
 		{"output cut", in, out[:10], state, nil, "out is shorter than this bulk has left it"},
 		{"no state", in, out, "nonsense\n", nil, "out.state is damaged"},
-		{"step missing", in, out, state[:strings.IndexByte(state, '\n')+1] + `{"batch":4,"first":1,"started":"2026-01-01T00:00:00Z"}` + "\n", nil, "out.state is damaged"},
+		{"step missing", in, out, state[:strings.IndexByte(state, '\n')+1] + `{"batch":4,"first":1,"store":"8f14e45fceea167a"}` + "\n", nil, "out.state is damaged"},
 	} {
 		write(t, w.in, tt.in)
 		write(t, w.out, tt.out)

@@ -36,8 +36,8 @@ func (p *program) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(s, fmt.Sprintf("status   %s\nversion  %s\ncommit   %s\nAPI      %s\nGo       %s\nstarted  %s",
-				s.Status, s.Version, s.Commit, s.Api, s.Go, s.Started.Format(time.RFC3339)))
+			return p.print(s, fmt.Sprintf("status   %s\nversion  %s\ncommit   %s\nAPI      %s\nGo       %s\nstarted  %s\nstore    %s",
+				s.Status, s.Version, s.Commit, s.Api, s.Go, s.Started.Format(time.RFC3339), s.Store))
 		}),
 	}
 }

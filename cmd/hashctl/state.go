@@ -9,7 +9,6 @@ import (
 	"io"
 	"os"
 	"sync"
-	"time"
 )
 
 // stateSuffix makes the name of the state file from that of the output.
@@ -45,15 +44,15 @@ type asked struct {
 const stateVersion = 1
 
 // step says something about a batch: that it is about to be submitted (lines, fingerprint), that the
-// server accepted it (first, started), or that its records are written (end, missing).
+// server accepted it (first, store), or that its records are written (end, missing).
 type step struct {
-	Batch       int        `json:"batch"`
-	Lines       int        `json:"lines,omitempty"`
-	Fingerprint string     `json:"fingerprint,omitempty"`
-	First       int64      `json:"first,omitempty"`
-	Started     *time.Time `json:"started,omitempty"` // when the server did: another run of it may know no jobs, or others
-	End         *int64     `json:"end,omitempty"`
-	Missing     int64      `json:"missing,omitempty"`
+	Batch       int    `json:"batch"`
+	Lines       int    `json:"lines,omitempty"`
+	Fingerprint string `json:"fingerprint,omitempty"`
+	First       int64  `json:"first,omitempty"`
+	Store       string `json:"store,omitempty"` // of the server: another may know no jobs, or others
+	End         *int64 `json:"end,omitempty"`
+	Missing     int64  `json:"missing,omitempty"`
 }
 
 // newState returns the state of a new bulk that is kept nowhere.
@@ -148,8 +147,8 @@ func (s *state) take(t step) bool {
 	}
 	known := &s.batches[t.Batch]
 	switch {
-	case t.First > 0 && t.Started != nil:
-		known.First, known.Started = t.First, t.Started
+	case t.First > 0 && t.Store != "":
+		known.First, known.Store = t.First, t.Store
 	case t.End != nil && t.Batch == s.written && *t.End >= s.end:
 		s.written, s.end, s.missing = t.Batch+1, *t.End, s.missing+t.Missing
 	default:

@@ -4,7 +4,6 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 )
 
 // A state cut off anywhere, as a loss of power may leave it, is one of an earlier time: the bulk
@@ -16,11 +15,11 @@ func TestStateCutOff(t *testing.T) {
 	if err != nil || s.resumed {
 		t.Fatalf("resumed %v, %v", s.resumed, err)
 	}
-	started, end := time.Now(), []int64{100, 250}
+	end := []int64{100, 250}
 	steps := []step{
 		{Batch: 0, Lines: 10, Fingerprint: "a"}, {Batch: 1, Lines: 5, Fingerprint: "b"},
-		{Batch: 1, First: 11, Started: &started}, {Batch: 0, First: 1, Started: &started},
-		{Batch: 0, End: &end[0], Missing: 1}, {Batch: 1, First: 31, Started: &started}, {Batch: 1, End: &end[1], Missing: 2},
+		{Batch: 1, First: 11, Store: "store"}, {Batch: 0, First: 1, Store: "store"},
+		{Batch: 0, End: &end[0], Missing: 1}, {Batch: 1, First: 31, Store: "store"}, {Batch: 1, End: &end[1], Missing: 2},
 	}
 	for _, step := range steps {
 		if err := s.record(step); err != nil {
@@ -49,7 +48,7 @@ func TestStateCutOff(t *testing.T) {
 		if got := [3]int64{int64(written), end, missing}; got != want || !again.resumed || again.asked.Run != s.asked.Run {
 			t.Errorf("with %d steps: %v, want %v", whole, got, want)
 		}
-		if known, ok := again.known(1); ok != (whole >= 2) || whole >= 6 && (known.First != 31 || !known.Started.Equal(started)) {
+		if known, ok := again.known(1); ok != (whole >= 2) || whole >= 6 && (known.First != 31 || known.Store != "store") {
 			t.Errorf("with %d steps: batch 1 is %+v, %v", whole, known, ok)
 		}
 		if err := again.close(false); err != nil || !strings.HasSuffix(read(t, name), "\n") {
@@ -60,9 +59,9 @@ func TestStateCutOff(t *testing.T) {
 
 // Steps that can't follow are refused, and not written down.
 func TestStateOrder(t *testing.T) {
-	end, started := int64(5), time.Now()
+	end := int64(5)
 	for _, wrong := range []step{
-		{Batch: 2, Lines: 1}, {Batch: 1, First: 1, Started: &started}, {Batch: -1, Lines: 1}, {Batch: 0, First: 1}, {Batch: 0}, {Batch: 1, End: &end},
+		{Batch: 2, Lines: 1}, {Batch: 1, First: 1, Store: "store"}, {Batch: -1, Lines: 1}, {Batch: 0, First: 1}, {Batch: 0}, {Batch: 1, End: &end},
 	} {
 		s := newState(asked{})
 		if err := s.record(step{Batch: 0, Lines: 1}); err != nil {

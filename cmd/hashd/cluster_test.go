@@ -64,6 +64,9 @@ func TestTwoInstances(t *testing.T) {
 	f := newFleet(t, "--delay=1s")
 	a, b := f.start(t), f.start(t)
 	one, other := a.client(t), b.client(t)
+	if name := one.store(t); name != other.store(t) {
+		t.Errorf("the store that both share is called %s and %s", name, other.store(t))
+	}
 	jobs := submitMany(t, one, 50)
 	collect(t, other, jobs)()
 

@@ -40,6 +40,7 @@ func TestRestart(t *testing.T) {
 	dir := t.TempDir()
 	i := start(t, onDisk(dir, "--delay=2s")...)
 	c := i.client(t)
+	store := c.store(t)
 	jobs := submitMany(t, c, 100)
 	keyed := header("Idempotency-Key", "once")
 	first := c.do(t, http.MethodPost, "/hash", submission("keyed"), keyed).want(t, http.StatusAccepted)
@@ -50,6 +51,9 @@ func TestRestart(t *testing.T) {
 	i = start(t, onDisk(dir, "--delay=2s")...)
 	i.listening.want(t, "engine", "file")
 	c = i.client(t)
+	if now := c.store(t); now != store {
+		t.Errorf("after a restart the store %s is called %s", store, now)
+	}
 	again := c.do(t, http.MethodPost, "/hash", submission("keyed"), keyed).want(t, http.StatusAccepted)
 	if a, b := decode[wire.AcceptedJob](t, first), decode[wire.AcceptedJob](t, again); a.Id != b.Id {
 		t.Errorf("after a restart the retry of %d got %d", a.Id, b.Id)
@@ -65,6 +69,26 @@ func TestRestart(t *testing.T) {
 	i = start(t, onDisk(dir, "--delay=2s")...)
 	wantHashes(t, i.client(t), jobs)
 	i.stop(t)
+}
+
+// store returns what the server calls its store.
+func (c *client) store(t *testing.T) string {
+	t.Helper()
+	return decode[wire.Status](t, c.do(t, http.MethodGet, "/v/status", "").want(t, http.StatusOK)).Store
+}
+
+// What is kept in memory is another store with each start, and each folder has a store of its own.
+func TestOtherStores(t *testing.T) {
+	t.Parallel()
+	stores := make(map[string]bool)
+	for _, args := range [][]string{nil, nil, onDisk(t.TempDir()), onDisk(t.TempDir())} {
+		i := start(t, args...)
+		stores[i.client(t).store(t)] = true
+		i.stop(t)
+	}
+	if len(stores) != 4 {
+		t.Errorf("four stores have the names %v", stores)
+	}
 }
 
 // A stop that hands over does not wait, and the next start has what is left.

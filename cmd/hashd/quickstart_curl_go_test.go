@@ -67,6 +67,7 @@ func settled(text string) string {
 		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`:             "TIME",
 		`urn:hashd:request:[0-9A-Za-z._-]+`:                   "REQUEST",
 		`"version":"[^"]+","commit":"[0-9a-z]+","go":"[^"]+"`: "BUILD",
+		`"store":"[0-9a-f]+"`:                                 "STORE",
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, with)
 	}

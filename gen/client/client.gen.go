@@ -274,6 +274,11 @@ type Status struct {
 
 	// Started When the process started
 	Started time.Time `json:"started"`
+
+	// Store Names what keeps the jobs. Where it is the same, so are the jobs: after a restart of a
+	// durable server, and on each server of a cluster. A server that keeps its jobs in
+	// memory has another with each start, and gives ids anew.
+	Store string `json:"store"`
 }
 
 // StatusStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused

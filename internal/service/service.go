@@ -5,8 +5,10 @@ package service
 
 import (
 	"context"
+	"crypto/hmac"
 	"crypto/rand"
 	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"sync/atomic"
 	"time"
@@ -39,6 +41,7 @@ type Config struct {
 type Service struct {
 	cfg      Config
 	started  time.Time
+	store    string // names what keeps the jobs
 	draining atomic.Bool
 
 	answers   atomic.Int64 // submissions answered with an accepted job
@@ -53,7 +56,14 @@ func New(cfg Config) *Service {
 		cfg.PrintKey = make([]byte, sha256.Size)
 		_, _ = rand.Read(cfg.PrintKey) // never fails
 	}
-	return &Service{cfg: cfg, started: time.Now()}
+	return &Service{cfg: cfg, started: time.Now(), store: storeName(cfg.PrintKey)}
+}
+
+// storeName names what keeps the jobs by the key of prints, which is as old, without telling it.
+func storeName(printKey []byte) string {
+	mac := hmac.New(sha256.New, printKey)
+	mac.Write([]byte("store"))
+	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
 
 // Drain makes the service unready, refuses new jobs, and returns once every accepted job is
@@ -202,7 +212,7 @@ func (s *Service) GetStatus(context.Context, api.GetStatusRequestObject) (api.Ge
 	}
 	b := s.cfg.Build
 	return api.GetStatus200JSONResponse{Body: api.Status{
-		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(),
+		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(), Store: s.store,
 	}}, nil
 }
 

@@ -335,6 +335,24 @@ func TestStats(t *testing.T) {
 	}
 }
 
+// A store's name is as old as the store, tells it from others, and does not tell its key.
+func TestStoreName(t *testing.T) {
+	name := func(printKey []byte) string {
+		s := service.New(service.Config{Engine: fake{}, PrintKey: printKey})
+		status, err := s.GetStatus(t.Context(), api.GetStatusRequestObject{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		return status.(api.GetStatus200JSONResponse).Body.Store
+	}
+	if a, again, b := name([]byte("a")), name([]byte("a")), name([]byte("b")); a != again || a == b || len(a) != 16 {
+		t.Errorf("the stores a, a and b have the names %s, %s and %s", a, again, b)
+	}
+	if first, second := name(nil), name(nil); first == second {
+		t.Errorf("two stores in memory both have the name %s", first)
+	}
+}
+
 // An engine that is down shows in readiness alone.
 func TestEngineDown(t *testing.T) {
 	s := serviceOn(fake{ready: engine.ErrDown})
@@ -354,13 +372,15 @@ func TestDraining(t *testing.T) {
 		s := service.New(service.Config{
 			Engine: fake{drain: func(context.Context) error { <-begin; return left }},
 			Build:  service.Build{API: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26"},
+
+			PrintKey: []byte("a key"),
 		})
 		time.Sleep(time.Hour)
 		check := func(want api.StatusStatus) {
 			t.Helper()
 			status, err := s.GetStatus(t.Context(), api.GetStatusRequestObject{})
 			wanted := api.GetStatus200JSONResponse{Body: api.Status{
-				Status: want, Api: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26", Started: started.UTC(),
+				Status: want, Api: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26", Started: started.UTC(), Store: "d2971e1bacb26c32",
 			}}
 			if err != nil || status != wanted {
 				t.Errorf("status %+v, error %v, want %+v", status, err, wanted)

@@ -139,6 +139,13 @@ export type Status = {
      * When the process started
      */
     started: string;
+    /**
+     * Names what keeps the jobs. Where it is the same, so are the jobs: after a restart of a
+     * durable server, and on each server of a cluster. A server that keeps its jobs in
+     * memory has another with each start, and gives ids anew.
+     *
+     */
+    store: string;
 };
 
 export type Health = {
