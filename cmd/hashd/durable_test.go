@@ -182,15 +182,15 @@ func TestKeyRings(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.json")
 	finish(t, nil, "key", "create", other)
 	for want, args := range map[string][]string{
-		"is missing, and the jobs":           onDisk(dir, "--port=0"),
-		"which is not in the ring":           onDisk(dir, "--port=0", "--key-file="+other),
-		"no such file":                       onDisk(dir, "--port=0", "--key-file="+other+".not"),
-		"file already exists":                {"key", "create", key},
-		"hashd key create FILE, or hashd":    {"key"},
-		"accepts 1 arg(s), received 0":       {"key", "rotate"},
-		"data-dir names none":                {"--engine=file"},
-		"so nothing would be kept there":     {"--data-dir=" + dir},
-		"so nobody could take the jobs over": {"--drain=handover"},
+		"is missing, and the jobs":            onDisk(dir, "--port=0"),
+		"which is not in the ring":            onDisk(dir, "--port=0", "--key-file="+other),
+		"no such file":                        onDisk(dir, "--port=0", "--key-file="+other+".not"),
+		"file already exists":                 {"key", "create", key},
+		"hashd key create FILE, or hashd":     {"key"},
+		"accepts 1 arg(s), received 0":        {"key", "rotate"},
+		"data-dir names none":                 {"--engine=file"},
+		"would leave undone what it asks for": {"--data-dir=" + dir},
+		"so nobody could take the jobs over":  {"--drain=handover"},
 	} {
 		if got := finish(t, nil, args...); got.code == 0 || !strings.Contains(got.stderr, want) {
 			t.Errorf("%q: %+v, want %q", args, got, want)

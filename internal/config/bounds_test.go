@@ -28,7 +28,7 @@ var bounds = map[string]struct{ good, bad []string }{
 	"engine":               {[]string{"memory"}, []string{"disk", "Memory"}},
 	"data-dir":             {nil, nil},
 	"key-file":             {nil, nil},
-	"sync":                 {[]string{"always", "never"}, []string{"sometimes"}},
+	"sync":                 {nil, []string{"sometimes"}},
 	"nats-url":             {nil, []string{"127.0.0.1:4222", "http://127.0.0.1:4222", "nats://", "nats://u:p@127.0.0.1", "nats://a,", "nats://a/b", "nats://a?b"}},
 	"nats-creds":           {nil, nil},
 	"nats-ca":              {nil, nil},

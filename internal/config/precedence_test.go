@@ -71,6 +71,7 @@ var companions = map[string][]string{
 	"drain":    {"--engine=file", "--data-dir=d"},
 	"data-dir": {"--engine=file"},
 	"key-file": {"--engine=file", "--data-dir=d"},
+	"sync":     {"--engine=file", "--data-dir=d"},
 	"file":     {"--data-dir=d"},
 
 	"nats-url":      {"--engine=jetstream"},

@@ -15,9 +15,9 @@ func (l *loading) checkStorage() {
 	if l.config.Engine == "file" && l.config.DataDir == "" && !l.bad["data-dir"] {
 		l.refuse(engine, "engine file keeps its jobs in a folder, and data-dir names none", "give data-dir the path of a folder")
 	}
-	for name, needed := range map[string]bool{"data-dir": l.config.Engine == "file", "key-file": durable} {
-		l.checkUsed(name, needed)
-	}
+	l.checkUsed("data-dir", l.config.Engine == "file")
+	l.checkUsed("sync", l.config.Engine == "file")
+	l.checkUsed("key-file", durable)
 	l.checkNATS()
 	if drain := l.last["drain"]; l.config.Drain == "handover" && !durable && !l.bad["drain"] {
 		l.refuse(drain, "engine memory ends with the process, so nobody could take the jobs over",
@@ -28,7 +28,7 @@ func (l *loading) checkStorage() {
 // checkUsed refuses a setting that somebody gave and that the engine would ignore.
 func (l *loading) checkUsed(name string, used bool) {
 	if g, ok := l.last[name]; ok && g.source != "default" && !used && !l.bad[name] {
-		l.refuse(g, fmt.Sprintf("engine %s does not use it, so nothing would be kept there", l.config.Engine),
+		l.refuse(g, fmt.Sprintf("engine %s does not use it, and would leave undone what it asks for", l.config.Engine),
 			"set engine to one that does, or leave this out")
 	}
 }

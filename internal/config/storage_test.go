@@ -16,6 +16,8 @@ func TestStorage(t *testing.T) {
 	wantRefused(t, "data-dir", "/var/lib/hashd", "--engine=memory")
 	wantRefused(t, "key-file", "/etc/hashd/key.json")
 	wantRefused(t, "drain", "handover")
+	wantRefused(t, "sync", "always")
+	wantRefused(t, "sync", "always", "--engine=jetstream", "--nats-url=nats://a")
 }
 
 // The key ring is no setting, for it is a secret and a configuration may be shown.
