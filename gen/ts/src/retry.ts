@@ -21,7 +21,7 @@ export async function retrying<T>(attempt: () => Promise<T>, signal: AbortSignal
 
 /**
  * Returns the milliseconds to wait: never less than the server asked for, else doubling from
- * half a second, and spread so that many clients do not come back at once.
+ * a quarter of a second, and spread so that many clients do not come back at once.
  */
 function pause(error: HashdError, failures: number): number {
   if (error.retryAfter !== undefined) return error.retryAfter * 1000 * (1 + Math.random() / 4);
