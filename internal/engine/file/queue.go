@@ -63,10 +63,7 @@ func (q *queue) put(r *request) error {
 		return engine.ErrClosed
 	}
 	q.waiting = append(q.waiting, r)
-	select {
-	case q.wake <- struct{}{}:
-	default:
-	}
+	signal(q.wake)
 	return nil
 }
 
