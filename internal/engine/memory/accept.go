@@ -24,64 +24,15 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 	}
 	due := int64(time.Since(e.epoch) + e.cfg.Delay)
 	if len(job.Secret) > inlineBytes || job.Key != (engine.Key{}) {
-		return e.acceptLocked(&job, due)
+		return e.acceptMany(&engine.Batch{
+			Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, Key: job.Key,
+		}, due)
 	}
 	for {
 		if s, id, ok := e.draw(); ok {
 			return e.hand(s, id, due, newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret), nil
 		}
 		if err := e.makeRoom(); err != nil {
-			return engine.Receipt{}, err
-		}
-	}
-}
-
-// acceptLocked is Accept for a job with a key, or with a secret that lies in the arena: the
-// mutex guards both.
-func (e *Engine) acceptLocked(job *engine.Job, due int64) (engine.Receipt, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	if first, used, err := e.recall(job.Key); used {
-		return first, err
-	}
-	receipt, err := e.placeOne(job, due)
-	if err != nil {
-		e.rejected++
-		return engine.Receipt{}, err
-	}
-	e.remember(job.Key, receipt)
-	return receipt, nil
-}
-
-// placeOne stores the job and hands it over.
-func (e *Engine) placeOne(job *engine.Job, due int64) (engine.Receipt, error) {
-	// First what a client should know first: that the engine is draining, or full as a whole.
-	if err := e.refusal(); err != nil {
-		return engine.Receipt{}, err
-	}
-	if err := e.keyRefusal(job.Key); err != nil {
-		return engine.Receipt{}, err
-	}
-	header, payload := newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret
-	long := len(job.Secret) > inlineBytes
-	if long {
-		if err := e.arenaRefusal(job.Secret); err != nil {
-			return engine.Receipt{}, err
-		}
-		r, err := e.storeLong(job.Secret)
-		if err != nil {
-			return engine.Receipt{}, err
-		}
-		header, payload = newHeader(inArena, job.Algorithm, job.Tenant), r.encode()
-	}
-	for {
-		if s, id, ok := e.draw(); ok {
-			return e.hand(s, id, due, header, payload), nil
-		}
-		if err := e.makeRoomLocked(); err != nil {
-			if long {
-				e.secrets.free(decodeRef(payload))
-			}
 			return engine.Receipt{}, err
 		}
 	}
@@ -154,21 +105,13 @@ func (e *Engine) receipt(id, due int64) engine.Receipt {
 func (e *Engine) makeRoom() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	err := e.makeRoomLocked()
+	err := e.refusal()
+	if err == nil && e.next.Load() > e.mappedEnd() {
+		err = e.grow()
+	}
 	if err != nil {
 		e.rejected++
-	}
-	return err
-}
-
-func (e *Engine) makeRoomLocked() error {
-	if err := e.refusal(); err != nil {
 		return err
-	}
-	if e.next.Load() > e.mappedEnd() {
-		if err := e.grow(); err != nil {
-			return err
-		}
 	}
 	e.follow()
 	return nil

@@ -14,13 +14,18 @@ func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt,
 	if !b.Valid() {
 		return engine.Receipt{}, engine.ErrInvalid
 	}
-	due := int64(time.Since(e.epoch) + e.cfg.Delay)
+	return e.acceptMany(&b, int64(time.Since(e.epoch)+e.cfg.Delay))
+}
+
+// acceptMany accepts a valid batch, or a single job that has a key or lies in the arena: the mutex
+// guards both.
+func (e *Engine) acceptMany(b *engine.Batch, due int64) (engine.Receipt, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if first, used, err := e.recall(b.Key); used {
 		return first, err
 	}
-	first, err := e.place(&b)
+	first, err := e.place(b)
 	if err != nil {
 		e.rejected += int64(len(b.Secrets))
 		return engine.Receipt{}, err
@@ -34,6 +39,7 @@ func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt,
 // place stores the batch's jobs in slots of their own, and does all but hand them over.
 func (e *Engine) place(b *engine.Batch) (first int64, err error) {
 	n := int64(len(b.Secrets))
+	// First what a client should know first: that the engine is draining, or full as a whole.
 	if err := e.refusalOf(e.next.Load() + n - 1); err != nil {
 		return 0, err
 	}
