@@ -102,7 +102,7 @@ func help(c *cobra.Command, settings *config.Settings) string {
 		"  hashd key create FILE      make a key ring, for --key-file\n" +
 		"  hashd key rotate FILE      add a new key to a ring; what older keys sealed stays readable\n" +
 		"  hashd version              print the version\n"
-	if c.Name() == "version" || c.HasParent() && c.Name() != "healthcheck" {
+	if c.HasParent() && c.Name() != "healthcheck" { // it has no settings
 		return text
 	}
 	return text + "\n" + settings.Usage() +

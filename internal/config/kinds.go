@@ -108,20 +108,13 @@ func choice[T any](word string, field func(*Config) *T, values ...T) kind {
 	}
 }
 
-func path(field func(*Config) *string) kind {
-	return kind{
-		word:    "path",
-		allowed: "the path of a readable file",
-		set:     at(field, func(text string) (string, error) { return text, nil }),
-	}
-}
+func path(field func(*Config) *string) kind { return place("the path of a readable file", field) }
 
-func folder(field func(*Config) *string) kind {
-	return kind{
-		word:    "path",
-		allowed: "the path of a folder",
-		set:     at(field, func(text string) (string, error) { return text, nil }),
-	}
+func folder(field func(*Config) *string) kind { return place("the path of a folder", field) }
+
+// place is a path. What is there is for those to see who use it.
+func place(allowed string, field func(*Config) *string) kind {
+	return kind{word: "path", allowed: allowed, set: at(field, func(text string) (string, error) { return text, nil })}
 }
 
 func natsURLs(field func(*Config) *string) kind {

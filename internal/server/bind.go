@@ -10,7 +10,6 @@ import (
 	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/semaphore"
 
-	api "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -34,7 +33,8 @@ func (b binder) Bind(into any, c echo.Context) error {
 	if !isJSON(headerValue(r.Header, echo.HeaderContentType)) || headerValue(r.Header, echo.HeaderContentEncoding) != "" {
 		return errMediaType
 	}
-	err := strict.Decode(r.Body, r.ContentLength, b.limit(into), body)
+	limit, _ := b.cfg.bodyLimit(c.Path())
+	err := strict.Decode(r.Body, r.ContentLength, limit, body)
 	if err == nil {
 		return nil
 	}
@@ -44,16 +44,16 @@ func (b binder) Bind(into any, c echo.Context) error {
 	return fmt.Errorf("%w: %w", errBodyRead, err)
 }
 
-// limit returns the largest size in bytes of such a body.
-func (b binder) limit(body any) int {
-	if _, batch := body.(*api.SubmitBatchJSONRequestBody); batch {
-		return b.cfg.MaxBatchBytes
-	}
-	return b.cfg.MaxBodyBytes
-}
-
 // batchPath is the one path whose bodies are large.
 const batchPath = "/hash/batch"
+
+// bodyLimit returns the largest size in bytes of a body to the path, and the setting it comes from.
+func (c *Config) bodyLimit(path string) (limit int, setting string) {
+	if path == batchPath {
+		return c.MaxBatchBytes, "max-batch-bytes"
+	}
+	return c.MaxBodyBytes, "max-body-bytes"
+}
 
 // batchRoom bounds the memory of the batches that are being read: connections alone, times the
 // largest batch, would be more than any machine has.

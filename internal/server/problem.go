@@ -89,12 +89,14 @@ func smaller(path string) string {
 	return ""
 }
 
-// bodyLimit says how large a body to the path may be, and by which setting.
+// bodyLimit says how large a body to the path may be, by which setting, and what to do about it.
 func (h handler) bodyLimit(path string) string {
+	limit, setting := h.cfg.bodyLimit(path)
+	text := strconv.Itoa(limit) + " bytes (" + setting + ")"
 	if path == batchPath {
-		return strconv.Itoa(h.cfg.MaxBatchBytes) + " bytes (max-batch-bytes); send several smaller batches"
+		text += "; send several smaller batches"
 	}
-	return strconv.Itoa(h.cfg.MaxBodyBytes) + " bytes (max-body-bytes)"
+	return text
 }
 
 // answerError answers with the error's problem. It does nothing if an answer has already begun.
