@@ -173,7 +173,24 @@ type LeftError struct {
 	Cause error // why it ended
 }
 
+// Left reports a drain that ended before the engine's work did, or returns nil if the last job ended
+// meanwhile.
+func Left(e Engine, cause error) error {
+	if n := e.Stats().Pending; n > 0 {
+		return &LeftError{Left: n, Cause: cause}
+	}
+	return nil
+}
+
 func (e *LeftError) Error() string { return fmt.Sprintf("%d jobs left: %v", e.Left, e.Cause) }
 
 // Unwrap returns the cause.
 func (e *LeftError) Unwrap() error { return e.Cause }
+
+// InRange returns an error that names the setting unless the value is from lowest to highest.
+func InRange(name string, value, lowest, highest int64) error {
+	if value < lowest || value > highest {
+		return fmt.Errorf("%s %d is not from %d to %d", name, value, lowest, highest)
+	}
+	return nil
+}

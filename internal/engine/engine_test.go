@@ -35,9 +35,41 @@ func TestLeftErrorTellsCountAndCause(t *testing.T) {
 	}
 }
 
+// counted is an engine with that many pending jobs.
+type counted struct {
+	Engine
+	pending int64
+}
+
+func (c counted) Stats() Stats { return Stats{Pending: c.pending} }
+
+func TestLeft(t *testing.T) {
+	if err := Left(counted{}, context.Canceled); err != nil {
+		t.Errorf("with nothing left: %v", err)
+	}
+	left, ok := errors.AsType[*LeftError](Left(counted{pending: 3}, context.Canceled))
+	if !ok || left.Left != 3 || !errors.Is(left, context.Canceled) {
+		t.Errorf("with three left: %+v", left)
+	}
+}
+
+func TestInRange(t *testing.T) {
+	for value, want := range map[int64]string{
+		-1: "", 0: "", 2: "", -2: "size -2 is not from -1 to 2", 3: "size 3 is not from -1 to 2",
+	} {
+		got := ""
+		if err := InRange("size", value, -1, 2); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%d: %q, want %q", value, got, want)
+		}
+	}
+}
+
 // Callers tell the reasons apart with errors.Is.
 func TestReasonsAreDistinct(t *testing.T) {
-	reasons := []error{ErrUnknown, ErrGone, ErrDraining, ErrClosed, ErrInvalid}
+	reasons := []error{ErrUnknown, ErrGone, ErrDraining, ErrClosed, ErrInvalid, ErrDown, ErrKeyReused}
 	for i, a := range reasons {
 		for j, b := range reasons {
 			if errors.Is(a, b) != (i == j) {

@@ -2,7 +2,6 @@ package enginetest
 
 import (
 	"errors"
-	"sync"
 	"sync/atomic"
 	"time"
 
@@ -150,31 +149,11 @@ func keysOfBatchesAreBounded(x *trial) {
 
 // Of retries that overlap with the first try, all get one and the same batch.
 func oneBatchKeyAmongSubmitters(x *trial) {
-	const keys, submitters, size = 10, 6, 30
+	const keys, size = 10, 30
 	e := x.engine(Config{Delay: unreached})
-	var mu sync.Mutex
-	ids := make(map[byte]map[int64]bool)
-	g := x.group()
-	for range submitters {
-		g.Go(func() {
-			for name := range byte(keys) {
-				r, err := e.AcceptBatch(x.Context(), keyed(name, name%2, size))
-				x.wantErr("accept", err, nil)
-				mu.Lock()
-				if ids[name] == nil {
-					ids[name] = make(map[int64]bool)
-				}
-				ids[name][r.ID] = true
-				mu.Unlock()
-			}
-		})
-	}
-	g.Wait()
-	for name, got := range ids {
-		if len(got) != 1 {
-			x.Errorf("key %d has batches from %v on", name, got)
-		}
-	}
+	x.wantOneEach(keys, func(name byte) (engine.Receipt, error) {
+		return e.AcceptBatch(x.Context(), keyed(name, name%2, size))
+	})
 	e.wantCounts(engine.Stats{Accepted: keys * size, Pending: keys * size})
 }
 

@@ -105,15 +105,26 @@ func keysAreBounded(x *trial) {
 
 // Of retries that overlap with the first try, all get one and the same job.
 func oneKeyAmongSubmitters(x *trial) {
-	const keys, submitters = 20, 6
+	const keys = 20
 	e := x.engine(Config{Delay: unreached})
+	x.wantOneEach(keys, func(name byte) (engine.Receipt, error) {
+		return e.Accept(x.Context(), request(name, name%2))
+	})
+	e.wantCounts(engine.Stats{Accepted: keys, Pending: keys})
+}
+
+// wantOneEach has several submitters use each key, and fails the test unless all get the same
+// receipt for one.
+func (x *trial) wantOneEach(keys byte, submit func(name byte) (engine.Receipt, error)) {
+	x.Helper()
+	const submitters = 6
 	var mu sync.Mutex
 	ids := make(map[byte]map[int64]bool)
 	g := x.group()
 	for range submitters {
 		g.Go(func() {
-			for name := range byte(keys) {
-				r, err := e.Accept(x.Context(), request(name, name%2))
+			for name := range keys {
+				r, err := submit(name)
 				x.wantErr("accept", err, nil)
 				mu.Lock()
 				if ids[name] == nil {
@@ -127,10 +138,9 @@ func oneKeyAmongSubmitters(x *trial) {
 	g.Wait()
 	for name, got := range ids {
 		if len(got) != 1 {
-			x.Errorf("key %d has jobs %v", name, got)
+			x.Errorf("key %d has ids %v", name, got)
 		}
 	}
-	e.wantCounts(engine.Stats{Accepted: keys, Pending: keys})
 }
 
 // A key is remembered for the window and no longer. Then it is as good as new.

@@ -75,19 +75,15 @@ const (
 )
 
 func (c *Config) validate() error {
-	var errs []error
-	check := func(name string, value, lowest, highest int64) {
-		if value < lowest || value > highest {
-			errs = append(errs, fmt.Errorf("%s %d is not from %d to %d", name, value, lowest, highest))
-		}
+	errs := []error{
+		engine.InRange("delay", int64(c.Delay), 0, int64(maxTime)),
+		engine.InRange("retention", int64(c.Retention), int64(time.Second), int64(maxTime)),
+		engine.InRange("max pending", c.MaxPending, 1, maxJobs),
+		engine.InRange("max results", c.MaxResults, 1, maxJobs),
+		engine.InRange("key window", int64(c.KeyWindow), 0, int64(maxTime)),
+		engine.InRange("max keys", c.MaxKeys, 0, maxJobs),
+		engine.InRange("workers", int64(c.Workers), 0, 1<<16),
 	}
-	check("delay", int64(c.Delay), 0, int64(maxTime))
-	check("retention", int64(c.Retention), int64(time.Second), int64(maxTime))
-	check("max pending", c.MaxPending, 1, maxJobs)
-	check("max results", c.MaxResults, 1, maxJobs)
-	check("key window", int64(c.KeyWindow), 0, int64(maxTime))
-	check("max keys", c.MaxKeys, 0, maxJobs)
-	check("workers", int64(c.Workers), 0, 1<<16)
 	if len(c.URLs) == 0 {
 		errs = append(errs, errors.New("no URL"))
 	}
@@ -255,18 +251,10 @@ func (e *Engine) Drain(ctx context.Context) error {
 	case <-drained:
 		return nil
 	case <-e.life.Done():
-		return e.left(engine.ErrClosed)
+		return engine.Left(e, engine.ErrClosed)
 	case <-ctx.Done():
-		return e.left(context.Cause(ctx))
+		return engine.Left(e, context.Cause(ctx))
 	}
-}
-
-// left reports an unfinished drain, or none if the last job ended meanwhile.
-func (e *Engine) left(cause error) error {
-	if n := e.Stats().Pending; n > 0 {
-		return &engine.LeftError{Left: n, Cause: cause}
-	}
-	return nil
 }
 
 // Close implements engine.Engine. What the instance holds of the schedule goes back at once.

@@ -49,21 +49,16 @@ type Config struct {
 }
 
 func (c *Config) validate() error {
-	var errs []error
-	check := func(name string, value, lowest, highest int64) {
-		if value < lowest || value > highest {
-			errs = append(errs, fmt.Errorf("%s %d is not from %d to %d", name, value, lowest, highest))
-		}
-	}
-	check("delay", int64(c.Delay), 0, int64(maxTime))
-	check("retention", int64(c.Retention), int64(time.Second), int64(maxTime))
-	check("max pending", c.MaxPending, 1, maxJobs)
-	check("max results", c.MaxResults, 1, maxJobs)
-	check("max secret bytes", c.MaxSecretBytes, chunkBytes, math.MaxInt64)
-	check("key window", int64(c.KeyWindow), 0, int64(maxTime))
-	check("max keys", c.MaxKeys, 0, maxJobs)
-	check("workers", int64(c.Workers), 0, math.MaxInt32)
-	return errors.Join(errs...)
+	return errors.Join(
+		engine.InRange("delay", int64(c.Delay), 0, int64(maxTime)),
+		engine.InRange("retention", int64(c.Retention), int64(time.Second), int64(maxTime)),
+		engine.InRange("max pending", c.MaxPending, 1, maxJobs),
+		engine.InRange("max results", c.MaxResults, 1, maxJobs),
+		engine.InRange("max secret bytes", c.MaxSecretBytes, chunkBytes, math.MaxInt64),
+		engine.InRange("key window", int64(c.KeyWindow), 0, int64(maxTime)),
+		engine.InRange("max keys", c.MaxKeys, 0, maxJobs),
+		engine.InRange("workers", int64(c.Workers), 0, math.MaxInt32),
+	)
 }
 
 // never is an instant that does not come.
@@ -317,18 +312,10 @@ func (e *Engine) Drain(ctx context.Context) error {
 	case <-e.drained:
 		return nil
 	case <-e.stop:
-		return e.left(engine.ErrClosed)
+		return engine.Left(e, engine.ErrClosed)
 	case <-ctx.Done():
-		return e.left(context.Cause(ctx))
+		return engine.Left(e, context.Cause(ctx))
 	}
-}
-
-// left reports an unfinished drain, or none if the last job was done meanwhile.
-func (e *Engine) left(cause error) error {
-	if n := e.Stats().Pending; n > 0 {
-		return &engine.LeftError{Left: n, Cause: cause}
-	}
-	return nil
 }
 
 // Close implements engine.Engine.
