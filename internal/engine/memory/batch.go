@@ -22,18 +22,11 @@ func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt,
 func (e *Engine) acceptMany(b *engine.Batch, due int64) (engine.Receipt, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if first, used, err := e.recall(b.Key); used {
-		return first, err
+	p, err := e.prepare(b, e.epoch.Add(time.Duration(due)))
+	if err == nil && p.Jobs > 0 {
+		e.handMany(p.Receipt.ID, p.Jobs, due)
 	}
-	first, err := e.place(b)
-	if err != nil {
-		e.rejected += int64(len(b.Secrets))
-		return engine.Receipt{}, err
-	}
-	e.handMany(first, len(b.Secrets), due)
-	receipt := e.receipt(first, due)
-	e.remember(b.Key, receipt)
-	return receipt, nil
+	return p.Receipt, err
 }
 
 // place stores the batch's jobs in slots of their own, and does all but hand them over.

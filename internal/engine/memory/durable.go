@@ -29,6 +29,10 @@ func (e *Engine) Prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	return e.prepare(b, due)
+}
+
+func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	if first, used, err := e.recall(b.Key); used {
 		return Prepared{Receipt: first}, err
 	}
