@@ -27,7 +27,7 @@ const defaultInFlight = 16
 func (p *program) bulkCommand() *cobra.Command {
 	var o bulkOptions
 	c := &cobra.Command{
-		Use: "bulk FILE", Short: "Submit each line of a file and collect the hashes", Long: bulkUsage, Args: cobra.ExactArgs(1),
+		Use: "bulk FILE", Short: "Submit each line of a file and collect the hashes", Long: bulkUsage, Args: oneArg("a file or -"),
 		RunE: func(c *cobra.Command, args []string) error {
 			o.file, o.retryForGiven = args[0], c.Flags().Changed("retry-for")
 			if err := p.bulk(c.Context(), o); err != nil {

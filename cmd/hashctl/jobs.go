@@ -14,7 +14,7 @@ import (
 
 func (p *program) getCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "get ID", Short: "Print a job's hash", Long: getUsage, Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "get ID", Short: "Print a job's hash", Long: getUsage, Args: oneArg("a job's id"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -32,7 +32,7 @@ func (p *program) getCommand() *cobra.Command {
 func (p *program) waitCommand() *cobra.Command {
 	var timeout time.Duration
 	c := &cobra.Command{
-		Use: "wait ID", Short: "Wait for a job's hash", Long: waitUsage, Args: cobra.ExactArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "wait ID", Short: "Wait for a job's hash", Long: waitUsage, Args: oneArg("a job's id"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -47,7 +47,7 @@ func (p *program) waitCommand() *cobra.Command {
 
 func (p *program) cancelCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "cancel ID...", Short: "Cancel jobs or erase their hashes", Long: cancelUsage, Args: cobra.MinimumNArgs(1), ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "cancel ID...", Short: "Cancel jobs or erase their hashes", Long: cancelUsage, Args: someArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -56,6 +56,13 @@ func (p *program) cancelCommand() *cobra.Command {
 			return p.cancel(ctx, jobs, ids)
 		}),
 	}
+}
+
+func someArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return errors.New(c.CommandPath() + " takes the ids of one or more jobs")
+	}
+	return nil
 }
 
 // parseIDs checks all ids before anything is done to one.

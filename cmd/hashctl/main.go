@@ -17,6 +17,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hashd-project/hashd/gen/client"
+	"github.com/hashd-project/hashd/internal/mistyped"
 )
 
 func main() {
@@ -58,9 +59,17 @@ func (p *program) run(ctx context.Context, args []string) int {
 func (p *program) command() *cobra.Command {
 	root := &cobra.Command{
 		Use: "hashctl", Long: usage, SilenceErrors: true, SilenceUsage: true,
-		Args: noArgs, RunE: func(*cobra.Command, []string) error { return errors.New("a command is missing") },
+		Args: noArgs,
+	}
+	version := root.Flags().Bool("version", false, "print the version of hashctl")
+	root.RunE = func(*cobra.Command, []string) error {
+		if *version {
+			return p.printVersion()
+		}
+		return errors.New("a command is missing")
 	}
 	root.SetHelpTemplate("{{.Long}}\n") // the texts are written by hand
+	root.SetFlagErrorFunc(mistyped.Flag)
 	server := p.env("HASHD_SERVER")
 	if server == "" {
 		server = defaultServer
@@ -133,9 +142,30 @@ func complete(c *cobra.Command, flag string, values ...string) {
 }
 
 // noArgs refuses what is no command without repeating it: it may be a secret.
-func noArgs(_ *cobra.Command, args []string) error {
+func noArgs(c *cobra.Command, args []string) error {
+	if len(args) == 0 {
+		return nil
+	}
+	if guess := mistyped.Command(c, args[0]); guess != "" {
+		return errors.New("there is no such command; the nearest is " + guess)
+	}
+	return errors.New("there is no such command")
+}
+
+// noMoreArgs refuses all arguments.
+func noMoreArgs(c *cobra.Command, args []string) error {
 	if len(args) > 0 {
-		return errors.New("there is no such command")
+		return errors.New(c.CommandPath() + " takes no arguments")
 	}
 	return nil
+}
+
+// oneArg demands the one argument that the words describe.
+func oneArg(words string) cobra.PositionalArgs {
+	return func(c *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return fmt.Errorf("%s takes one argument, %s, not %d", c.CommandPath(), words, len(args))
+		}
+		return nil
+	}
 }

@@ -14,7 +14,7 @@ import (
 
 func (p *program) statsCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "stats", Short: "Print the server's counters", Long: statsUsage, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "stats", Short: "Print the server's counters", Long: statsUsage, Args: noMoreArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, _ []string) error {
 			s, err := jobs.Stats(ctx)
 			if err != nil {
@@ -30,7 +30,7 @@ func (p *program) statsCommand() *cobra.Command {
 
 func (p *program) statusCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "status", Short: "Print what runs at the server", Long: statusUsage, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		Use: "status", Short: "Print what runs at the server", Long: statusUsage, Args: noMoreArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, _ []string) error {
 			s, err := jobs.Status(ctx)
 			if err != nil {
@@ -51,18 +51,20 @@ type build struct {
 
 func (p *program) versionCommand() *cobra.Command {
 	return &cobra.Command{
-		Use: "version", Short: "Print the version of hashctl", Long: versionUsage, Args: cobra.NoArgs, ValidArgsFunction: cobra.NoFileCompletions,
-		RunE: func(*cobra.Command, []string) error {
-			b := build{Version: "unknown", Commit: "unknown", Go: runtime.Version()}
-			if info, ok := debug.ReadBuildInfo(); ok {
-				b.Version = info.Main.Version
-				for _, s := range info.Settings {
-					if s.Key == "vcs.revision" {
-						b.Commit = s.Value
-					}
-				}
-			}
-			return p.print(b, fmt.Sprintf("hashctl %s (commit %s, %s)", b.Version, b.Commit, b.Go))
-		},
+		Use: "version", Short: "Print the version of hashctl", Long: versionUsage, Args: noMoreArgs, ValidArgsFunction: cobra.NoFileCompletions,
+		RunE: func(*cobra.Command, []string) error { return p.printVersion() },
 	}
+}
+
+func (p *program) printVersion() error {
+	b := build{Version: "unknown", Commit: "unknown", Go: runtime.Version()}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		b.Version = info.Main.Version
+		for _, s := range info.Settings {
+			if s.Key == "vcs.revision" {
+				b.Commit = s.Value
+			}
+		}
+	}
+	return p.print(b, fmt.Sprintf("hashctl %s (commit %s, %s)", b.Version, b.Commit, b.Go))
 }

@@ -30,7 +30,7 @@ Usage:
   hashctl bulk FILE [--output F]        submit each line of a file and collect the hashes
   hashctl stats                         print the server's counters
   hashctl status                        print what runs at the server
-  hashctl version                       print the version of this program
+  hashctl version, hashctl --version    print the version of this program
   hashctl completion SHELL              print completions for bash, zsh, fish or powershell
 
 'hashctl COMMAND --help' tells more of one.

@@ -11,7 +11,7 @@ import (
 
 // keyCommand makes and rotates key rings.
 func keyCommand(stdout io.Writer) *cobra.Command {
-	key := &cobra.Command{Use: "key", Short: "Make or rotate a key ring", Args: cobra.NoArgs, RunE: func(*cobra.Command, []string) error {
+	key := &cobra.Command{Use: "key", Short: "Make or rotate a key ring", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 		return fmt.Errorf("say what: hashd key create FILE, or hashd key rotate FILE")
 	}}
 	on := func(use, short, done string, do func(path string) error) *cobra.Command {

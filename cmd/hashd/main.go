@@ -14,6 +14,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/mistyped"
 )
 
 // The exit codes.
@@ -61,10 +62,11 @@ func (f *failure) Unwrap() error { return f.error }
 func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signal) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "hashd",
-		Args:          cobra.NoArgs,
+		Args:          noArgs,
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	root.SetFlagErrorFunc(mistyped.Flag)
 	settings := config.New(root.PersistentFlags())
 	load := func(run func(config.Config) error) func(*cobra.Command, []string) error {
 		return func(*cobra.Command, []string) error {
@@ -78,20 +80,39 @@ func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signa
 			return nil
 		}
 	}
-	root.RunE = load(func(cfg config.Config) error { return serve(cfg, environ, stderr, signals) })
+	run := load(func(cfg config.Config) error { return serve(cfg, environ, stderr, signals) })
+	version := root.Flags().Bool("version", false, "print the version")
+	root.RunE = func(c *cobra.Command, args []string) error {
+		if *version {
+			return printVersion(stdout)
+		}
+		return run(c, args)
+	}
 	root.AddCommand(&cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  func(*cobra.Command, []string) error { return printVersion(stdout) },
 	}, &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask the server that runs with these settings whether it is alive",
-		Args:  cobra.NoArgs,
+		Args:  noArgs,
 		RunE:  load(checkHealth),
 	}, keyCommand(stdout))
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
+}
+
+// noArgs refuses what is no command, and names the nearest one.
+func noArgs(c *cobra.Command, args []string) error {
+	err := cobra.NoArgs(c, args)
+	if err == nil {
+		return nil
+	}
+	if guess := mistyped.Command(c, args[0]); guess != "" {
+		return fmt.Errorf("%w; the nearest is %s", err, guess)
+	}
+	return err
 }
 
 // help is the text of --help for the root and its commands.
@@ -101,7 +122,7 @@ func help(c *cobra.Command, settings *config.Settings) string {
 		"  hashd healthcheck [flags]  exit 0 if the server that runs with these settings is alive\n" +
 		"  hashd key create FILE      make a key ring, for --key-file\n" +
 		"  hashd key rotate FILE      add a new key to a ring; what older keys sealed stays readable\n" +
-		"  hashd version              print the version\n"
+		"  hashd version, --version   print the version\n"
 	if c.HasParent() && c.Name() != "healthcheck" { // it has no settings
 		return text
 	}

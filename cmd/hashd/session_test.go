@@ -160,8 +160,10 @@ func TestOperations(t *testing.T) {
 	}
 	// The version command tells the same of the same binary.
 	want := outcome{0, fmt.Sprintf("hashd %s (commit %s, %s, API %s)\n", s.Version, s.Commit, s.Go, s.Api), ""}
-	if got := finish(t, nil, "version"); got != want {
-		t.Errorf("version is %+v, want %+v", got, want)
+	for _, arg := range []string{"version", "--version"} {
+		if got := finish(t, nil, arg); got != want {
+			t.Errorf("%s is %+v, want %+v", arg, got, want)
+		}
 	}
 	i.stop(t)
 }

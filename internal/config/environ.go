@@ -3,6 +3,8 @@ package config
 import (
 	"regexp"
 	"strings"
+
+	"github.com/hashd-project/hashd/internal/mistyped"
 )
 
 // fromEnviron takes every variable that begins with HASHD_. One that is no setting is an
@@ -64,33 +66,10 @@ func (s *Settings) find(name string, spell func(*setting) string) *setting {
 // spelled for another source is like its own setting.
 func (s *Settings) unknown(source, name string, spell func(*setting) string) *Error {
 	name = strings.ToLower(strings.ReplaceAll(strings.TrimPrefix(name, envPrefix), "_", "-"))
-	nearest, least := &s.table[0], distance(name, s.table[0].name)
+	names := make([]string, len(s.table))
 	for i := range s.table {
-		if d := distance(name, s.table[i].name); d < least {
-			nearest, least = &s.table[i], d
-		}
+		names[i] = s.table[i].name
 	}
+	nearest := s.find(mistyped.Nearest(name, names), func(row *setting) string { return row.name })
 	return &Error{Source: source, Problem: "there is no such setting", Remedy: "the nearest is " + spell(nearest)}
-}
-
-// distance is how many letters must be changed, added or removed to make a of b
-// (Levenshtein's).
-func distance(a, b string) int {
-	row := make([]int, len(b)+1) // distances of the part of a seen so far to each b[:j]
-	for j := range row {
-		row[j] = j
-	}
-	for i := range len(a) {
-		diagonal := row[0]
-		row[0] = i + 1
-		for j := range len(b) {
-			change := diagonal
-			if a[i] != b[j] {
-				change++
-			}
-			diagonal = row[j+1]
-			row[j+1] = min(change, row[j]+1, row[j+1]+1)
-		}
-	}
-	return row[len(b)]
 }
