@@ -37,7 +37,26 @@ func TestHTTPSBelowPath(t *testing.T) {
 		}
 	}
 	c := command("", "status", "--server", s.URL, "--retry-for=0").start(t).end(t, exitFailed)
-	if !strings.Contains(c.stderr.String(), "failed to verify certificate") {
-		t.Errorf("it says %q", c.stderr.String())
+	if text := c.stderr.String(); !strings.Contains(text, "failed to verify certificate") || !strings.Contains(text, "\nhint: have the certificate of "+s.URL+" mended, or ") {
+		t.Errorf("it says %q", text)
+	}
+}
+
+// One who mistakes http for https, or https for http, is told at once.
+func TestSchemeMismatch(t *testing.T) {
+	t.Parallel()
+	address := server(t)
+	c := command("", "status", "--server", "https://"+address, "--retry-for=0").start(t).end(t, exitFailed)
+	if text := c.stderr.String(); !strings.Contains(text, "hint: https://"+address+" speaks no TLS: give its URL with http://") {
+		t.Errorf("it says %q", text)
+	}
+	s := httptest.NewUnstartedServer(http.NotFoundHandler())
+	s.Config.ErrorLog = log.New(io.Discard, "", 0)
+	s.StartTLS()
+	t.Cleanup(s.Close)
+	plain := "http" + strings.TrimPrefix(s.URL, "https")
+	c = command("", "status", "--server", plain, "--retry-for=0").start(t).end(t, exitFailed)
+	if text := c.stderr.String(); !strings.Contains(text, "hint: "+plain+" is no hashd, or it wants https://; check --server") {
+		t.Errorf("it says %q", text)
 	}
 }

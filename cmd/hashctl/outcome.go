@@ -6,7 +6,8 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"net/url"
+	"net/http"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -92,9 +93,9 @@ func (p *program) outcomeOf(ctx context.Context, c *cobra.Command, err error) ou
 	}
 	var o outcome
 	if problem, ok := errors.AsType[*client.ProblemError](err); ok {
-		o = refused(problem, err)
+		o = p.refused(problem, err)
 	} else {
-		o = local("failed", "Failed", err, p.networkHint(err, help), exitFailed)
+		o = local("failed", "Failed", err, cmp.Or(p.networkHint(err), help), exitFailed)
 	}
 	if failed != nil {
 		o.Hint = failed.hint
@@ -103,33 +104,29 @@ func (p *program) outcomeOf(ctx context.Context, c *cobra.Command, err error) ou
 }
 
 // refused is the outcome of a refusal by the server.
-func refused(p *client.ProblemError, err error) outcome {
+func (p *program) refused(problem *client.ProblemError, err error) outcome {
 	o := outcome{
-		Type: p.Type, Title: p.Title, Status: p.Status, Detail: p.Detail, Instance: p.Instance, Errors: p.Errors,
+		Type: problem.Type, Title: problem.Title, Status: problem.Status, Detail: problem.Detail, Instance: problem.Instance, Errors: problem.Errors,
 		Hint: "the message says what the server takes", Exit: exitFailed, text: err.Error(),
 	}
 	if o.Detail == "" {
 		o.Detail = o.text
 	}
 	switch {
-	case p.Type == client.GoneType:
+	case problem.Type == client.GoneType:
 		o.Exit, o.Hint = exitGone, "submit the secret again"
-	case p.Type == client.UnknownJobType:
+	case problem.Type == client.UnknownJobType:
 		o.Exit, o.Hint = exitGone, "check the id and the server; a server that keeps jobs in memory forgets them when it stops"
-	case p.Status >= 500:
+	case problem.Status >= http.StatusInternalServerError || problem.Status == http.StatusTooManyRequests:
 		o.Hint = "try again later, or give --retry-for more time"
-	case p.Type == "about:blank":
-		o.Hint = "this is no answer of hashd; check --server or HASHD_SERVER"
+	case problem.Status/100 == 3:
+		o.Hint = "a redirection is not followed, for it would take a secret to another place; give --server or HASHD_SERVER the right URL"
+	case problem.Type == "about:blank" && problem.Status == http.StatusBadRequest && strings.HasPrefix(p.server, "http://"):
+		o.Hint = p.server + " is no hashd, or it wants https://; check --server or HASHD_SERVER"
+	case problem.Type == "about:blank":
+		o.Hint = p.server + " is no hashd, or something stands before it; check --server or HASHD_SERVER"
 	}
 	return o
-}
-
-func (p *program) networkHint(err error, help string) string {
-	_, network := errors.AsType[*url.Error](err)
-	if network || errors.Is(err, client.ErrAnswer) {
-		return "does hashd listen at " + p.server + "? --server or HASHD_SERVER names another"
-	}
-	return help
 }
 
 // report prints the outcome and returns its exit code.

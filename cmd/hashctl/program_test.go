@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/iotest"
 
+	"github.com/spf13/cobra"
+
 	"github.com/hashd-project/hashd/gen/client"
 )
 
@@ -18,6 +20,14 @@ func newProgram(address string, stdin io.Reader) (p *program, stdout, stderr *by
 	stdout, stderr = new(bytes.Buffer), new(bytes.Buffer)
 	env := func(name string) string { return map[string]string{"HASHD_SERVER": "http://" + address}[name] }
 	return &program{env: env, stdin: stdin, stdout: stdout, stderr: stderr}, stdout, stderr
+}
+
+// with returns the program's command line.
+func (p *program) with(t *testing.T) *cobra.Command {
+	t.Helper()
+	server := p.server
+	p.env = func(string) string { return server }
+	return p.command()
 }
 
 // A pipe in which nothing more comes does not keep Ctrl-C from ending hashctl.
@@ -84,7 +94,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	o := p.outcomeOf(t.Context(), p.command(), &runError{client.ErrAnswer})
-	if o.Exit != exitFailed || !strings.Contains(o.Hint, "does hashd listen at http://a.example?") {
+	if o.Exit != exitFailed || !strings.Contains(o.Hint, "http://a.example is no hashd, or something stands before it; --server") {
 		t.Errorf("a foreign answer: %+v", o)
 	}
 	big := &client.ProblemError{Status: 413}

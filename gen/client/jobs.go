@@ -22,8 +22,9 @@ type Config struct {
 	// HTTP sends the requests. By default it is a client of its own that follows no redirect,
 	// which would take a secret to another place.
 	HTTP HttpRequestDoer
-	// RetryFor is how long one request is tried again after its first failure; 0 means until
-	// its context ends.
+	// RetryFor is how long one request is tried again after its first failure: the last try is
+	// that long after it, unless the server asks for a pause that is longer than all of RetryFor.
+	// 0 means until its context ends.
 	RetryFor time.Duration
 	// OnRetry is called before each pause between two tries, from any number of goroutines.
 	OnRetry func(err error, pause time.Duration)

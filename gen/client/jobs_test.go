@@ -44,7 +44,7 @@ func TestSubmitRetries(t *testing.T) {
 
 func TestPausesAreBounded(t *testing.T) {
 	for n := range 100 {
-		if got := pauseAfter(errors.New("x"), n); got < firstPause/2 || got > longestPause || n > 7 && got < longestPause/2 {
+		if got := backoff(n); got < firstPause/2 || got > longestPause || n > 7 && got < longestPause/2 {
 			t.Errorf("pause %d is %v", n, got)
 		}
 	}
@@ -141,7 +141,7 @@ func TestRetryFor(t *testing.T) {
 		if _, err := f.jobs(Config{RetryFor: time.Minute}).Stats(t.Context()); err == nil || !strings.Contains(err.Error(), "connection reset") {
 			t.Errorf("got %v", err)
 		}
-		if took := time.Since(f.start); took > time.Minute || took < 50*time.Second-longestPause || len(f.seen) > 30 {
+		if took := time.Since(f.start); took != time.Minute || len(f.seen) > 30 {
 			t.Errorf("%d tries in %v", len(f.seen), took)
 		}
 
@@ -151,6 +151,55 @@ func TestRetryFor(t *testing.T) {
 			t.Errorf("got %v after %v", err, time.Since(f.start))
 		}
 		f.ended()
+	})
+}
+
+// The whole of RetryFor is used, whatever pauses the server asks for within it: a server that is
+// there again at its very end is still found.
+func TestRetryForIsUsedWhole(t *testing.T) {
+	for _, retryFor := range []time.Duration{10 * time.Millisecond, time.Second, 10 * time.Second, time.Hour} {
+		for name, fail := range map[string]step{
+			"no answer": failing, "no pause asked for": problem(503, "full"), "1 s asked for": problem(503, "full", "Retry-After", "1"),
+			"4 s asked for": problem(429, "rate", "Retry-After", "4"),
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				f := newFake(t)
+				back := f.start.Add(retryFor)
+				f.steps = make([]step, 5000)
+				for i := range f.steps {
+					f.steps[i] = func(r *http.Request) (*http.Response, error) {
+						if !time.Now().Before(back) {
+							return answer(200, `{"total":3}`)(r)
+						}
+						return fail(r)
+					}
+				}
+				hopeless := strings.HasSuffix(name, "s asked for") && retryFor < time.Second || strings.HasPrefix(name, "4 s") && retryFor < 4*time.Second
+				_, err := f.jobs(Config{RetryFor: retryFor}).Stats(t.Context())
+				if took := time.Since(f.start); hopeless == (err == nil) || hopeless && took > 0 || !hopeless && took != retryFor {
+					t.Errorf("%v, %s: %v after %v", retryFor, name, err, took)
+				}
+			})
+		}
+	}
+}
+
+// A deadline of the context is used likewise, but for what the last try needs.
+func TestDeadlineIsUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := newFake(t)
+		f.steps = make([]step, 100)
+		for i := range f.steps {
+			f.steps[i] = failing
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+		defer cancel()
+		if _, err := f.jobs(Config{}).Stats(ctx); err == nil || !strings.Contains(err.Error(), "connection reset") {
+			t.Errorf("got %v", err)
+		}
+		if took := time.Since(f.start); took < 9*time.Second || took > 10*time.Second || len(f.seen) > 30 {
+			t.Errorf("%d tries in %v", len(f.seen), took)
+		}
 	})
 }
 

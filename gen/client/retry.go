@@ -19,7 +19,7 @@ const (
 )
 
 // retry calls try until it succeeds or its error is one that another try would only repeat. It
-// gives up, with the last error, when ctx ends or the next try would come too late.
+// gives up, with the last error, when ctx ends or RetryFor is over: the last try is at its very end.
 func (j *Jobs) retry(ctx context.Context, hold time.Duration, try func(context.Context) error) error {
 	var until time.Time
 	for n := 0; ; n++ {
@@ -30,8 +30,8 @@ func (j *Jobs) retry(ctx context.Context, hold time.Duration, try func(context.C
 		if n == 0 && j.cfg.RetryFor > 0 {
 			until = time.Now().Add(j.cfg.RetryFor)
 		}
-		pause := pauseAfter(err, n)
-		if tooLate(ctx, until, pause) {
+		pause, again := j.pauseWithin(ctx, until, err, n)
+		if !again {
 			return err
 		}
 		if j.cfg.OnRetry != nil {
@@ -49,21 +49,38 @@ func limited(ctx context.Context, timeout time.Duration, try func(context.Contex
 	return try(ctx)
 }
 
-// tooLate says whether a try after the pause would come after until, if that is set, or the
-// context's deadline.
-func tooLate(ctx context.Context, until time.Time, pause time.Duration) bool {
-	next := time.Now().Add(pause)
-	deadline, ok := ctx.Deadline()
-	return ok && next.After(deadline) || !until.IsZero() && next.After(until)
+// pauseWithin returns how long to pause after the n-th failure, and whether another try makes sense:
+// none does past until, if that is set, past the context's deadline, or where the server asks for a
+// longer pause than there can be. A pause that would be too long is shortened, so that no time is given away.
+func (j *Jobs) pauseWithin(ctx context.Context, until time.Time, err error, n int) (pause time.Duration, again bool) {
+	asked := askedPause(err)
+	pause = asked + backoff(n)
+	if deadline, ok := ctx.Deadline(); ok {
+		left := time.Until(deadline)
+		if asked > left || left < firstPause {
+			return 0, false
+		}
+		if pause > left { // the try needs some of it
+			pause = max(asked, left/2)
+		}
+	}
+	if !until.IsZero() {
+		left := time.Until(until)
+		if asked > j.cfg.RetryFor || left <= 0 {
+			return 0, false
+		}
+		pause = min(pause, left)
+	}
+	return pause, true
 }
 
 // temporary says whether the same request can succeed later. Repeating it is safe: submissions
 // have an Idempotency-Key, and the rest is idempotent by nature.
 func temporary(err error) bool {
 	p, refused := errors.AsType[*ProblemError](err)
-	if !refused { // a failure of the network, but a certificate stays as it is
+	if !refused { // a failure of the network, but a certificate stays as it is, and so does what speaks no TLS
 		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-		return !untrusted
+		return !untrusted && !errors.Is(err, http.ErrSchemeMismatch)
 	}
 	switch p.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
@@ -72,16 +89,20 @@ func temporary(err error) bool {
 	return p.Type == IncompleteType
 }
 
-// pauseAfter returns how long to pause after the n-th failure, counted from 0: what the server
-// asks for, and on top, so that clients don't come back all at once, half to all of an
-// exponential back-off.
-func pauseAfter(err error, n int) time.Duration {
-	backoff := min(firstPause<<min(n, 10), longestPause)
-	pause := backoff/2 + rand.N(backoff/2) //nolint:gosec // jitter is no secret
+// askedPause returns the pause that the server asks for, 0 if it names none.
+func askedPause(err error) time.Duration {
 	if p, ok := errors.AsType[*ProblemError](err); ok {
-		pause += p.RetryAfter
+		return p.RetryAfter
 	}
-	return pause
+	return 0
+}
+
+// backoff returns the pause after the n-th failure, counted from 0, where the server names none, and
+// what is added to the one that it names: half to all of an exponential back-off, so that clients
+// don't come back all at once.
+func backoff(n int) time.Duration {
+	most := min(firstPause<<min(n, 10), longestPause)
+	return most/2 + rand.N(most/2) //nolint:gosec // jitter is no secret
 }
 
 // sleep returns after d, or with the context's cause when that ends.
