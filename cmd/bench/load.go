@@ -48,6 +48,7 @@ func limits(delay time.Duration, jobs int64) memory.Config {
 		MaxPending:     jobs,
 		MaxResults:     jobs,
 		MaxSecretBytes: mebibyte,
+		FirstID:        1, // so that a job's number in the run is its id
 	}
 }
 

@@ -63,7 +63,7 @@ const noRaceSleep = "GORACE=atexit_sleep_ms=0"
 // startServer starts a server on a free loopback port and returns its address and what kills it.
 func startServer(args ...string) (address string, kill func(), err error) {
 	dir, _ := built() // TestMain has seen to errors
-	cmd := exec.Command(filepath.Join(dir, "hashd"), append([]string{"--port=0", "--log-format=json"}, args...)...)
+	cmd := exec.Command(filepath.Join(dir, "hashd"), append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)...)
 	cmd.Env = []string{noRaceSleep}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {

@@ -22,7 +22,7 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 	limits := memory.Config{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
 		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
-		Workers: cfg.Workers,
+		Workers: cfg.Workers, FirstID: cfg.FirstID,
 	}
 	switch cfg.Engine {
 	case "memory":

@@ -56,7 +56,7 @@ func launchCommand(t *testing.T, environ []string, cmd *exec.Cmd) *process {
 // start starts a server on a free loopback port, logging JSON, and returns once it listens.
 func start(t *testing.T, args ...string) *instance {
 	t.Helper()
-	return started(t, launch(t, nil, append([]string{"--port=0", "--log-format=json"}, args...)...))
+	return started(t, launch(t, nil, append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)...))
 }
 
 // instance is a process that serves.

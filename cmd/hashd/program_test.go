@@ -62,7 +62,7 @@ func loadConfig(t *testing.T, args ...string) config.Config {
 	t.Helper()
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
 	settings := config.New(fs)
-	if err := fs.Parse(append([]string{"--port=0", "--log-format=json"}, args...)); err != nil {
+	if err := fs.Parse(append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)); err != nil {
 		t.Fatal(err)
 	}
 	cfg, err := settings.Load(nil)

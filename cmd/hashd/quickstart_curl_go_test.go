@@ -10,13 +10,17 @@ import (
 	"testing"
 )
 
+// firstIDOfPages starts a server whose ids are those that the pages show. They could be any, so the
+// pages' commands take them from the answers.
+const firstIDOfPages = "--first-id=2317604882911425"
+
 // TestQuickStartCurl runs docs/curl.md.
 func TestQuickStartCurl(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
 		t.Skip("there is no curl")
 	}
-	runPage(t, "curl.md", start(t), os.Getenv("PATH"))
+	runPage(t, "curl.md", start(t, firstIDOfPages), os.Getenv("PATH"))
 }
 
 // TestHashctlManual runs docs/hashctl.md.
@@ -27,7 +31,7 @@ func TestHashctlManual(t *testing.T) {
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	runPage(t, "hashctl.md", start(t), bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	runPage(t, "hashctl.md", start(t, firstIDOfPages), bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 // runPage runs the blocks of shell on a page of docs/, one after the other in one shell, and holds
@@ -78,7 +82,7 @@ func settled(text string) string {
 // dependencies that this one has: it needs no network.
 func TestQuickStartGo(t *testing.T) {
 	t.Parallel()
-	i := start(t)
+	i := start(t, firstIDOfPages)
 	program := snippets(t, "go.md", "go")
 	if len(program) != 1 {
 		t.Fatalf("%d programs", len(program))

@@ -21,15 +21,15 @@ import (
 func TestTypeScriptQuickStart(t *testing.T) {
 	t.Parallel()
 	project := newTSProject(t)
-	i := start(t, "--delay=300ms")
+	i := start(t, firstIDOfPages, "--delay=300ms")
 	code := strings.ReplaceAll(snippets(t, "typescript.md", "ts")[0], "http://127.0.0.1:8080", "http://"+i.address)
 	project.write(t, "quickstart.ts", code)
 	project.run(t, "node", filepath.Join(tsPackage(t), "node_modules", "typescript", "bin", "tsc"),
 		"--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "quickstart.ts")
 	got := project.run(t, "node", "quickstart.js")
 	want := angryMonkeyHash + "\n" +
-		"2 /iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8=\n" +
-		"3 0MSARGopjzoZIFGypraXlY23mW9paTGzCDsJ9qCTFvY=\n" +
+		"2317604882911426 /iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8=\n" +
+		"2317604882911427 0MSARGopjzoZIFGypraXlY23mW9paTGzCDsJ9qCTFvY=\n" +
 		"urn:hashd:problem:unknown-job\n"
 	if got != want {
 		t.Errorf("it prints:\n%s\nwant:\n%s", got, want)
@@ -40,7 +40,7 @@ func TestTypeScriptQuickStart(t *testing.T) {
 // TestTypeScriptQuickStartInBrowser types a secret into the page and waits for its hash there.
 func TestTypeScriptQuickStartInBrowser(t *testing.T) {
 	project := newTSProject(t)
-	i := start(t, "--delay=300ms")
+	i := start(t, firstIDOfPages, "--delay=300ms")
 	page := snippets(t, "typescript.md", "html")[0]
 	b := openBrowser(t, sameOrigin(t, i, page, filepath.Join(string(project), "node_modules", "@hashd", "client", "dist")))
 	var shown string

@@ -86,7 +86,9 @@ func (e StatusStatus) Valid() bool {
 	}
 }
 
-// JobID Positive, starts at 1, increases in the order of acceptance, never reused
+// JobID Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+// in memory, give out the same id. Exact in JavaScript.
 //
 // Example: 42
 type JobID = int64
@@ -121,7 +123,10 @@ type AcceptedBatch struct {
 
 // AcceptedJob defines model for AcceptedJob.
 type AcceptedJob struct {
-	// Id Positive, starts at 1, increases in the order of acceptance, never reused
+	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+	// in memory, give out the same id. Exact in JavaScript.
+	//
 	//
 	// Example: 42
 	Id JobID `json:"id"`
@@ -170,7 +175,10 @@ type HashRequest struct {
 
 // HashResult defines model for HashResult.
 type HashResult struct {
-	// Id Positive, starts at 1, increases in the order of acceptance, never reused
+	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+	// in memory, give out the same id. Exact in JavaScript.
+	//
 	//
 	// Example: 42
 	Id JobID `json:"id"`
@@ -189,7 +197,10 @@ type HealthStatus string
 
 // PendingJob defines model for PendingJob.
 type PendingJob struct {
-	// Id Positive, starts at 1, increases in the order of acceptance, never reused
+	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+	// in memory, give out the same id. Exact in JavaScript.
+	//
 	//
 	// Example: 42
 	Id     JobID            `json:"id"`

@@ -26,6 +26,7 @@ var bounds = map[string]struct{ good, bad []string }{
 	"drain-timeout":        {[]string{"5s", "48h"}, []string{"-1s", "48h1s", "4.9s"}},
 	"drain":                {[]string{"finish"}, []string{"hand-over", "Finish"}},
 	"engine":               {[]string{"memory"}, []string{"disk", "Memory"}},
+	"first-id":             {[]string{"1", "4503599627370496"}, []string{"0", "-1", "4503599627370497", "1e6", "random"}},
 	"data-dir":             {nil, nil},
 	"key-file":             {nil, nil},
 	"sync":                 {nil, []string{"sometimes"}},

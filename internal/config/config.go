@@ -65,6 +65,11 @@ type Config struct {
 	// Engine names what keeps the jobs (--engine, memory, file or jetstream, default memory).
 	Engine string
 
+	// FirstID is the first id that a new store gives out (--first-id, 1 to 4503599627370496, default
+	// a drawn one, which is 0): for tests and demos. Each start of the memory engine makes a new
+	// store; one that exists goes on with its own ids. The highest is 2^52.
+	FirstID int64
+
 	// DataDir is the folder of the file engine (--data-dir, default none, which is ""). It is
 	// set if and only if Engine is file.
 	DataDir string

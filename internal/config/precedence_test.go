@@ -40,6 +40,7 @@ var layers = map[string][3]layer{
 	"drain-timeout":        {{"6s", 6 * time.Second}, {"7m", 7 * time.Minute}, {"8h", 8 * time.Hour}},
 	"drain":                {{"handover", "handover"}, {"finish", "finish"}, {"handover", "handover"}},
 	"engine":               {{"file", "file"}, {"memory", "memory"}, {"file", "file"}},
+	"first-id":             {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"data-dir":             {{"/a", "/a"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"key-file":             {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"sync":                 {{"never", "never"}, {"always", "always"}, {"never", "never"}},

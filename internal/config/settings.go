@@ -114,6 +114,11 @@ func storage() []setting {
 			usage: "What keeps the jobs: memory, gone with the process; file, durable on this machine; " +
 				"jetstream, on a NATS cluster that many instances share.",
 		}, {
+			name: "first-id", none: "a drawn one",
+			kind: number(1, 1<<52, func(c *Config) *int64 { return &c.FirstID }),
+			usage: "First id of a new store, for tests and demos; the others count up from it. Without it one is drawn, " +
+				"so that no two stores give out the same ids. The memory engine makes a new store at each start.",
+		}, {
 			name: "data-dir", none: "none",
 			kind:  folder(func(c *Config) *string { return &c.DataDir }),
 			usage: "Folder of the file engine, made if it is not there. One process at a time can use it.",

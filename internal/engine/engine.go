@@ -5,6 +5,8 @@ package engine
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"time"
@@ -18,12 +20,25 @@ const MaxSecret = 4096
 // MaxBatch is the most jobs an engine takes in one batch.
 const MaxBatch = 10_000
 
+// MaxFirstID is the highest id that a store can begin with. It leaves as many again to be given out
+// before an id is more than JavaScript holds exactly.
+const MaxFirstID = 1 << 52
+
+// DrawFirstID returns the first id of a new store: any from 1 to MaxFirstID, each as likely.
+func DrawFirstID() int64 {
+	var b [8]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return 1 + int64(binary.BigEndian.Uint64(b[:])%MaxFirstID)
+}
+
 // Engine accepts jobs, computes each digest once it is due, keeps the result, and gives it
 // out. All methods may be called by any number of goroutines. An implementation holds to:
 //
 //   - never early: no digest is computed or visible before the job's due time;
 //   - nothing lost: an accepted job ends done, canceled or gone, whatever the load;
-//   - ids are positive, start at 1 and increase in the order of acceptance;
+//   - ids count up from the first of the store, in the order of acceptance. That one is given, or drawn
+//     when the store is made, so that two stores, or two lives of an engine that forgets, do not give
+//     out the same id;
 //   - a secret is wiped as soon as it is hashed or canceled.
 type Engine interface {
 	// Accept takes a job and answers with its id and due time once the engine holds the job
@@ -40,7 +55,7 @@ type Engine interface {
 	// the statistics.
 	AcceptBatch(ctx context.Context, batch Batch) (Receipt, error)
 
-	// Get returns the job as it is now. It returns ErrUnknown for an id never given,
+	// Get returns the job as it is now. It returns ErrUnknown for an id that this store never gave,
 	// ErrGone for one canceled, erased or past its retention, and ErrClosed.
 	Get(ctx context.Context, id int64) (Record, error)
 

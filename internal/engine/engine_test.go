@@ -97,3 +97,22 @@ func TestZeroStateIsPending(t *testing.T) {
 		t.Error("the zero record is not pending")
 	}
 }
+
+// Drawn ids are spread over the whole range, and none is drawn twice.
+func TestDrawFirstID(t *testing.T) {
+	seen := make(map[int64]bool)
+	quarters := make([]int, 4)
+	for range 4000 {
+		id := DrawFirstID()
+		if id < 1 || id > MaxFirstID || seen[id] {
+			t.Fatalf("id %d of a range from 1 to %d, drawn before: %v", id, int64(MaxFirstID), seen[id])
+		}
+		seen[id] = true
+		quarters[4*(id-1)/MaxFirstID]++
+	}
+	for n, count := range quarters {
+		if count < 700 {
+			t.Errorf("of 4000 ids %d lie in quarter %d", count, n)
+		}
+	}
+}

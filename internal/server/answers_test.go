@@ -183,7 +183,8 @@ func TestParametersComeFirst(t *testing.T) {
 // left of it.
 func TestLifeOfAJob(t *testing.T) {
 	e, err := memory.New(memory.Config{
-		Delay: 50 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 2,
+		FirstID: 1,
+		Delay:   50 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 2,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -402,7 +402,8 @@ func TestLongPollOverTCP(t *testing.T) {
 		t.Fatal(err)
 	}
 	e, err := memory.New(memory.Config{
-		Delay: 400 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 1,
+		FirstID: 1,
+		Delay:   400 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 1,
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -16,7 +16,7 @@ export interface Server {
 
 /** Starts a server and returns once it listens. */
 export async function start(...args: string[]): Promise<Server> {
-  const child = spawn(binary, ["--port=0", "--log-format=json", ...args], { stdio: ["ignore", "ignore", "pipe"] });
+  const child = spawn(binary, ["--port=0", "--log-format=json", "--first-id=1", ...args], { stdio: ["ignore", "ignore", "pipe"] });
   process.once("exit", () => child.kill("SIGKILL")); // if a test breaks off
   process.once("SIGTERM", () => process.exit(1)); // how the test runner ends a test that takes too long
   const ended = once(child, "exit");

@@ -9,15 +9,41 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-func idsStartAtOneAndIncrease(x *trial) {
-	e := x.engine(Config{Delay: unreached})
-	last := int64(0)
-	for n := range 100 {
-		id := e.accept("secret").ID
-		if n == 0 && id != 1 || id <= last || !x.suite.Gaps && id != last+1 {
-			x.Errorf("job %d got id %d after %d", n, id, last)
+func idsCountUpFromTheFirst(x *trial) {
+	for _, first := range []int64{1, 2, 1 << 31, engine.MaxFirstID - 1, engine.MaxFirstID, engine.DrawFirstID()} {
+		if x.suite.FromOne {
+			first = 1
 		}
-		last = id
+		e := x.engine(Config{Delay: unreached, FirstID: first})
+		last := first - 1
+		for n := range 20 {
+			id := e.accept("secret").ID
+			if n == 0 && id != first || id <= last || !x.suite.Gaps && id != last+1 {
+				x.Errorf("job %d of those from %d on got id %d after %d", n, first, id, last)
+			}
+			last = id
+		}
+	}
+}
+
+// Where nobody says where ids begin, each store begins elsewhere, and does not know the ids of the
+// others: an old id never shows another job's hash.
+func storesShareNoIDs(x *trial) {
+	if x.suite.FromOne {
+		return
+	}
+	wide := Config{Delay: short, Retention: unreached, MaxPending: 10, MaxResults: 10}
+	a, b := &subject{Engine: x.start(wide), x: x}, &subject{Engine: x.start(wide), x: x}
+	mine, other := a.accept("mine").ID, b.accept("other").ID
+	for _, id := range []int64{mine, other} {
+		if id < 1 || id > engine.MaxFirstID {
+			x.Errorf("the first id is %d, want one from 1 to %d", id, int64(engine.MaxFirstID))
+		}
+	}
+	x.wantResult(a.result(mine), mine, engine.Job{Secret: []byte("mine")})
+	x.wantResult(b.result(other), other, engine.Job{Secret: []byte("other")})
+	for what, err := range b.errorsOf(mine) {
+		x.wantErr(what+" an id of another store", err, engine.ErrUnknown)
 	}
 }
 

@@ -64,7 +64,7 @@ func (x *trial) wantNext(r engine.Receipt, next int64) {
 func batchIDsAreConsecutive(x *trial) {
 	e := x.engine(Config{Delay: short})
 	jobs := make(map[int64]engine.Job)
-	next := int64(1)
+	next := e.first
 	for _, n := range []int{1, 2, 3, 100, engine.MaxBatch, 1} {
 		var b engine.Batch
 		for i := range n {

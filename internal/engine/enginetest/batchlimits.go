@@ -23,7 +23,7 @@ func maxPendingOfBatches(x *trial) {
 	e.wantBatchFull(6, limit)
 	e.wantBatchFull(engine.MaxBatch, limit)
 	first := e.acceptBatch(batchOf(8, 80, 8))
-	x.wantNext(first, 1)
+	x.wantNext(first, e.first)
 	e.wantBatchFull(3, limit)
 	x.wantNext(e.acceptBatch(batchOf(80, 8)), first.ID+3)
 	e.wantBatchFull(1, limit)
@@ -128,7 +128,7 @@ func refusedBatchLeavesItsKeyFree(x *trial) {
 		x.wantFullError(e.refuseBatch(keyed(1, number, 4)), "max-pending")
 	}
 	first := e.acceptBatch(keyed(1, 2, 3))
-	x.wantNext(first, 1)
+	x.wantNext(first, e.first)
 	if r := e.acceptBatch(keyed(1, 2, 3)); r.ID != first.ID {
 		x.Errorf("in a full engine the retry of %d got %d", first.ID, r.ID)
 	}
@@ -143,7 +143,7 @@ func keysOfBatchesAreBounded(x *trial) {
 	e.acceptBatch(keyed(2, 1, 10))
 	x.wantFullError(e.refuseBatch(keyed(3, 1, 10)), limit)
 	x.wantFullError(e.refuseBatch(keyed(3, 2, 1)), limit) // long secrets
-	x.wantNext(e.acceptBatch(uniform(10, 80)), 21)
+	x.wantNext(e.acceptBatch(uniform(10, 80)), e.first+20)
 	e.wantCounts(engine.Stats{Accepted: 30, Pending: 30, Rejected: 11})
 }
 

@@ -23,6 +23,7 @@ type Config struct {
 	MaxResults int64
 	KeyWindow  time.Duration // 0 or more
 	MaxKeys    int64
+	FirstID    int64 // 0 for one that the engine draws
 }
 
 // Suite says how an engine is made and what it can do.
@@ -41,6 +42,9 @@ type Suite struct {
 
 	// Gaps is set for an engine that cannot avoid unused ids between two jobs.
 	Gaps bool
+
+	// FromOne is set for an engine whose ids start at 1, whatever Config says.
+	FromOne bool
 }
 
 // Run runs the whole suite as subtests of t.
@@ -65,7 +69,8 @@ type test struct {
 // tests returns those that need no fake clock, and run on both; those on batches stand apart.
 func tests() []test {
 	return []test{
-		{"IDsStartAtOneAndIncrease", idsStartAtOneAndIncrease},
+		{"IDsCountUpFromTheFirst", idsCountUpFromTheFirst},
+		{"StoresShareNoIDs", storesShareNoIDs},
 		{"IDsAreUnique", idsAreUnique},
 		{"KnownAnswer", knownAnswer},
 		{"AlgorithmAndTenantAreKept", algorithmAndTenantAreKept},
@@ -178,18 +183,28 @@ func timeTests() []test {
 
 // onRealClock runs the tests side by side: none depends on speed.
 func (s Suite) onRealClock(t *testing.T, tests []test) {
-	for _, one := range tests {
+	for n, one := range tests {
 		t.Run(one.name, func(t *testing.T) {
 			t.Parallel()
-			one.run(&trial{T: t, suite: s})
+			one.run(&trial{T: t, suite: s, first: s.first(n)})
 		})
 	}
 }
 
 func (s Suite) onFakeClock(t *testing.T, tests []test) {
-	for _, one := range tests {
+	for n, one := range tests {
 		t.Run(one.name, func(t *testing.T) {
-			synctest.Test(t, func(t *testing.T) { one.run(&trial{T: t, suite: s, fake: true}) })
+			synctest.Test(t, func(t *testing.T) { one.run(&trial{T: t, suite: s, fake: true, first: s.first(n + 1)}) })
 		})
 	}
+}
+
+// first returns the first id for the n-th test: small and large ones take turns, for nothing may
+// depend on where ids begin.
+func (s Suite) first(n int) int64 {
+	firsts := []int64{1, engine.MaxFirstID, 2, engine.DrawFirstID()}
+	if s.FromOne {
+		return 1
+	}
+	return firsts[n%len(firsts)]
 }

@@ -10,9 +10,10 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// strangers returns ids that were never given, where next is the next to be.
-func strangers(next int64) []int64 {
+// strangers returns ids that were never given, where ids begin with the first and next is the next to be.
+func strangers(first, next int64) []int64 {
 	return []int64{
+		first - 1, first - 2, first / 2, first - 1<<20,
 		0, -1, -2, math.MinInt64, math.MinInt64 + 1, math.MaxInt64, math.MaxInt64 - 1,
 		next, next + 1, next + 1<<20, next + 1<<32, next + 1<<62, -next,
 	}
@@ -21,7 +22,7 @@ func strangers(next int64) []int64 {
 func unknownIDs(x *trial) {
 	for _, jobs := range []int{0, 1, 3} {
 		e := x.engine(Config{Delay: unreached})
-		next := int64(1)
+		next := e.first
 		for range jobs {
 			next = e.accept("secret").ID + 1
 		}
@@ -35,7 +36,7 @@ func unknownIDs(x *trial) {
 // wantUnknown asks everything there is to ask of ids never given.
 func (x *trial) wantUnknown(e *subject, next int64) {
 	x.Helper()
-	for _, id := range strangers(next) {
+	for _, id := range strangers(e.first, next) {
 		for what, err := range e.errorsOf(id) {
 			x.wantErr(fmt.Sprintf("%s %d, where %d is next", what, id, next), err, engine.ErrUnknown)
 		}

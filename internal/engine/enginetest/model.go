@@ -53,6 +53,7 @@ func drawConfig(rt *rapid.T) Config {
 		MaxResults: rapid.Int64Range(1, 10).Draw(rt, "max-results"),
 		KeyWindow:  rapid.SampledFrom([]time.Duration{time.Millisecond, 3 * time.Second}).Draw(rt, "window"),
 		MaxKeys:    rapid.Int64Range(0, 3).Draw(rt, "max-keys"),
+		FirstID:    rapid.SampledFrom([]int64{1, 2, 1_000_000, engine.MaxFirstID}).Draw(rt, "first-id"),
 	}
 }
 
@@ -362,7 +363,7 @@ func (m *model) first(k engine.Key) *modelJob {
 // next returns the id after the last one given.
 func (m *model) next() int64 {
 	if len(m.jobs) == 0 {
-		return 1
+		return m.subject.first
 	}
 	return m.jobs[len(m.jobs)-1].id + 1
 }
@@ -370,7 +371,7 @@ func (m *model) next() int64 {
 // find returns the job, or nil and an id that was never given.
 func (m *model) find(which int) (*modelJob, int64) {
 	if len(m.jobs) == 0 || which%5 == 0 {
-		all := strangers(m.next())
+		all := strangers(m.subject.first, m.next())
 		return nil, all[which/5%len(all)]
 	}
 	j := m.jobs[which%len(m.jobs)]

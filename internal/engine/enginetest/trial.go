@@ -29,12 +29,14 @@ type trial struct {
 	*testing.T
 	suite Suite
 	fake  bool
+	first int64 // id of an engine whose Config has none
 }
 
 // subject is an engine under test.
 type subject struct {
 	engine.Engine
-	x *trial
+	x     *trial
+	first int64 // the first id it gives out
 }
 
 // engine makes an engine that is closed when the test ends. Limits and times that the test
@@ -53,13 +55,22 @@ func (x *trial) engine(cfg Config) *subject {
 	if cfg.KeyWindow == 0 {
 		cfg.KeyWindow, cfg.MaxKeys = unreached, 1_000
 	}
+	if cfg.FirstID == 0 {
+		cfg.FirstID = x.first
+	}
+	return &subject{x.start(cfg), x, cfg.FirstID}
+}
+
+// start makes an engine just as it is described, which is closed when the test ends.
+func (x *trial) start(cfg Config) engine.Engine {
+	x.Helper()
 	e := x.suite.New(x.T, cfg)
 	x.Cleanup(func() {
 		if err := e.Close(); err != nil {
 			x.Errorf("close: %v", err)
 		}
 	})
-	return &subject{e, x}
+	return e
 }
 
 // settle lets all that can happen now happen. Only a fake clock can promise that; a test on

@@ -97,7 +97,9 @@ func open(cfg Config) (*Engine, error) {
 		if e.printKey, err = s.printKey(); err != nil {
 			return err
 		}
-		e.Engine, err = memory.Restore(cfg.Config, e.restore)
+		limits := cfg.Config
+		limits.FirstID = 1
+		e.Engine, err = memory.Restore(limits, e.restore)
 		return err
 	})
 	if err != nil {

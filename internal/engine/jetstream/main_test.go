@@ -130,6 +130,7 @@ func suiteOn(c *natstest.Cluster) enginetest.Suite {
 	return enginetest.Suite{
 		Gaps:    true, // a key takes a place in the log
 		Durable: true,
+		FromOne: true,
 		New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
 			mine := config(t, c)
 			mine.Delay, mine.Retention = cfg.Delay, cfg.Retention

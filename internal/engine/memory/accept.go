@@ -120,7 +120,7 @@ func (e *Engine) makeRoom() error {
 // follow makes the tail the segment that the next job lies in, if there is one, and lets ids be
 // drawn from it.
 func (e *Engine) follow() {
-	if s, ok := e.segments.at((e.end() - 1) / segmentJobs); ok {
+	if s, ok := e.segments.at(e.segmentOf(e.end())); ok {
 		e.tail.Store(s)
 	}
 	e.raise()
@@ -182,7 +182,7 @@ func (e *Engine) resultsEnd() int64 {
 }
 
 // mappedEnd returns the highest id that there has been memory for.
-func (e *Engine) mappedEnd() int64 { return e.segments.end() * segmentJobs }
+func (e *Engine) mappedEnd() int64 { return e.cfg.FirstID - 1 + e.segments.end()*segmentJobs }
 
 // maxSegments bounds memory where results were erased here and there and every segment is
 // held by the few that remain: never over twice what MaxResults jobs take side by side.

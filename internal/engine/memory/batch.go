@@ -69,7 +69,7 @@ func (e *Engine) slots(first int64, n int) iter.Seq2[*segment, int] {
 		var s *segment
 		for id := first; id < first+int64(n); id++ {
 			if s == nil || id == s.first+segmentJobs {
-				s, _ = e.segments.at((id - 1) / segmentJobs)
+				s, _ = e.segments.at(e.segmentOf(id))
 			}
 			if !yield(s, int(id-s.first)) {
 				return

@@ -106,8 +106,8 @@ func (e *Engine) Settled(from int64, limit int) int64 {
 	defer e.mu.Unlock()
 	end := min(e.head, from+int64(limit))
 	for id := from; id < end; {
-		s, _ := e.segments.at((id - 1) / segmentJobs)
-		next := min(end, ((id-1)/segmentJobs+1)*segmentJobs+1)
+		s, _ := e.segments.at(e.segmentOf(id))
+		next := min(end, e.cfg.FirstID+(e.segmentOf(id)+1)*segmentJobs)
 		for ; id < next; id++ {
 			if s != nil && s.meta(int(id-s.first)).state() == pending {
 				return id
@@ -122,7 +122,7 @@ func (e *Engine) Results(first int64, n int, see func(Result)) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id := first; id < min(first+int64(n), e.end()); id++ {
-		s, ok := e.segments.at((id - 1) / segmentJobs)
+		s, ok := e.segments.at(e.segmentOf(id))
 		if !ok || s == nil {
 			see(Result{ID: id, Gone: true})
 			continue

@@ -6,8 +6,8 @@
 // needs one timer, for its head. Jobs lie side by side in segments outside the garbage
 // collector's heap, and a job's digest overwrites the slot that held its secret:
 //
-//	ids 1 … [ done | gone | done | claimed | claimed | pending | pending | free ]
-//	                                                   ▲ head              ▲ next
+//	first id … [ done | gone | done | claimed | claimed | pending | pending | free ]
+//	                                                      ▲ head              ▲ next
 //
 // Submitters draw ids without a lock (accept.go); workers claim due jobs under the mutex,
 // hash them in place outside it, and publish the digests under it again (schedule.go).
@@ -46,6 +46,10 @@ type Config struct {
 	MaxKeys   int64         // idempotency keys remembered; with 0, a job with a key is refused
 
 	Workers int // goroutines that hash; 0 means one a core
+
+	// FirstID is the first id that is given out, from 1 to engine.MaxFirstID; 0 means one that is
+	// drawn. An engine that is restored needs the first of all those that were given out before.
+	FirstID int64
 }
 
 func (c *Config) validate() error {
@@ -58,6 +62,7 @@ func (c *Config) validate() error {
 		engine.InRange("key window", int64(c.KeyWindow), 0, int64(maxTime)),
 		engine.InRange("max keys", c.MaxKeys, 0, maxJobs),
 		engine.InRange("workers", int64(c.Workers), 0, math.MaxInt32),
+		engine.InRange("first id", c.FirstID, 0, engine.MaxFirstID),
 	)
 }
 
@@ -97,7 +102,7 @@ type Engine struct {
 	marks    window[mark]
 	waiters  map[int64]*waiter
 
-	before                                restored // all zero but for an engine that was restored
+	before                                restored
 	completed, canceled, erased, rejected int64
 	lateness                              engine.Histogram
 }
@@ -121,6 +126,9 @@ func unstarted(cfg Config) (*Engine, error) {
 	if cfg.Workers == 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
 	}
+	if cfg.FirstID == 0 {
+		cfg.FirstID = engine.DrawFirstID()
+	}
 	fine, err := newFineTimer()
 	if err != nil {
 		return nil, fmt.Errorf("memory engine: %w", err)
@@ -133,12 +141,13 @@ func unstarted(cfg Config) (*Engine, error) {
 		stop:    make(chan struct{}),
 		fine:    fine,
 		drained: make(chan struct{}),
-		head:    1,
+		head:    cfg.FirstID,
+		before:  restored{given: cfg.FirstID - 1, ended: cfg.FirstID - 1},
 		waiters: make(map[int64]*waiter),
 		keys:    keys{jobs: make(map[[16]byte]keyed)},
 	}
-	e.next.Store(1)
-	e.tail.Store(&segment{first: 1 - segmentJobs}) // full, and never written to
+	e.next.Store(cfg.FirstID)
+	e.tail.Store(&segment{first: cfg.FirstID - segmentJobs}) // full, and never written to
 	e.alarm.Store(never)
 	return e, nil
 }
@@ -155,6 +164,9 @@ func (e *Engine) now() int64 { return int64(time.Since(e.epoch)) }
 
 // end returns the id the next job gets, also when no more are given out.
 func (e *Engine) end() int64 { return e.next.Load() &^ drainBit }
+
+// segmentOf returns the number of the segment that the id lies in: the first id begins segment 0.
+func (e *Engine) segmentOf(id int64) int64 { return (id - e.cfg.FirstID) / segmentJobs }
 
 // pendingJobs returns how many jobs are accepted and neither done nor canceled.
 func (e *Engine) pendingJobs() int64 { return e.pendingOf(e.end() - 1) }
@@ -197,10 +209,10 @@ func (e *Engine) find(id int64) (*segment, int, error) {
 	if e.closed {
 		return nil, 0, engine.ErrClosed
 	}
-	if id < 1 || id >= e.end() {
+	if id < e.cfg.FirstID || id >= e.end() {
 		return nil, 0, engine.ErrUnknown
 	}
-	s, ok := e.segments.at((id - 1) / segmentJobs)
+	s, ok := e.segments.at(e.segmentOf(id))
 	if !ok || s == nil {
 		return nil, 0, engine.ErrGone
 	}
@@ -259,7 +271,7 @@ func (e *Engine) retire(s *segment, i int) {
 	}
 	s.unmap()
 	e.mapped--
-	e.segments.set((s.first-1)/segmentJobs, nil)
+	e.segments.set(e.segmentOf(s.first), nil)
 	e.segments.trim(func(s *segment) bool { return s == nil })
 }
 
@@ -350,7 +362,7 @@ func (e *Engine) Close() error {
 // segment after that. A submitter between the two is never blocked, so this is short.
 func (e *Engine) awaitSubmitters() {
 	for id := e.head; id < e.end(); id++ {
-		s, ok := e.segments.at((id - 1) / segmentJobs)
+		s, ok := e.segments.at(e.segmentOf(id))
 		if !ok { // a restored engine that never ran may lack some
 			continue
 		}

@@ -20,10 +20,10 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var suite = enginetest.Suite{
 	New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
-		return newEngine(t, Config{
+		return newEngineAsIs(t, Config{
 			Delay: cfg.Delay, Retention: cfg.Retention,
 			MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-			KeyWindow: cfg.KeyWindow, MaxKeys: cfg.MaxKeys,
+			KeyWindow: cfg.KeyWindow, MaxKeys: cfg.MaxKeys, FirstID: cfg.FirstID,
 		})
 	},
 	FakeClock: true,
@@ -34,8 +34,16 @@ func TestConformance(t *testing.T) {
 	suite.Run(t)
 }
 
-// newEngine makes an engine that the test's end closes, with wide limits where cfg has none.
+// newEngine makes an engine that the test's end closes, with wide limits where cfg has none. Its ids
+// begin at 1 unless cfg says otherwise.
 func newEngine(t *testing.T, cfg Config) *Engine {
+	t.Helper()
+	cfg.FirstID = max(cfg.FirstID, 1)
+	return newEngineAsIs(t, cfg)
+}
+
+// newEngineAsIs is newEngine but for the first id.
+func newEngineAsIs(t *testing.T, cfg Config) *Engine {
 	t.Helper()
 	if cfg.Retention == 0 {
 		cfg.Retention = time.Hour
@@ -107,6 +115,7 @@ func TestConfigIsValidated(t *testing.T) {
 		"key window":       func(c *Config, bad int64) { c.KeyWindow = time.Duration(bad) },
 		"max keys":         func(c *Config, bad int64) { c.MaxKeys = bad },
 		"workers":          func(c *Config, bad int64) { c.Workers = int(bad) },
+		"first id":         func(c *Config, bad int64) { c.FirstID = bad },
 	} {
 		for _, bad := range []int64{-1, math.MinInt64, math.MaxInt64} {
 			cfg := good
@@ -134,7 +143,7 @@ func TestHugeSettings(t *testing.T) {
 		"max-results":  func(c *Config) { c.MaxResults = maxJobs },
 		"secret bytes": func(c *Config) { c.MaxSecretBytes = math.MaxInt64 },
 		"all": func(c *Config) {
-			*c = Config{maxTime, maxTime, maxJobs, maxJobs, math.MaxInt64, maxTime, maxJobs, 0}
+			*c = Config{maxTime, maxTime, maxJobs, maxJobs, math.MaxInt64, maxTime, maxJobs, 0, engine.MaxFirstID}
 		},
 	} {
 		t.Run(what, func(t *testing.T) {

@@ -2,12 +2,13 @@ package memory
 
 import (
 	"errors"
+	"fmt"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// restored counts what an engine began with.
+// restored counts what an engine began with: the ids below its first count as given out and ended.
 type restored struct {
 	given int64 // ids given out
 	ended int64 // of those, jobs not pending
@@ -15,8 +16,11 @@ type restored struct {
 }
 
 // Restore starts an engine with jobs of an earlier one, which fill must put into it; Close stops
-// it. No job comes due before fill has returned.
+// it. No job comes due before fill has returned. Config.FirstID must be set.
 func Restore(cfg Config, fill func(*Restorer) error) (*Engine, error) {
+	if err := engine.InRange("first id", cfg.FirstID, 1, engine.MaxFirstID); err != nil {
+		return nil, fmt.Errorf("memory engine: %w", err)
+	}
 	e, err := unstarted(cfg)
 	if err != nil {
 		return nil, err
@@ -39,10 +43,10 @@ func Restore(cfg Config, fill func(*Restorer) error) (*Engine, error) {
 type Restorer struct{ e *Engine }
 
 // Begin says which ids there are: the first that is to be restored, the first that is pending,
-// and the first that was not given out; they must be 1 or more and not go down.
+// and the first that was not given out; they must not be below Config.FirstID and not go down.
 func (r *Restorer) Begin(first, settled, next int64) {
 	e := r.e
-	e.segments.first = (min(first, settled) - 1) / segmentJobs
+	e.segments.first = e.segmentOf(min(first, settled))
 	e.head = settled
 	e.next.Store(next)
 	e.before = restored{given: next - 1, ended: next - 1}
@@ -52,8 +56,8 @@ func (r *Restorer) Begin(first, settled, next int64) {
 // given out. Segments before it that nothing was put into take no memory.
 func (r *Restorer) segment(id int64) (*segment, int, error) {
 	e := r.e
-	for index := (id - 1) / segmentJobs; e.segments.end() <= index; {
-		if at := e.segments.end(); at < index && (at+1)*segmentJobs < e.head {
+	for index := e.segmentOf(id); e.segments.end() <= index; {
+		if at := e.segments.end(); at < index && e.cfg.FirstID-1+(at+1)*segmentJobs < e.head {
 			e.segments.push(nil)
 			continue
 		}
@@ -61,7 +65,7 @@ func (r *Restorer) segment(id int64) (*segment, int, error) {
 			return nil, 0, err
 		}
 	}
-	s, _ := e.segments.at((id - 1) / segmentJobs)
+	s, _ := e.segments.at(e.segmentOf(id))
 	return s, int(id - s.first), nil
 }
 

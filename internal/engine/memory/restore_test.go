@@ -19,6 +19,7 @@ func restore(t *testing.T, cfg Config, fill func(*Restorer) error) *Engine {
 	t.Helper()
 	wide := Config{Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxKeys: 100}
 	cfg.Retention = max(cfg.Retention, time.Second)
+	cfg.FirstID = max(cfg.FirstID, 1)
 	for limit, standard := range map[*int64]int64{
 		&cfg.MaxPending: wide.MaxPending, &cfg.MaxResults: wide.MaxResults, &cfg.MaxSecretBytes: wide.MaxSecretBytes, &cfg.MaxKeys: wide.MaxKeys,
 	} {
@@ -120,15 +121,18 @@ func TestRestoreAtSegmentBorders(t *testing.T) {
 		for _, left := range []int64{0, 1, 2} { // jobs pending at the end
 			if left < next {
 				t.Run(fmt.Sprintf("next %d, left %d", next, left), func(t *testing.T) {
-					synctest.Test(t, func(t *testing.T) { checkBorder(t, next, left) })
+					synctest.Test(t, func(t *testing.T) { checkBorder(t, 1, next, left) })
+					synctest.Test(t, func(t *testing.T) {
+						checkBorder(t, engine.MaxFirstID, engine.MaxFirstID-1+next, left)
+					})
 				})
 			}
 		}
 	}
 }
 
-func checkBorder(t *testing.T, next, left int64) {
-	e := restore(t, Config{Delay: time.Second}, func(r *Restorer) error {
+func checkBorder(t *testing.T, first, next, left int64) {
+	e := restore(t, Config{Delay: time.Second, FirstID: first}, func(r *Restorer) error {
 		r.Begin(next-left, next-left, next)
 		for id := next - left; id < next; id++ {
 			if err := pendingJobs(r, time.Second, id); err != nil {
@@ -146,9 +150,10 @@ func checkBorder(t *testing.T, next, left int64) {
 			t.Fatalf("id %d, want %d", got, id)
 		}
 	}
-	if next-left > 1 {
-		wantFates(t, e, map[int64]any{next - left - 1: engine.ErrGone, 1: engine.ErrGone})
+	if next-left > first {
+		wantFates(t, e, map[int64]any{next - left - 1: engine.ErrGone, first: engine.ErrGone})
 	}
+	wantUnknown(t, e, first-1)
 	time.Sleep(time.Second)
 	synctest.Wait()
 	for id := next - left; id < next+3; id++ {
@@ -157,7 +162,7 @@ func checkBorder(t *testing.T, next, left int64) {
 	if st := e.Stats(); st.Accepted != 3 || st.Pending != 0 || st.Completed != left+3 || st.Kept != left+3 {
 		t.Errorf("counters are %+v", st)
 	}
-	if got := e.Settled(1, math.MaxInt32); got != next+3 {
+	if got := e.Settled(first, math.MaxInt32); got != next+3 {
 		t.Errorf("settled before %d, want %d", got, next+3)
 	}
 }
@@ -369,7 +374,7 @@ func TestRestoreFails(t *testing.T) {
 	cause := errors.New("cause")
 	var e *Engine
 	secret := mine(long4096, "failed")
-	_, err := Restore(Config{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20}, func(r *Restorer) error {
+	_, err := Restore(Config{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20, FirstID: 1}, func(r *Restorer) error {
 		e = r.e
 		r.Begin(1, 2, 2*segmentJobs)
 		return errors.Join(r.Result(result(1, 0)), r.Pending(segmentJobs+1, engine.Job{Secret: secret}, time.Now().Add(-time.Hour)), cause)
@@ -382,6 +387,10 @@ func TestRestoreFails(t *testing.T) {
 	wantErr(t, "get", err, engine.ErrClosed)
 	if _, err := Restore(Config{}, nil); err == nil {
 		t.Error("a configuration of zeros is taken")
+	}
+	unsaid := Config{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20}
+	if _, err := Restore(unsaid, nil); err == nil {
+		t.Error("jobs are restored without their first id")
 	}
 }
 

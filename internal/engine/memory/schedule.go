@@ -139,7 +139,7 @@ func (e *Engine) claim(b *batch) (more bool) {
 	if e.headDue() > now {
 		return false
 	}
-	s, _ := e.segments.at((e.head - 1) / segmentJobs)
+	s, _ := e.segments.at(e.segmentOf(e.head))
 	b.segment, b.at = s, int(e.head-s.first)
 	e.mark(e.head, now)
 	limit := min(batchJobs, segmentJobs-b.at, int(e.end()-e.head))
@@ -219,7 +219,7 @@ func (e *Engine) dueOf(id int64) int64 {
 	if id >= e.end() {
 		return never
 	}
-	s, _ := e.segments.at((id - 1) / segmentJobs)
+	s, _ := e.segments.at(e.segmentOf(id))
 	if due := s.due(int(id - s.first)).Load(); due != 0 {
 		return due
 	}

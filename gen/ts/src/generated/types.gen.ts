@@ -5,7 +5,10 @@ export type ClientOptions = {
 };
 
 /**
- * Positive, starts at 1, increases in the order of acceptance, never reused
+ * Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+ * made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+ * in memory, give out the same id. Exact in JavaScript.
+ *
  */
 export type JobId = number;
 
