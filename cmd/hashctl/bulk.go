@@ -19,7 +19,7 @@ import (
 type bulkOptions struct {
 	file, output, format, algorithm string
 	batch, inFlight                 int
-	noWait, retryForGiven           bool
+	noWait, raw, retryForGiven      bool
 }
 
 const defaultInFlight = 16
@@ -41,6 +41,7 @@ func (p *program) bulkCommand() *cobra.Command {
 	f.StringVar(&o.format, "format", "", "csv or ndjson")
 	f.IntVar(&o.batch, "batch", maxBatch, "most lines submitted at once")
 	f.IntVar(&o.inFlight, "in-flight", defaultInFlight, "most batches under way at once")
+	f.BoolVar(&o.raw, "raw", false, "take the lines' bytes as they are")
 	f.BoolVar(&o.noWait, "no-wait", false, "submit only")
 	complete(c, "format", formatCSV, formatNDJSON)
 	algorithmFlag(c, &o.algorithm)
@@ -73,7 +74,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 	if err != nil {
 		return err
 	}
-	in, total, err := p.openInput(ctx, o.file)
+	in, total, err := p.openInput(ctx, o.file, o.raw)
 	if err != nil {
 		return err
 	}
@@ -88,7 +89,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 	defer out.Close() //nolint:errcheck // what counts is synced
 	b := &bulk{
 		options: options, size: o.batch, inFlight: o.inFlight, wait: !o.noWait, format: o.format,
-		in: newLineReader(in), out: out, state: state, collecting: make(chan struct{}, 2),
+		in: newLineReader(in, o.raw), out: out, state: state, collecting: make(chan struct{}, 2),
 	}
 	if !p.json {
 		b.progress = newProgress(p.stderr, total, o.output != "" || !isTerminal(p.stdout))
@@ -97,6 +98,9 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 		err = b.run(ctx)
 	}
 	b.progress.finish(b.summary(err))
+	if b.in.other > 0 {
+		p.warnOfForm(fmt.Sprintf("line %d, the first of such lines,", b.in.other))
+	}
 	err = errors.Join(err, state.close(err == nil))
 	if err != nil {
 		return &failure{err, o.hint(err, state.file != nil)}
@@ -147,7 +151,7 @@ func (i *incompleteError) Error() string {
 
 // openInput opens the file, standard input if it is "-", and returns how many lines it has, or -1
 // if that can't be known. A regular file is checked to its end before anything is submitted.
-func (p *program) openInput(ctx context.Context, name string) (io.ReadCloser, int64, error) {
+func (p *program) openInput(ctx context.Context, name string, raw bool) (io.ReadCloser, int64, error) {
 	if name == "-" {
 		return io.NopCloser(newInterruptible(ctx, p.stdin)), -1, nil
 	}
@@ -157,6 +161,9 @@ func (p *program) openInput(ctx context.Context, name string) (io.ReadCloser, in
 		return nil, 0, &failure{err, hint}
 	}
 	info, err := f.Stat()
+	if err == nil && info.IsDir() {
+		return nil, 0, &failure{errors.Join(errors.New(name+" is a directory"), f.Close()), hint}
+	}
 	if err == nil && !info.Mode().IsRegular() {
 		return struct {
 			io.Reader
@@ -165,7 +172,7 @@ func (p *program) openInput(ctx context.Context, name string) (io.ReadCloser, in
 	}
 	lines := int64(0)
 	if err == nil {
-		lines, err = checkLines(ctx, f)
+		lines, err = checkLines(ctx, f, raw)
 	}
 	if err = errors.Join(err, seek(f, 0)); err != nil {
 		return nil, 0, &failure{errors.Join(err, f.Close()), hint}

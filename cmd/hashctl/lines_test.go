@@ -12,7 +12,7 @@ import (
 // readAll reads batches of up to size lines and returns them as text.
 func readAll(t *testing.T, r io.Reader, size int) (batches [][]string, err error) {
 	t.Helper()
-	l := newLineReader(r)
+	l := newLineReader(r, false)
 	for n := 0; ; n++ {
 		line := l.line + 1
 		b, err := l.nextBatch(n, size, false)
@@ -47,7 +47,7 @@ func TestBatches(t *testing.T) {
 		{"", 2, nil},
 		{"a\nb\r\nc", 2, [][]string{{"a", "b"}, {"c"}}},
 		{"a\nb\n", 2, [][]string{{"a", "b"}}},
-		{" a\t\n\rb\n", 10, [][]string{{" a\t", "\rb"}}},
+		{" a\t\n\tb \n", 10, [][]string{{" a\t", "\tb "}}},
 		{long + "\r\n" + long, 1, [][]string{{long}, {long}}},
 	} {
 		for name, r := range map[string]io.Reader{"whole": strings.NewReader(tt.text), "byte by byte": iotest.OneByteReader(strings.NewReader(tt.text))} {
@@ -61,7 +61,7 @@ func TestBatches(t *testing.T) {
 
 // Long lines make smaller batches, whose text stays within the room it was given.
 func TestBatchBytes(t *testing.T) {
-	l := newLineReader(strings.NewReader(strings.Repeat(strings.Repeat("😀", maxSecretChars)+"\n", 400)))
+	l := newLineReader(strings.NewReader(strings.Repeat(strings.Repeat("😀", maxSecretChars)+"\n", 400)), false)
 	lines := 0
 	for n := 0; ; n++ {
 		b, err := l.nextBatch(n, maxBatch, false)
@@ -93,15 +93,15 @@ func TestBadLines(t *testing.T) {
 		if _, err := readAll(t, strings.NewReader(text), 10); err == nil || err.Error() != want {
 			t.Errorf("%.20q: %v, want %s", text, err, want)
 		}
-		lines, err := checkLines(t.Context(), strings.NewReader(text))
+		lines, err := checkLines(t.Context(), strings.NewReader(text), false)
 		if _, mistake := errors.AsType[*usageError](err); !mistake || lines != 0 {
 			t.Errorf("%.20q: %d lines, %v", text, lines, err)
 		}
 	}
-	if n, err := checkLines(t.Context(), strings.NewReader("a\nb")); n != 2 || err != nil {
+	if n, err := checkLines(t.Context(), strings.NewReader("a\nb"), false); n != 2 || err != nil {
 		t.Errorf("%d lines, %v", n, err)
 	}
-	if _, err := checkLines(t.Context(), iotest.ErrReader(errors.New("broken"))); err == nil || err.Error() != "broken" {
+	if _, err := checkLines(t.Context(), iotest.ErrReader(errors.New("broken")), false); err == nil || err.Error() != "broken" {
 		t.Errorf("got %v", err)
 	}
 }

@@ -287,6 +287,8 @@ func (b *bulk) summary(err error) string {
 	switch {
 	case err != nil:
 		return ""
+	case b.lines() == 0:
+		return "the input is empty: nothing was submitted"
 	case !b.wait:
 		return fmt.Sprintf("%d lines submitted", b.lines())
 	}

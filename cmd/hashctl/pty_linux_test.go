@@ -138,6 +138,36 @@ func TestPromptInterrupted(t *testing.T) {
 	}
 }
 
+// What a terminal adds to what is pasted, keys that move no cursor here, more than one line,
+// and nothing at all are refused at the prompt. Lines left over don't reach the shell.
+func TestPromptRefuses(t *testing.T) {
+	t.Parallel()
+	address := server(t, "--delay=0s")
+	for typed, want := range map[string]string{
+		"\x1b[200~topsecret\x1b[201~\n": "the secret has the marks that a terminal puts around what is pasted",
+		"topsecrte\x1b[D\x1b[D\n":       "the secret has an escape character",
+		"top\x16\x01secret\n":           `the secret has a control character \(U\+0001\)`,
+		"topsecret\nls\n":               "more than one line was pasted",
+		"\n":                            "the secret is empty",
+	} {
+		c := command(address, "submit")
+		s := onTerminal(t, c)
+		s.await(t, "^Secret: $")
+		awaitNoEcho(t, s.keys)
+		if _, err := s.keys.WriteString(typed); err != nil {
+			t.Fatal(err)
+		}
+		s.await(t, `\r\nhashctl: `+want+`.*\r\nhint: .*\r\n$`)
+		c.end(t, exitUsage)
+		if text, _ := s.read(); strings.Contains(text, "topsec") {
+			t.Errorf("a secret is shown: %q", text)
+		}
+		if !echoes(t, s.keys) {
+			t.Error("the terminal is left without echo")
+		}
+	}
+}
+
 // A bulk on a terminal has a bar with a rate and the time left.
 func TestProgressBar(t *testing.T) {
 	t.Parallel()

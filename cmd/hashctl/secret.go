@@ -7,45 +7,42 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"unicode/utf8"
 
 	"golang.org/x/term"
 )
 
-// The contract's bounds of a secret.
-const (
-	maxSecretChars = 1024
-	maxSecretBytes = maxSecretChars * utf8.UTFMax
-)
-
-// flaw says what keeps a server from taking the secret, or "".
-func flaw(secret []byte) string {
-	switch {
-	case len(secret) == 0:
-		return "is empty"
-	case len(secret) > maxSecretBytes || utf8.RuneCount(secret) > maxSecretChars: // first, for it may be cut amid a character
-		return "is longer than 1,024 characters"
-	case !utf8.Valid(secret):
-		return "is not valid UTF-8"
-	}
-	return ""
-}
-
 // readSecret reads one secret from the file, or from standard input if that is "" or "-": from a
-// prompt if it is a terminal. The caller wipes it.
-func (p *program) readSecret(ctx context.Context, file string) ([]byte, error) {
-	secret, err := p.readWhole(ctx, file)
+// prompt if it is a terminal. Raw, it is taken to its last byte, whatever they are. The caller wipes it.
+func (p *program) readSecret(ctx context.Context, file string, raw bool) ([]byte, error) {
+	secret, err := p.readWhole(ctx, file, raw)
 	if err != nil {
 		return nil, err
 	}
-	if bad := flaw(secret); bad != "" {
+	err = otherEncoding(secret, raw)
+	if bad := flaw(secret, raw); bad != "" && err == nil {
+		hint := "a secret is 1 to 1,024 characters of UTF-8; one newline at its end is left out"
+		if flaw(secret, true) == "" {
+			hint = asItIs
+		}
+		err = &usageError{"the secret " + bad, hint}
+	}
+	if err != nil {
 		clear(secret)
-		return nil, &usageError{"the secret " + bad, "a secret is 1 to 1,024 characters; one newline at its end is left out"}
+		return nil, err
+	}
+	if !raw && !oneSpelling(secret) {
+		p.warnOfForm("the secret")
 	}
 	return secret, nil
 }
 
-func (p *program) readWhole(ctx context.Context, file string) ([]byte, error) {
+// warnOfForm tells that what is hashed as it is could be written in two ways.
+func (p *program) warnOfForm(what string) {
+	text := errors.New(what + " is not in Unicode's form NFC: the same text from another keyboard may have another hash")
+	p.report(local("not-nfc", "Another form of Unicode", text, "it was taken as it is", exitOK))
+}
+
+func (p *program) readWhole(ctx context.Context, file string, raw bool) ([]byte, error) {
 	if file == "" || file == "-" {
 		if terminal, ok := p.stdin.(*os.File); ok && isTerminal(terminal) {
 			return p.prompt(ctx, terminal)
@@ -66,6 +63,9 @@ func (p *program) readWhole(ctx context.Context, file string) ([]byte, error) {
 	if err != nil && !errors.Is(err, io.EOF) && !errors.Is(err, io.ErrUnexpectedEOF) {
 		clear(buf)
 		return nil, &failure{fmt.Errorf("read the secret: %w", err), "nothing was submitted"}
+	}
+	if raw {
+		return buf[:n], nil
 	}
 	return trimNewline(buf[:n]), nil
 }
@@ -94,6 +94,10 @@ func (p *program) prompt(ctx context.Context, terminal *os.File) ([]byte, error)
 	read := make(chan line, 1)
 	go func() {
 		secret, err := term.ReadPassword(fd)
+		if err == nil && dropPending(fd) {
+			clear(secret)
+			err = &usageError{"more than one line was pasted", "paste one secret without a newline, or give a file by --file"}
+		}
 		read <- line{secret, err}
 	}()
 	defer func() { _, _ = fmt.Fprintln(p.stderr) }()

@@ -15,7 +15,7 @@ import (
 // submission is what submit is told.
 type submission struct {
 	file, algorithm, key string
-	wait                 bool
+	wait, raw            bool
 	timeout              time.Duration
 }
 
@@ -27,6 +27,7 @@ func (p *program) submitCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.StringVar(&s.file, "file", "", "file that holds the secret; - is standard input")
+	f.BoolVar(&s.raw, "raw", false, "take the input's bytes as they are")
 	f.StringVar(&s.key, "idempotency-key", "", "makes it safe to submit again")
 	f.BoolVar(&s.wait, "wait", false, "wait for the hash")
 	f.DurationVar(&s.timeout, "timeout", 0, "how long to wait; 0 means for ever")
@@ -52,7 +53,7 @@ func (p *program) submit(ctx context.Context, jobs *client.Jobs, s submission) e
 	if err != nil {
 		return err
 	}
-	secret, err := p.readSecret(ctx, s.file)
+	secret, err := p.readSecret(ctx, s.file, s.raw)
 	if err != nil {
 		return err
 	}

@@ -14,7 +14,7 @@ Options of every command:
 Exit codes:
   0    done
   1    failed: the server refused or can't be reached, or a file can't be read or written
-  2    bad command line, or a secret that no server takes
+  2    bad command line, or a secret or line that is refused
   3    not done yet: a pending job, or a wait that timed out
   4    the job is gone (canceled, erased, or past its retention), or no job has this id
   5    a bulk came to its end, but some of its lines have no hash
@@ -39,14 +39,19 @@ Usage:
 const submitUsage = `Submit a secret, and print its job's id.
 
 Usage:
-  hashctl submit [--file F] [--algorithm A] [--wait [--timeout D]] [--idempotency-key K]
+  hashctl submit [--file F] [--raw] [--algorithm A] [--wait [--timeout D]]
+                 [--idempotency-key K]
 
 The secret comes from a prompt that doesn't show it, if standard input is a terminal, and else
 from standard input. It is all of the input, but for one newline (LF or CRLF) at its end: 1 to
 1,024 characters of UTF-8. It is never taken from the command line, which others can see.
 
+What an editor, a terminal or a conversion may have put into it is refused, for it would change the
+hash: a byte order mark, control characters but tab and LF, and U+FFFD.
+
 Options:
   --file F             read the secret from F; - is standard input
+  --raw                the secret is every byte of the input, the newline at its end too
   --algorithm A        sha512, sha256 or sha3-512 [default: the server's, sha512]
   --wait               wait for the hash and print that instead of the id
   --timeout D          give up waiting after D; 0 is never [default 0]
@@ -82,12 +87,13 @@ const bulkUsage = `Submit each line of a file, and write a record for each: line
 secret. Records are in the order of the lines.
 
 Usage:
-  hashctl bulk FILE [--output F] [--format csv|ndjson] [--algorithm A] [--no-wait]
+  hashctl bulk FILE [--output F] [--format csv|ndjson] [--raw] [--algorithm A] [--no-wait]
                     [--batch N] [--in-flight N]
 
 FILE is a secret a line, each 1 to 1,024 characters of UTF-8, or - for standard input. Lines end
 with LF or CRLF. A file is checked whole before its first line is submitted; a pipe is checked as
-it is read.
+it is read, a batch at a time. All that is wrong is told, the first 20 lines one by one: what submit
+refuses too, and empty lines.
 
 With --output a bulk can go on: interrupted, killed or failed, the same command takes up where it
 stopped, and in the end there is exactly one record a line. How far it has come is in F.state,
@@ -100,6 +106,7 @@ is 5. A refusal for now, and a server that can't be reached any more, is waited 
 Options:
   --output F     file for the records; it must be new or of the same bulk [default: standard output]
   --format F     csv, with a header, or ndjson, one JSON object a line [default csv; ndjson with --json]
+  --raw          lines end with LF alone, and all other bytes are theirs
   --algorithm A  sha512, sha256 or sha3-512 [default: the server's, sha512]
   --no-wait      don't wait for the hashes; the records have the ids
   --batch N      submit up to N lines at once, 1 to 10000 [default 10000]
