@@ -2,13 +2,13 @@ package file
 
 import "time"
 
-// moment is an instant as the store keeps it, by two clocks. Within one boot of the machine the
-// clock that counts since boot is exact, whatever is done to the wall clock; across boots there is
-// only the wall clock.
+// moment is an instant as the store keeps it, by two clocks. Within one boot of the machine, and one
+// time namespace, the clock that counts since boot is exact, whatever is done to the wall clock;
+// otherwise there is only the wall clock.
 type moment struct {
 	wall time.Duration // since 1970
 	boot time.Duration // since the boot
-	tag  uint64        // which boot; 0 if there is no such clock
+	tag  uint64        // which boot and namespace; 0 if there is no such clock
 }
 
 func now() moment {
