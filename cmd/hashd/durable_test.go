@@ -134,7 +134,7 @@ func TestFolderIsSealed(t *testing.T) {
 	}
 	i.stop(t)
 	files, err := os.ReadDir(dir)
-	if err != nil || len(files) != 2 {
+	if err != nil || len(files) != 3 {
 		t.Fatalf("the folder holds %v, error %v", files, err)
 	}
 	for _, f := range files {

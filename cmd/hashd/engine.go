@@ -1,12 +1,8 @@
 package main
 
 import (
-	"errors"
 	"fmt"
-	"io/fs"
 	"log/slog"
-	"os"
-	"path/filepath"
 	"strings"
 
 	"github.com/hashd-project/hashd/internal/config"
@@ -31,12 +27,12 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 	case "jetstream":
 		return newCluster(cfg, environ, log)
 	}
-	sealer, err := newSealer(cfg, environ, log)
+	sealer, err := givenSealer(cfg, environ) // nil for the ring in the folder
 	if err != nil {
 		return nil, nil, err
 	}
 	e, err := file.New(file.Config{
-		Config: limits, Dir: cfg.DataDir, Sealer: sealer, NoSync: cfg.Sync == "never",
+		Config: limits, Dir: cfg.DataDir, Sealer: sealer, NoSync: cfg.Sync == "never", Log: log,
 		Failed: func(err error) {
 			log.Error("the store failed: no new jobs until a restart", "error", err)
 		},
@@ -47,28 +43,12 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 	return e, e.PrintKey(), nil
 }
 
-// newSealer reads the key ring from the environment or a file. The file in the data folder is made
-// on the first start, and only then: a store without its ring must not get another.
-func newSealer(cfg config.Config, environ []string, log *slog.Logger) (*seal.Sealer, error) {
-	if s, err := givenSealer(cfg, environ); s != nil || err != nil {
-		return s, err
+// storeID returns what names the engine's store, nil if the key of prints does.
+func storeID(e engine.Engine) []byte {
+	if named, ok := e.(interface{ StoreID() []byte }); ok {
+		return named.StoreID()
 	}
-	path := filepath.Join(cfg.DataDir, "key.json")
-	s, err := seal.ReadFile(path)
-	if !errors.Is(err, fs.ErrNotExist) {
-		return s, err
-	}
-	if _, err := os.Stat(filepath.Join(cfg.DataDir, file.StoreName)); err == nil {
-		return nil, fmt.Errorf("%s is missing, and the jobs in %s are sealed with it: restore it from a backup", path, cfg.DataDir)
-	}
-	if err := os.MkdirAll(cfg.DataDir, 0o700); err != nil {
-		return nil, fmt.Errorf("data-dir: %w", err)
-	}
-	if err := seal.CreateFile(path); err != nil {
-		return nil, err
-	}
-	log.Info("made a new key ring: without it what is stored cannot be read, so keep a copy apart from the data", "path", path)
-	return seal.ReadFile(path)
+	return nil
 }
 
 // givenSealer reads the key ring that was given, in the environment or by key-file; nil if none was.

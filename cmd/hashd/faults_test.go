@@ -281,7 +281,7 @@ func traced(t *testing.T, output string, trace []string, args ...string) *instan
 		}
 		t.Skip("no strace: install it (Debian: apt-get install strace) for this test")
 	}
-	all := slices.Concat([]string{"-f", "-y", "-s", "32", "-o", output}, trace, []string{binary(), "--port=0", "--log-format=json"}, args)
+	all := slices.Concat([]string{"-f", "-y", "-s", "32", "-o", output}, trace, []string{binary(), "--port=0", "--log-format=json", "--first-id=1"}, args)
 	p := launchCommand(t, nil, exec.Command(tracer, all...))
 	t.Cleanup(func() { // before strace itself is killed, which would leave the server behind
 		if pid, err := child(p.cmd.Process.Pid); err == nil {

@@ -57,7 +57,7 @@ func assemble(cfg config.Config, environ []string, log *slog.Logger) (*program, 
 	if err != nil {
 		return nil, err
 	}
-	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait, PrintKey: printKey})
+	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait, PrintKey: printKey, Store: storeID(e)})
 	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,

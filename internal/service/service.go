@@ -35,6 +35,9 @@ type Config struct {
 	// PrintKey keys the prints of requests with an idempotency key. It must be as old as the keys
 	// that the engine remembers; nil means a new one, for an engine that remembers none yet.
 	PrintKey []byte
+
+	// Store is what names the store that keeps the jobs; nil if PrintKey does, which is as old.
+	Store []byte
 }
 
 // Service implements the contract. Its methods may be called by any number of goroutines.
@@ -56,12 +59,15 @@ func New(cfg Config) *Service {
 		cfg.PrintKey = make([]byte, sha256.Size)
 		_, _ = rand.Read(cfg.PrintKey) // never fails
 	}
-	return &Service{cfg: cfg, started: time.Now(), store: storeName(cfg.PrintKey)}
+	if cfg.Store == nil {
+		cfg.Store = cfg.PrintKey
+	}
+	return &Service{cfg: cfg, started: time.Now(), store: storeName(cfg.Store)}
 }
 
-// storeName names what keeps the jobs by the key of prints, which is as old, without telling it.
-func storeName(printKey []byte) string {
-	mac := hmac.New(sha256.New, printKey)
+// storeName names what keeps the jobs, without telling what names it, which may be a secret key.
+func storeName(id []byte) string {
+	mac := hmac.New(sha256.New, id)
 	mac.Write([]byte("store"))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }

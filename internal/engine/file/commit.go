@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"errors"
 	"math"
 	"slices"
 	"time"
@@ -21,6 +22,8 @@ type committer struct {
 	jobs    []memory.Prepared
 	chunk   []byte // the jobs of the group, in clear: wiped once it is sealed
 	keys    []keyed
+	lost    error // why what is done cannot be kept, if the store is lost
+	closed  error // what closing the store came to
 }
 
 // keyed is an idempotency key of the transaction under way.
@@ -38,6 +41,8 @@ const (
 
 // run is the committer.
 func (e *Engine) run() {
+	defer close(e.ended)
+	defer func() { e.closed = errors.Join(e.lost, e.store.close(), e.store.folder.close()) }()
 	interval := flushOften
 	flush := time.NewTimer(interval)
 	defer flush.Stop()
@@ -47,6 +52,7 @@ func (e *Engine) run() {
 		case <-e.queue.wake:
 		case <-flush.C:
 			flushing = true
+			e.inspect()
 		case <-e.stop:
 			e.finish()
 			return
@@ -65,6 +71,13 @@ func (e *Engine) run() {
 			continue
 		}
 		flush.Reset(interval)
+	}
+}
+
+// inspect takes the engine down if the store or its lock is not there any more, also while nobody submits.
+func (e *Engine) inspect() {
+	if err := errors.Join(e.store.present(), e.store.folder.present()); err != nil {
+		e.fail(err)
 	}
 }
 
@@ -111,6 +124,9 @@ func (e *Engine) commit(flush bool) (worked bool) {
 	if worked {
 		err = e.write(settled)
 	}
+	if worked && err == nil { // before the answer: what is in a file that nobody finds is not kept
+		err = errors.Join(e.store.present(), e.store.follow(e.next))
+	}
 	e.conclude(err)
 	return worked && err == nil
 }
@@ -153,6 +169,7 @@ func (e *Engine) write(settled int64) error {
 	}
 	err := e.store.guard(func() error {
 		return e.store.update(func(tx *bolt.Tx) error {
+			e.store.tx = uint64(tx.ID())
 			if err := e.putJobs(tx, next); err != nil {
 				return err
 			}
@@ -222,8 +239,9 @@ func (e *Engine) putJobs(tx *bolt.Tx, next int64) error {
 	if len(e.jobs) == 0 {
 		return nil
 	}
-	key := numberBytes(e.jobs[0].Receipt.ID)
-	sealed, err := e.store.sealer.Seal(e.chunk, seat(bucketJobs, key))
+	first := e.jobs[0].Receipt.ID
+	key := numberBytes(first)
+	sealed, err := e.store.sealer.Seal(e.chunk, e.store.seat(bucketJobs, key, first))
 	if err != nil {
 		return err
 	}
@@ -262,7 +280,7 @@ func (e *Engine) putResults(tx *bolt.Tx, settled int64) error {
 			}
 			continue
 		}
-		sealed, err := e.store.sealer.Seal(plain, seat(bucketResults, key))
+		sealed, err := e.store.sealer.Seal(plain, e.store.seat(bucketResults, key, blockStart(n)))
 		if err != nil {
 			return err
 		}
@@ -294,12 +312,14 @@ func (e *Engine) appendBlock(b []byte, n, settled int64, today time.Time) []byte
 // hasExpired says whether there is a block to drop.
 func (e *Engine) hasExpired() (expired bool) {
 	oldest := min(e.Oldest(), e.settled)
-	_ = e.store.db.View(func(tx *bolt.Tx) error {
-		k, _ := tx.Bucket(bucketResults).Cursor().First()
-		expired = k != nil && lastOf(k, e.next) < oldest
-		return nil
+	err := e.store.guard(func() error {
+		return e.store.db.View(func(tx *bolt.Tx) error {
+			k, _ := tx.Bucket(bucketResults).Cursor().First()
+			expired = k != nil && lastOf(k, e.next) < oldest
+			return nil
+		})
 	})
-	return expired
+	return expired || err != nil // a transaction then comes to the same, and says so
 }
 
 // lastOf returns the last job of the block with the key, or before next if that is earlier.

@@ -13,16 +13,19 @@
 // The store holds sealed chunks of accepted jobs and sealed blocks of results. Below the settled
 // id every job is done or gone and has no secret in the store any more; from it on, chunks hold
 // every job, and those that were hashed when the process died are hashed again, to the same end.
+//
+// Beside the store lies a lock file with a mark of what the store was last, which tells one that was
+// lost or replaced. The memory engine and the store count positions, which lives.go makes ids of.
 package file
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"os"
-	"path/filepath"
+	"log/slog"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/memory"
@@ -37,7 +40,7 @@ type Config struct {
 	memory.Config // the limits, which are those of the memory engine
 
 	Dir    string       // the folder, which is made if it is not there
-	Sealer *seal.Sealer // seals secrets and digests; not nil
+	Sealer *seal.Sealer // seals secrets and digests; nil for the ring in the folder, made with the store
 
 	// NoSync leaves it to the system when the disk writes. Then a crash of this process still
 	// loses nothing, but one of the machine may lose anything and spoil the store.
@@ -47,7 +50,10 @@ type Config struct {
 	// down, until the next start.
 	Failed func(error)
 
-	spoil func(transact) transact // in tests of a disk that fails
+	Log *slog.Logger // is told what an operator should know of the start; nil for none
+
+	spoil    func(transact) transact // in tests of a disk that fails
+	patience time.Duration           // in tests of one that hangs; 0 for closeWait
 }
 
 // Engine implements engine.Engine.
@@ -59,7 +65,7 @@ type Engine struct {
 
 	queue queue
 	stop  chan struct{}
-	done  sync.WaitGroup // the committer
+	ended chan struct{} // closed when the committer has ended, and has closed the store
 	close func() error
 	down  atomic.Bool
 
@@ -69,48 +75,64 @@ type Engine struct {
 var _ engine.Engine = (*Engine)(nil)
 
 // New opens the store in the folder, or makes one, and starts the engine with what is in it; Close
-// stops it. It fails if another process has the store, if the store is damaged or of a later
-// format, or if the sealer lacks a key.
+// stops it. It fails if another process has the folder, if the store is lost, damaged or of a later
+// format, if it cannot be read, or if the sealer lacks a key.
 func New(cfg Config) (*Engine, error) {
+	if cfg.Log == nil {
+		cfg.Log = slog.New(slog.DiscardHandler)
+	}
+	if cfg.patience == 0 {
+		cfg.patience = closeWait
+	}
 	e, err := open(cfg)
 	if err != nil {
 		return nil, fmt.Errorf("file engine: %w", err)
 	}
 	e.close = sync.OnceValue(e.shut)
-	e.done.Go(e.run)
+	go e.run()
 	return e, nil
 }
 
 func open(cfg Config) (*Engine, error) {
-	if err := os.MkdirAll(cfg.Dir, 0o700); err != nil {
+	if err := engine.InRange("first id", cfg.FirstID, 0, engine.MaxFirstID); err != nil {
 		return nil, err
 	}
-	s, err := openStore(filepath.Join(cfg.Dir, StoreName), cfg.Sealer, cfg.NoSync)
+	f, err := openFolder(cfg.Dir, cfg.Log)
 	if err != nil {
 		return nil, err
+	}
+	s, err := openStore(f, cfg.Sealer, cfg.NoSync, cfg.FirstID)
+	if err != nil {
+		return nil, errors.Join(err, f.close())
 	}
 	if cfg.spoil != nil {
 		s.update = cfg.spoil(s.update)
 	}
-	e := &Engine{cfg: cfg, store: s, queue: newQueue(), stop: make(chan struct{})}
+	e := &Engine{cfg: cfg, store: s, queue: newQueue(), stop: make(chan struct{}), ended: make(chan struct{})}
 	err = s.guard(func() error {
-		if e.printKey, err = s.printKey(); err != nil {
-			return err
-		}
-		limits := cfg.Config
-		limits.FirstID = 1
-		e.Engine, err = memory.Restore(limits, e.restore)
+		positions := cfg.Config
+		positions.FirstID = 1
+		e.Engine, err = memory.Restore(positions, e.restore)
 		return err
 	})
 	if err != nil {
-		return nil, errors.Join(err, s.close())
+		return nil, errors.Join(err, s.close(), f.close())
 	}
 	return e, nil
 }
 
 // PrintKey returns what keys the prints of requests with an idempotency key: it is as old as the
 // store, so that a retry is known for one also after a restart.
-func (e *Engine) PrintKey() []byte { return e.printKey }
+func (e *Engine) PrintKey() []byte { return e.store.printKey }
+
+// StoreID returns what names the store; nil if PrintKey does, as in one that began with format 1. It is
+// another one once ids do not simply go on, because the store may not be the latest of its copies.
+func (e *Engine) StoreID() []byte {
+	if one := e.store.lives.last(); one.bound {
+		return one.store[:]
+	}
+	return nil
+}
 
 // Accept implements engine.Engine.
 func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, error) {
@@ -144,7 +166,29 @@ func (e *Engine) submit(r *request) (engine.Receipt, error) {
 	if r.err != nil {
 		return engine.Receipt{}, r.err
 	}
-	return r.prepared.Receipt, nil
+	receipt := r.prepared.Receipt
+	receipt.ID = e.store.lives.id(receipt.ID)
+	return receipt, nil
+}
+
+// Get implements engine.Engine.
+func (e *Engine) Get(ctx context.Context, id int64) (engine.Record, error) {
+	rec, err := e.Engine.Get(ctx, e.store.lives.position(id))
+	return e.named(rec, err)
+}
+
+// Wait implements engine.Engine.
+func (e *Engine) Wait(ctx context.Context, id int64) (engine.Record, error) {
+	rec, err := e.Engine.Wait(ctx, e.store.lives.position(id))
+	return e.named(rec, err)
+}
+
+// named gives the record of a position its id.
+func (e *Engine) named(rec engine.Record, err error) (engine.Record, error) {
+	if err == nil {
+		rec.ID = e.store.lives.id(rec.ID)
+	}
+	return rec, err
 }
 
 // Cancel implements engine.Engine. It returns once the store holds that the job is gone. With an
@@ -153,12 +197,13 @@ func (e *Engine) Cancel(ctx context.Context, id int64) error {
 	if e.down.Load() {
 		return engine.ErrDown
 	}
-	if err := e.Engine.Cancel(ctx, id); err != nil {
+	position := e.store.lives.position(id)
+	if err := e.Engine.Cancel(ctx, position); err != nil {
 		return err
 	}
 	r := newRequest()
 	defer r.release()
-	r.gone = id
+	r.gone = position
 	if err := e.queue.put(r); err != nil {
 		return err
 	}
@@ -174,20 +219,39 @@ func (e *Engine) Ready(ctx context.Context) error {
 	return e.Engine.Ready(ctx)
 }
 
-// Close implements engine.Engine. Jobs that are not done stay in the store for the next start.
+// closeWait is how long Close waits for the disk.
+const closeWait = 10 * time.Second
+
+// errHangs says that a stop did not wait for the disk any longer.
+var errHangs = errors.New("the disk does not answer: the store is left as it is")
+
+// Close implements engine.Engine. Jobs that are not done stay in the store for the next start. It returns
+// within about ten seconds, whatever the store does, and fails if the store is lost.
 func (e *Engine) Close() error { return e.close() }
 
 func (e *Engine) shut() error {
 	e.queue.close()
 	close(e.stop)
-	e.done.Wait()
-	return errors.Join(e.Engine.Close(), e.store.close())
+	patience := time.NewTimer(e.cfg.patience)
+	defer patience.Stop()
+	select {
+	case <-e.ended:
+		return errors.Join(e.Engine.Close(), e.closed)
+	case <-patience.C:
+		return errHangs // the committer still uses the other engine
+	}
 }
 
 // fail takes the engine down: after a failure to write, nobody can say what the disk holds, and
-// going on could make it worse.
+// going on could make it worse. Only the committer calls it.
 func (e *Engine) fail(err error) {
-	if !e.down.Swap(true) && e.cfg.Failed != nil {
+	if e.down.Swap(true) {
+		return
+	}
+	if errors.Is(err, ErrLost) || e.store.broken {
+		e.lost = err
+	}
+	if e.cfg.Failed != nil {
 		e.cfg.Failed(err)
 	}
 }

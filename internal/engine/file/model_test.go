@@ -22,7 +22,8 @@ func TestModel(t *testing.T) {
 	sealer := testSealer(t)
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := Config{Config: limits(rapid.SampledFrom(delays).Draw(rt, "delay")), Dir: t.TempDir(), Sealer: sealer}
-		m := &lifeModel{T: t, rt: rt, Engine: newEngine(t, cfg), next: 1, keys: make(map[byte]keyedRequest)}
+		cfg.FirstID = rapid.SampledFrom([]int64{1, 1_000_000, engine.MaxFirstID}).Draw(rt, "first-id")
+		m := &lifeModel{T: t, rt: rt, Engine: newEngine(t, cfg), next: cfg.FirstID, keys: make(map[byte]keyedRequest)}
 		defer func() { _ = m.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){
 			"accept":  m.accept,

@@ -6,6 +6,7 @@ import (
 	"crypto/sha512"
 	"errors"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -89,8 +90,12 @@ func crash(t *testing.T, e *Engine, edits ...func(*Config)) *Engine {
 	t.Helper()
 	cfg := edited(e.cfg, edits)
 	cfg.Dir = t.TempDir()
+	m, err := readMark(e.store.folder.lock) // first, for a store is never behind its mark
+	if err != nil {
+		t.Fatal(err)
+	}
 	var b []byte
-	err := e.store.db.View(func(*bolt.Tx) (err error) { // reading takes a while, in which no page may be used again
+	err = e.store.db.View(func(*bolt.Tx) (err error) { // reading takes a while, in which no page may be used again
 		b, err = os.ReadFile(filepath.Join(e.cfg.Dir, StoreName))
 		return err
 	})
@@ -100,8 +105,21 @@ func crash(t *testing.T, e *Engine, edits ...func(*Config)) *Engine {
 	if err := os.WriteFile(filepath.Join(cfg.Dir, StoreName), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
+	putMark(t, cfg.Dir, m)
 	t.Cleanup(func() { _ = e.Close() })
 	return newEngine(t, cfg)
+}
+
+// putMark makes a folder with a copy of a store the one that the store was always in.
+func putMark(t *testing.T, dir string, m mark) {
+	t.Helper()
+	f, err := openFolder(dir, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(f.write(m), f.close()); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Whatever a job was when the engine ended, it is in the next one.

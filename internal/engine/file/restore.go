@@ -38,7 +38,7 @@ func (e *Engine) restore(r *memory.Restorer) error {
 func (e *Engine) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled map[int64]bool, err error) {
 	canceled = make(map[int64]bool)
 	err = tx.Bucket(bucketResults).ForEach(func(key, sealed []byte) error {
-		plain, err := e.store.open(sealed, seat(bucketResults, key))
+		plain, err := e.store.open(sealed, e.store.seat(bucketResults, key, blockStart(number(key))))
 		if err != nil {
 			return err
 		}
@@ -64,7 +64,7 @@ func (e *Engine) restoreJobs(tx *bolt.Tx, r *memory.Restorer, canceled map[int64
 		if first > follows || follows > e.settled && first != follows {
 			return fmt.Errorf("%w (jobs %d to %d are missing)", ErrDamaged, follows, first-1)
 		}
-		plain, err := e.store.open(sealed, seat(bucketJobs, key))
+		plain, err := e.store.open(sealed, e.store.seat(bucketJobs, key, first))
 		if err != nil {
 			return err
 		}

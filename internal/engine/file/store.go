@@ -5,12 +5,12 @@ import (
 	"encoding/binary"
 	"errors"
 	"fmt"
+	"io/fs"
+	"os"
 	"runtime/debug"
 	"syscall"
-	"time"
 
 	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 
 	"github.com/hashd-project/hashd/internal/seal"
 )
@@ -19,8 +19,15 @@ import (
 // back, or an empty folder.
 var ErrDamaged = errors.New("the store is damaged: restore the folder from a backup, or start with an empty one")
 
-// format is the version of all that is in the store.
-const format = 1
+// errBroken refuses a store in which the library panicked before.
+var errBroken = errors.New("the store failed before")
+
+// The versions of all that is in the store. This program writes the last one, and makes it of the first,
+// in which ids were positions.
+const (
+	formerFormat = 1
+	format       = 2
+)
 
 // The buckets of the store, and the keys of meta.
 var (
@@ -30,82 +37,139 @@ var (
 	bucketKeys    = []byte("keys")    // see records.go
 
 	metaFormat  = []byte("format")
-	metaNext    = []byte("next")    // the id after the last that was given out
+	metaNext    = []byte("next")    // the position after the last job's
 	metaSettled = []byte("settled") // below it no job is pending
 	metaPrint   = []byte("print")   // sealed: what keys the prints of idempotency keys
+	metaLives   = []byte("lives")   // sealed: see lives.go
 )
 
 // store is the file. It is for one goroutine at a time.
 type store struct {
-	db     *bolt.DB
-	sealer *seal.Sealer
-	update transact
+	folder   *folder
+	sealer   *seal.Sealer
+	path     string
+	file     *os.File    // the library's
+	info     os.FileInfo // of the file, as it was opened or was last seen
+	db       *bolt.DB
+	update   transact
+	printKey []byte
+	lives    lives
+	tx       uint64 // the last transaction, carried out or not
+	broken   bool   // the library panicked: what it had locked stays locked
 }
 
 // transact carries out a transaction, or not, and says so.
 type transact func(func(*bolt.Tx) error) error
 
-// lockWait is how long another process gets to let go of the store, as after a restart.
-const lockWait = time.Second
-
-func openStore(path string, sealer *seal.Sealer, noSync bool) (*store, error) {
-	s := &store{sealer: sealer}
-	err := s.guard(func() (err error) {
-		if err = verify(path); err != nil {
-			return err
-		}
-		s.db, err = bolt.Open(path, 0o600, &bolt.Options{
-			Timeout:        lockWait,
-			NoSync:         noSync,
-			NoFreelistSync: true, // it is found again at the next start, and need not be written each time
-			FreelistType:   bolt.FreelistMapType,
-		})
-		return err
-	})
-	switch {
-	case errors.Is(err, bolterrors.ErrTimeout):
-		return nil, fmt.Errorf("%s is in use by another process", path)
-	case err != nil:
-		return nil, fmt.Errorf("%s: %w", path, err)
+// openStore opens the folder's store, or makes one, whose first id is the one given, or drawn, if none
+// was ever made there. Without a sealer the ring is the folder's.
+func openStore(f *folder, sealer *seal.Sealer, noSync bool, firstID int64) (*store, error) {
+	s := &store{folder: f, sealer: sealer, path: f.path(StoreName)}
+	there, err := f.holdsStore()
+	if err == nil && sealer == nil {
+		s.sealer, err = f.ring(there)
 	}
-	s.update = s.db.Update
-	if err := s.guard(s.prepare); err != nil {
-		return nil, errors.Join(fmt.Errorf("%s: %w", path, err), s.close())
+	if err == nil && !there {
+		err = s.create(firstID)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if s.file, err = openLocked(s.path, os.O_RDWR); err != nil {
+		return nil, err
+	}
+	err = s.guard(func() error { return s.openFile(noSync) })
+	if err == nil {
+		err = s.guard(s.identify)
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", s.path, err), s.close())
 	}
 	return s, nil
 }
 
-// guard runs f on a store that may be damaged. Then the library panics, or reads memory that the
-// file no longer backs; both come back as ErrDamaged.
+// openFile has the library open the file once that is known to be whole.
+func (s *store) openFile(noSync bool) (err error) {
+	if s.info, err = s.file.Stat(); err != nil {
+		return unreadable(err)
+	}
+	if err := verifyFile(s.file, s.info.Size()); err != nil {
+		return err
+	}
+	s.db, err = bolt.Open(s.path, 0o600, options(noSync, s.file))
+	if err != nil { // the file itself is whole
+		return unreadable(err)
+	}
+	s.update = s.db.Update
+	return nil
+}
+
+func options(noSync bool, file *os.File) *bolt.Options {
+	o := &bolt.Options{
+		Timeout:        lockWait,
+		NoSync:         noSync,
+		NoFreelistSync: true, // it is found again at the next start, and need not be written each time
+		FreelistType:   bolt.FreelistMapType,
+	}
+	if file != nil {
+		o.OpenFile = func(string, int, os.FileMode) (*os.File, error) { return file, nil }
+	}
+	return o
+}
+
+// guard runs f on a store that may be damaged, or be cut or fail under the library's hands. Then that
+// panics, or reads memory that the file no longer backs; both come back as errors, and the store can
+// only be closed.
 func (s *store) guard(f func() error) (err error) {
+	if s.broken { // or it would wait for what the panic left locked
+		return errBroken
+	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
-		if v := recover(); v != nil {
-			err = fmt.Errorf("%w (%v)", ErrDamaged, v)
+		v := recover()
+		if v == nil {
+			return
 		}
+		s.broken = true
+		if _, fault := v.(interface{ Addr() uintptr }); fault {
+			err = fmt.Errorf("%w (%v)", ErrUnreadable, v)
+			return
+		}
+		err = fmt.Errorf("%w (%v)", ErrDamaged, v)
 	}()
 	return f()
 }
 
-// prepare checks the store's format, or sets up a new one.
-func (s *store) prepare() error {
-	return s.db.Update(func(tx *bolt.Tx) error {
-		if meta := tx.Bucket(bucketMeta); meta != nil {
-			if got := number(meta.Get(metaFormat)); got != format {
-				return fmt.Errorf("the store has format %d, and this version reads %d: start the version that wrote it", got, format)
-			}
-			return nil
-		}
-		for _, name := range [][]byte{bucketMeta, bucketJobs, bucketResults, bucketKeys} {
-			if _, err := tx.CreateBucket(name); err != nil {
-				return err
-			}
-		}
-		return s.setUp(tx.Bucket(bucketMeta))
-	})
+// create makes a new store in its folder, under another name until it is whole and on the disk.
+func (s *store) create(firstID int64) error {
+	if err := s.folder.begin(); err != nil {
+		return err
+	}
+	temporary := s.path + ".new"
+	if err := os.Remove(temporary); err != nil && !errors.Is(err, fs.ErrNotExist) { // of a start that was cut off
+		return err
+	}
+	db, err := bolt.Open(temporary, 0o600, options(false, nil))
+	if err != nil {
+		return err
+	}
+	err = errors.Join(db.Update(func(tx *bolt.Tx) error { return s.setUp(tx, firstID) }), db.Close())
+	if err == nil {
+		err = os.Rename(temporary, s.path)
+	}
+	if err != nil {
+		return errors.Join(err, os.Remove(temporary))
+	}
+	return syncFolder(s.folder.dir)
 }
 
-func (s *store) setUp(meta *bolt.Bucket) error {
+func (s *store) setUp(tx *bolt.Tx, firstID int64) error {
+	for _, name := range [][]byte{bucketMeta, bucketJobs, bucketResults, bucketKeys} {
+		if _, err := tx.CreateBucket(name); err != nil {
+			return err
+		}
+	}
+	meta := tx.Bucket(bucketMeta)
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
 	sealed, err := s.sealer.Seal(key, metaPrint)
@@ -113,20 +177,111 @@ func (s *store) setUp(meta *bolt.Bucket) error {
 		meta.Put(metaPrint, sealed),
 		meta.Put(metaFormat, numberBytes(format)),
 		meta.Put(metaNext, numberBytes(1)),
-		meta.Put(metaSettled, numberBytes(1)))
+		meta.Put(metaSettled, numberBytes(1)),
+		s.putLives(meta, lives{firstLife(firstID)}))
 }
 
-// printKey returns what keys the prints. It is the first thing opened with the ring, so that a wrong
-// ring is told at once.
-func (s *store) printKey() (key []byte, err error) {
+func (s *store) putLives(meta *bolt.Bucket, l lives) error {
+	sealed, err := s.sealer.Seal(l.encode(), metaLives)
+	if err != nil {
+		return err
+	}
+	return meta.Put(metaLives, sealed)
+}
+
+// identify finds out whether this is the store that was here last, and gives it another life if that
+// is not certain.
+func (s *store) identify() error {
+	former, next, err := s.readMeta()
+	if err != nil {
+		return err
+	}
+	switch why := s.folder.doubt(s.lives.last().store, s.tx); {
+	case former && !s.folder.mark.made:
+		err = errors.Join(s.folder.begin(), s.adopt(s.lives))
+	case former || why != "":
+		s.lives = s.lives.another(next, s.folder.mark.next)
+		s.folder.log.Warn("the store may not be the latest of its copies: from now on it has another name and ids far above",
+			"why", why, "next_id", s.lives.id(next))
+		err = s.adopt(s.lives)
+	}
+	if err != nil {
+		return err
+	}
+	return s.folder.settle(s.lives.last().store, s.tx, s.lives.id(next))
+}
+
+// readMeta reads what the store says of itself. The key of prints is the first thing that is opened with
+// the ring, so that a wrong ring is told at once.
+func (s *store) readMeta() (former bool, next int64, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
-		key, err = s.open(tx.Bucket(bucketMeta).Get(metaPrint), metaPrint)
+		s.tx = uint64(tx.ID())
+		meta := tx.Bucket(bucketMeta)
+		if meta == nil {
+			return fmt.Errorf("%w (it has no beginning)", ErrDamaged)
+		}
+		got := number(meta.Get(metaFormat))
+		if former = got == formerFormat; !former && got != format {
+			return fmt.Errorf("the store has format %d, and this version reads %d: start the version that wrote it", got, format)
+		}
+		next = number(meta.Get(metaNext))
+		if s.printKey, err = s.open(meta.Get(metaPrint), metaPrint); err != nil {
+			return err
+		}
+		if former {
+			s.lives = lives{formerLife(s.printKey)}
+			return nil
+		}
+		plain, err := s.open(meta.Get(metaLives), metaLives)
+		if err != nil {
+			return err
+		}
+		s.lives, err = decodeLives(plain)
 		return err
 	})
-	return key, err
+	return former, next, err
 }
 
-func (s *store) close() error { return s.db.Close() }
+// adopt writes the lives into the store, which has this format from then on.
+func (s *store) adopt(l lives) error {
+	return s.db.Update(func(tx *bolt.Tx) error {
+		s.tx = uint64(tx.ID())
+		meta := tx.Bucket(bucketMeta)
+		return errors.Join(s.putLives(meta, l), meta.Put(metaFormat, numberBytes(format)))
+	})
+}
+
+// present returns an error unless the file that was opened is still the store: where it was, and not
+// cut.
+func (s *store) present() error {
+	if err := present(s.path, s.info); err != nil {
+		return err
+	}
+	info, err := s.file.Stat()
+	if err == nil {
+		s.info = info
+	}
+	return err
+}
+
+// follow marks the last transaction. Where there is no room for that the mark is behind, which is right.
+func (s *store) follow(next int64) error {
+	if err := s.folder.follow(s.tx, s.lives.id(next)); err != nil && !isFull(err) {
+		return err
+	}
+	return nil
+}
+
+// close lets go of the file. If the library panicked it is not asked to, for it would wait for itself.
+func (s *store) close() error {
+	if s.db != nil && !s.broken {
+		return s.db.Close()
+	}
+	if err := s.file.Close(); !errors.Is(err, os.ErrClosed) { // as it is if the library refused it
+		return err
+	}
+	return nil
+}
 
 // open opens what was sealed in the context. Damage to it is damage to the store.
 func (s *store) open(sealed, context []byte) ([]byte, error) {
@@ -137,7 +292,18 @@ func (s *store) open(sealed, context []byte) ([]byte, error) {
 	return plain, err
 }
 
-// seat says where a sealed record belongs: it opens nowhere else.
+// seat says where a sealed record belongs that begins with the job at the position: it opens nowhere
+// else, and under no other id.
+func (s *store) seat(bucket, key []byte, position int64) []byte {
+	context := seat(bucket, key)
+	if one := s.lives.at(position); one.bound {
+		context = append(append(context, '/'), one.store[:]...)
+		context = binary.BigEndian.AppendUint64(context, uint64(s.lives.id(position)))
+	}
+	return context
+}
+
+// seat says where in a store a sealed record belongs.
 func seat(bucket, key []byte) []byte { return append(append([]byte("hashd/"), bucket...), key...) }
 
 // isFull says whether the disk has no room. What was to be written then is not in the store: room

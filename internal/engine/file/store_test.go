@@ -206,12 +206,12 @@ func TestOtherFiles(t *testing.T) {
 func TestLaterFormat(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Config{Config: limits(0)})
-	err := e.store.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaFormat, numberBytes(2)) })
+	err := e.store.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaFormat, numberBytes(format+1)) })
 	if err != nil {
 		t.Fatal(err)
 	}
 	closeEngine(t, e)
-	if _, err := New(e.cfg); err == nil || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "has format 2") {
+	if _, err := New(e.cfg); err == nil || errors.Is(err, ErrDamaged) || !strings.Contains(err.Error(), "has format 3") {
 		t.Errorf("error %v", err)
 	}
 }
@@ -412,8 +412,11 @@ func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
 	}
 	until(t, "all are over", func() bool { return e.Stats().Kept == 0 && e.Stats().Pending == 0 })
 	closeEngine(t, e)
-	var err error
-	if e.store, err = openStore(filepath.Join(e.cfg.Dir, StoreName), e.cfg.Sealer, false); err != nil {
+	f, err := openFolder(e.cfg.Dir, e.cfg.Log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if e.store, err = openStore(f, e.cfg.Sealer, false, 0); err != nil {
 		t.Fatal(err)
 	}
 	err = e.store.update(func(tx *bolt.Tx) error {
@@ -438,7 +441,7 @@ func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
 		}
 		return nil
 	})
-	if err := errors.Join(err, e.store.close()); err != nil {
+	if err := errors.Join(err, e.store.close(), f.close()); err != nil {
 		t.Fatal(err)
 	}
 }

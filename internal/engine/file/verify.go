@@ -7,35 +7,7 @@ import (
 	"fmt"
 	"hash/fnv"
 	"io"
-	"os"
-
-	bolt "go.etcd.io/bbolt"
-	bolterrors "go.etcd.io/bbolt/errors"
 )
-
-// verify finds out whether the store's file is whole, page by page, before the library trusts it:
-// that walks a damaged tree in goroutines of its own, where nobody can catch its panics. The library
-// holds the lock meanwhile. A file that is not there, or empty, is whole.
-func verify(path string) error {
-	if info, err := os.Stat(path); errors.Is(err, os.ErrNotExist) || err == nil && info.Size() == 0 {
-		return nil
-	}
-	db, err := bolt.Open(path, 0o600, &bolt.Options{Timeout: lockWait, ReadOnly: true})
-	if _, noAccess := errors.AsType[*os.PathError](err); noAccess || errors.Is(err, bolterrors.ErrTimeout) {
-		return err
-	} else if err != nil {
-		return fmt.Errorf("%w (%w)", ErrDamaged, err)
-	}
-	f, err := os.Open(path) //nolint:gosec // the operator names its folder
-	if err != nil {
-		return errors.Join(err, db.Close())
-	}
-	err = verifyFile(f)
-	if err != nil {
-		err = fmt.Errorf("%w (%w)", ErrDamaged, err)
-	}
-	return errors.Join(err, f.Close(), db.Close())
-}
 
 // The library's file format, version 2, in the machine's byte order. A page begins with its id (8
 // bytes), flags (2), count of elements (2) and number of pages that continue it (4). An element has
@@ -66,20 +38,36 @@ type verifier struct {
 	seen     map[uint64]bool
 }
 
-func verifyFile(f *os.File) error {
+// verifyFile finds out whether the store's file of that size is whole, page by page, before the
+// library trusts it: that walks a damaged tree in goroutines of its own, where nobody can catch its
+// panics. It returns ErrDamaged only for what it has read, and ErrUnreadable where it cannot read.
+func verifyFile(f io.ReaderAt, size int64) error {
 	v := &verifier{file: f, seen: make(map[uint64]bool)}
+	err := v.verify(size)
+	if err == nil || errors.Is(err, ErrUnreadable) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", ErrDamaged, err)
+}
+
+func (v *verifier) verify(size int64) error {
 	root, err := v.readMetas()
 	if err != nil {
 		return err
 	}
-	info, err := f.Stat()
-	if err != nil {
-		return err
-	}
-	if v.pages > uint64(info.Size()/v.pageSize) {
-		return fmt.Errorf("of %d pages there are %d", v.pages, info.Size()/v.pageSize)
+	if v.pages > uint64(size/v.pageSize) {
+		return fmt.Errorf("of %d pages there are %d", v.pages, size/v.pageSize)
 	}
 	return v.tree(root, nil, nil)
+}
+
+// read fills b from the file. Its end is damage to it.
+func (v *verifier) read(b []byte, at int64) error {
+	_, err := v.file.ReadAt(b, at)
+	if err == nil || errors.Is(err, io.EOF) {
+		return err
+	}
+	return unreadable(err)
 }
 
 // readMetas reads the two pages that say where all begins, of which the later one counts, and
@@ -107,7 +95,7 @@ func (v *verifier) readMetas() (root uint64, err error) {
 
 func (v *verifier) readMeta(at int64) ([]byte, error) {
 	b := make([]byte, pageHeader+metaSize)
-	if _, err := v.file.ReadAt(b, at); err != nil {
+	if err := v.read(b, at); err != nil {
 		return nil, err
 	}
 	b = b[pageHeader:]
@@ -135,7 +123,7 @@ func (v *verifier) page(id uint64) ([]byte, error) {
 	if id < 2 || id >= v.pages {
 		return nil, fmt.Errorf("there is no page %d", id)
 	}
-	if _, err := v.file.ReadAt(header, int64(id)*v.pageSize); err != nil {
+	if err := v.read(header, int64(id)*v.pageSize); err != nil {
 		return nil, err
 	}
 	more := uint64(order.Uint32(header[12:]))
@@ -149,8 +137,7 @@ func (v *verifier) page(id uint64) ([]byte, error) {
 		v.seen[n] = true
 	}
 	b := make([]byte, int64(1+more)*v.pageSize)
-	_, err := v.file.ReadAt(b, int64(id)*v.pageSize)
-	return b, err
+	return b, v.read(b, int64(id)*v.pageSize)
 }
 
 // elements verifies a page's elements and what they lead to.

@@ -1,0 +1,291 @@
+package file
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/seal"
+)
+
+// The names of the other files in the folder.
+const (
+	RingName = "key.json"   // the key ring, unless one is given
+	LockName = "hashd.lock" // locked by the process that has the folder, and never replaced
+)
+
+// ErrLost says that the store is not there any more, or not the one that it was.
+var ErrLost = errors.New("the store that was here is lost")
+
+// ErrUnreadable says that reading failed. That tells nothing of what is on the disk.
+var ErrUnreadable = errors.New("the store cannot be read: check the disk and try again; nothing says that it is damaged")
+
+// unreadable says of an error that it came from reading. That the process may not read is told as it is.
+func unreadable(err error) error {
+	if err == nil || errors.Is(err, fs.ErrPermission) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", ErrUnreadable, err)
+}
+
+// lostAdvice is what to do at the start about a store that is lost.
+const lostAdvice = "restore the folder from a backup, or start with an empty one"
+
+// lockWait is how long another process gets to let go of the folder, as after a restart.
+const lockWait = time.Second
+
+// folder is a data folder that belongs to this process alone.
+type folder struct {
+	dir   string
+	log   *slog.Logger
+	lock  *os.File
+	info  os.FileInfo // of the lock file
+	birth int64       // of the lock file
+	mark  mark        // the latest one in it
+}
+
+// openFolder takes the folder, which is made if it is not there.
+func openFolder(dir string, log *slog.Logger) (*folder, error) {
+	if err := makeFolder(dir); err != nil {
+		return nil, err
+	}
+	f := &folder{dir: dir, log: log}
+	if err := f.checkModes(); err != nil {
+		return nil, err
+	}
+	var err error
+	if f.lock, err = openLocked(f.path(LockName), os.O_RDWR|os.O_CREATE); err != nil {
+		return nil, err
+	}
+	if err := f.read(); err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", f.lock.Name(), err), f.close())
+	}
+	return f, nil
+}
+
+func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
+
+// makeFolder makes what lacks of the path, each folder so that it lasts.
+func makeFolder(dir string) error {
+	_, err := os.Stat(dir)
+	if !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	parent := filepath.Dir(dir)
+	if err := makeFolder(parent); err != nil {
+		return err
+	}
+	if err := os.Mkdir(dir, 0o700); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return syncFolder(parent)
+}
+
+// syncFolder makes names in the folder last.
+func syncFolder(dir string) error {
+	d, err := os.Open(dir) //nolint:gosec // the operator names it
+	if err != nil {
+		return err
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// checkModes refuses a folder in which any user can replace files. Files that others than their owner
+// can read or write are closed to them: nobody but this program needs them.
+func (f *folder) checkModes() error {
+	if runtime.GOOS == "windows" { // where a mode says nothing
+		return nil
+	}
+	info, err := os.Stat(f.dir)
+	if err != nil {
+		return err
+	}
+	switch mode := info.Mode().Perm(); {
+	case !info.IsDir():
+		return fmt.Errorf("%s is no folder", f.dir)
+	case mode&0o002 != 0:
+		return fmt.Errorf("%s has mode %04o: any user could replace what is in it: chmod o-w it", f.dir, mode)
+	case mode&0o020 != 0: // as Kubernetes makes volumes for a group of their own
+		f.log.Warn("the data folder is writable by its group, which could replace what is in it", "path", f.dir, "mode", fmt.Sprintf("%04o", mode))
+	}
+	for _, name := range []string{StoreName, LockName} {
+		if err := f.closeToOthers(f.path(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (f *folder) closeToOthers(path string) error {
+	info, err := os.Stat(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return unreadable(err)
+	}
+	mode := info.Mode().Perm()
+	if mode&0o077 == 0 {
+		return nil
+	}
+	if err := os.Chmod(path, 0o600); err != nil {
+		return fmt.Errorf("%s has mode %04o, open to others: chmod 600 it (%w)", path, mode, err)
+	}
+	f.log.Warn("a file of the store was open to others than its owner: it is not any more", "path", path, "mode", fmt.Sprintf("%04o", mode))
+	return nil
+}
+
+// openLocked opens a file and locks it, once whoever has it lets go of it.
+func openLocked(path string, flag int) (*os.File, error) {
+	for end := time.Now().Add(lockWait); ; time.Sleep(lockWait / 20) {
+		f, err := os.OpenFile(path, flag, 0o600) //nolint:gosec // the operator names the folder
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		locked, err := tryLock(f)
+		if err != nil {
+			return nil, errors.Join(fmt.Errorf("%s: %w", path, unreadable(err)), f.Close())
+		}
+		if locked && isAt(f, path) {
+			return f, nil
+		}
+		if err := f.Close(); err != nil {
+			return nil, err
+		}
+		if time.Now().After(end) {
+			return nil, fmt.Errorf("%s is in use by another process", path)
+		}
+	}
+}
+
+// isAt says whether the file is still the one at its path.
+func isAt(f *os.File, path string) bool {
+	opened, err := f.Stat()
+	if err != nil {
+		return false
+	}
+	there, err := os.Stat(path)
+	return err == nil && os.SameFile(opened, there)
+}
+
+func (f *folder) read() (err error) {
+	if f.info, err = f.lock.Stat(); err != nil {
+		return unreadable(err)
+	}
+	f.birth = birthOf(f.lock)
+	f.mark, err = readMark(f.lock)
+	return err
+}
+
+// begin marks, for good, that what is being made is this process's work, so that if it is cut off the
+// next start may go on with it.
+func (f *folder) begin() error {
+	if f.mark.number > 0 {
+		return nil
+	}
+	return errors.Join(f.write(mark{}), f.lock.Sync(), syncFolder(f.dir))
+}
+
+// settle marks, for good, the store that is here now.
+func (f *folder) settle(store identity, tx uint64, next int64) error {
+	return errors.Join(f.write(mark{made: true, store: store, tx: tx, next: next}), f.lock.Sync())
+}
+
+// follow marks a transaction that the disk has. The mark need not last: one that is behind is right.
+func (f *folder) follow(tx uint64, next int64) error {
+	m := f.mark
+	m.tx, m.next = tx, next
+	return f.write(m)
+}
+
+// write writes the mark as the latest one.
+func (f *folder) write(m mark) error {
+	m.number, m.birth = f.mark.number+1, f.birth
+	if err := m.write(f.lock); err != nil {
+		return err
+	}
+	f.mark = m
+	return nil
+}
+
+// doubt says why a store of that name, with that last transaction, may not be the one that was here
+// last; nothing if it certainly is.
+func (f *folder) doubt(store identity, tx uint64) string {
+	switch m := f.mark; {
+	case m.number == 0:
+		return LockName + " is missing or new"
+	case !m.made: // it was being made
+		return ""
+	case m.birth != f.birth:
+		return "the folder is a copy"
+	case m.store != store:
+		return StoreName + " is another one"
+	case m.tx > tx:
+		return StoreName + " is an older copy"
+	}
+	return ""
+}
+
+// holdsStore says whether the store is there, and fails if it only was.
+func (f *folder) holdsStore() (bool, error) {
+	path := f.path(StoreName)
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && f.mark.made:
+		return false, fmt.Errorf("%s is missing: %w: %s", path, ErrLost, lostAdvice)
+	case errors.Is(err, fs.ErrNotExist):
+		return false, nil
+	case err != nil:
+		return false, unreadable(err)
+	case info.Size() == 0:
+		return false, fmt.Errorf("%s is empty: %w: %s", path, ErrLost, lostAdvice)
+	}
+	return true, nil
+}
+
+// ring reads the key ring in the folder. It is made with the store, and only then: a store without its
+// ring must not get another, nor a ring that has lost its store.
+func (f *folder) ring(there bool) (*seal.Sealer, error) {
+	path := f.path(RingName)
+	_, err := os.Lstat(path)
+	missing := errors.Is(err, fs.ErrNotExist)
+	switch {
+	case there && missing:
+		return nil, fmt.Errorf("%s is missing, and the jobs in %s are sealed with it: restore it from a backup", path, f.dir)
+	case !there && !missing && f.mark.number == 0:
+		return nil, fmt.Errorf("%s is there and %s is not: %w: %s; a ring that was made for a new store is to be named with key-file, and to lie elsewhere",
+			path, StoreName, ErrLost, lostAdvice)
+	}
+	if !there && missing {
+		if err := errors.Join(f.begin(), seal.CreateFile(path)); err != nil {
+			return nil, err
+		}
+		f.log.Info("made a new key ring: without it what is stored cannot be read, so keep a copy apart from the data", "path", path)
+	}
+	return seal.ReadFile(path)
+}
+
+// present returns an error unless the lock file is still where it was: only then does the lock keep
+// others out.
+func (f *folder) present() error { return present(f.lock.Name(), f.info) }
+
+func present(path string, opened os.FileInfo) error {
+	info, err := os.Stat(path)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return fmt.Errorf("%s was removed while in use: %w", path, ErrLost)
+	case err != nil:
+		return err
+	case !os.SameFile(info, opened):
+		return fmt.Errorf("%s was replaced while in use: %w", path, ErrLost)
+	case info.Size() < opened.Size():
+		return fmt.Errorf("%s was cut while in use: %w", path, ErrLost)
+	}
+	return nil
+}
+
+func (f *folder) close() error { return f.lock.Close() }
