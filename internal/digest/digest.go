@@ -18,58 +18,68 @@ const (
 	SHA512 Algorithm = iota
 	SHA256
 	SHA3x512
-	algorithms // how many there are
 )
 
 // MaxSize is the length in bytes of the longest digest of any algorithm.
 const MaxSize = 64
 
-// names holds each algorithm's name in the contract.
-var names = [algorithms]string{SHA512: "sha512", SHA256: "sha256", SHA3x512: "sha3-512"}
+// function is all there is to know of an algorithm.
+type function struct {
+	name string // in the contract
+	size int    // of the digest in bytes, up to MaxSize
+	sum  func(dst *[MaxSize]byte, secret []byte)
+}
 
-// Parse returns the algorithm of that name, and false where there is none.
+// functions holds each algorithm's. An algorithm that is not in it has no name, is not valid and
+// computes nothing.
+var functions = [...]function{
+	SHA512: {"sha512", sha512.Size, func(dst *[MaxSize]byte, secret []byte) { *dst = sha512.Sum512(secret) }},
+	SHA256: {"sha256", sha256.Size, func(dst *[MaxSize]byte, secret []byte) {
+		sum := sha256.Sum256(secret)
+		clear(dst[copy(dst[:], sum[:]):])
+	}},
+	SHA3x512: {"sha3-512", 64, func(dst *[MaxSize]byte, secret []byte) { *dst = sha3.Sum512(secret) }},
+}
+
+// All returns every algorithm, in the order of their numbers.
+func All() []Algorithm {
+	all := make([]Algorithm, len(functions))
+	for n := range all {
+		all[n] = Algorithm(n)
+	}
+	return all
+}
+
+// Parse returns the algorithm of that name, and false where there is none: the algorithm is then not
+// valid either.
 func Parse(name string) (Algorithm, bool) {
-	for a, n := range names {
-		if n == name {
-			return Algorithm(a), true
+	for n := range functions {
+		if functions[n].name == name {
+			return Algorithm(n), true
 		}
 	}
-	return 0, false
+	return Algorithm(len(functions)), false
 }
 
 // String returns the name in the contract, or "unknown".
 func (a Algorithm) String() string {
-	if a < algorithms {
-		return names[a]
+	if a.Valid() {
+		return functions[a].name
 	}
 	return "unknown"
 }
 
-// Valid reports whether a is an algorithm this build can compute.
-func (a Algorithm) Valid() bool { return a < algorithms }
+// Valid reports whether a is an algorithm this build can compute. Whoever makes one from a number
+// asks.
+func (a Algorithm) Valid() bool { return int(a) < len(functions) }
 
-// Size returns the digest's length in bytes: 32 or 64.
-func (a Algorithm) Size() int {
-	if a == SHA256 {
-		return sha256.Size
-	}
-	return sha512.Size
-}
+// Size returns the digest's length in bytes: 32 or 64. It panics if a is not valid.
+func (a Algorithm) Size() int { return functions[a].size }
 
 // Sum writes the digest of secret to dst and clears the rest of it. dst may overlap
 // secret: the engine lets a digest overwrite the very memory that held its secret.
-// It does not allocate, and may be called by any number of goroutines.
-func (a Algorithm) Sum(dst *[MaxSize]byte, secret []byte) {
-	switch a {
-	case SHA256:
-		sum := sha256.Sum256(secret)
-		clear(dst[copy(dst[:], sum[:]):])
-	case SHA3x512:
-		*dst = sha3.Sum512(secret)
-	default:
-		*dst = sha512.Sum512(secret)
-	}
-}
+// It does not allocate, and may be called by any number of goroutines. It panics if a is not valid.
+func (a Algorithm) Sum(dst *[MaxSize]byte, secret []byte) { functions[a].sum(dst, secret) }
 
 // Encode returns sum in the standard base64 alphabet with padding (RFC 4648, section 4),
 // the form in which the contract shows a hash.

@@ -128,7 +128,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req api.SubmitBatchRequestObj
 }
 
 // algorithm returns the algorithm asked for. The contract's enumeration and package digest
-// hold the same names, which a test keeps true.
+// hold the same names, which a test keeps true; for any other it is none, which no engine takes.
 func algorithm(name *api.Algorithm) digest.Algorithm {
 	if name == nil {
 		return digest.SHA512

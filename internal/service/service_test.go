@@ -253,7 +253,7 @@ func TestAlgorithmsOfTheContract(t *testing.T) {
 	}
 	schema := doc.Components.Schemas.Algorithm
 	var known []string
-	for a := digest.Algorithm(0); a.Valid(); a++ {
+	for _, a := range digest.All() {
 		known = append(known, a.String())
 	}
 	slices.Sort(known)
@@ -279,6 +279,29 @@ func TestAlgorithmsOfTheContract(t *testing.T) {
 		if got := hashedBy((*api.Algorithm)(&name)); got != name {
 			t.Errorf("asked for %s, got %s", name, got)
 		}
+	}
+}
+
+// A name that nothing computes, as of an algorithm that was added to the contract alone, does not
+// become another algorithm.
+func TestAlgorithmThatNothingComputesIsNotAnother(t *testing.T) {
+	name := api.Algorithm("sha3-256")
+	refuse := func(a digest.Algorithm) (engine.Receipt, error) {
+		if a.Valid() {
+			t.Errorf("%s was taken for %v", name, a)
+		}
+		return engine.Receipt{}, engine.ErrInvalid
+	}
+	s := serviceOn(fake{
+		accept:      func(job engine.Job) (engine.Receipt, error) { return refuse(job.Algorithm) },
+		acceptBatch: func(b engine.Batch) (engine.Receipt, error) { return refuse(b.Algorithm) },
+	})
+	one, _ := submission("angryMonkey", &name)
+	many, _ := batch(&name, "angryMonkey", "calmOtter")
+	_, err := s.SubmitHash(t.Context(), one)
+	_, errMany := s.SubmitBatch(t.Context(), many)
+	if !errors.Is(err, engine.ErrInvalid) || !errors.Is(errMany, engine.ErrInvalid) {
+		t.Errorf("errors %v and %v", err, errMany)
 	}
 }
 

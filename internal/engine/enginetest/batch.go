@@ -161,7 +161,7 @@ func invalidBatchesDrawNoID(x *trial) {
 		"a first empty secret": spoiled(func(b *engine.Batch) { b.Secrets[0] = nil }),
 		"a last empty secret":  spoiled(func(b *engine.Batch) { b.Secrets[2] = []byte{} }),
 		"a secret too long":    spoiled(func(b *engine.Batch) { b.Secrets[1] = make([]byte, engine.MaxSecret+1) }),
-		"first free algorithm": spoiled(func(b *engine.Batch) { b.Algorithm = digest.SHA3x512 + 1 }),
+		"first free algorithm": spoiled(func(b *engine.Batch) { b.Algorithm = digest.Algorithm(len(digest.All())) }),
 		"last algorithm":       spoiled(func(b *engine.Batch) { b.Algorithm = math.MaxUint8 }),
 	} {
 		b.Key = request(1, 1).Key
@@ -202,7 +202,7 @@ func batchIsCopied(x *trial) {
 // The algorithm and the tenant are those of each job, and the due time is one for all.
 func batchIsAlike(x *trial) {
 	for _, delay := range []time.Duration{0, short, 24 * time.Hour} {
-		for _, a := range []digest.Algorithm{digest.SHA512, digest.SHA256, digest.SHA3x512} {
+		for _, a := range digest.All() {
 			e := x.engine(Config{Delay: delay})
 			b := batchOf(1, 52, 53, engine.MaxSecret, 8)
 			b.Algorithm, b.Tenant = a, 0x5AA5

@@ -149,7 +149,7 @@ func (c *client) newJob(n int) engine.Job {
 	text := fmt.Sprintf("secret %d of client %d %s", n, c.name, strings.Repeat("long ", n%3*n%200))
 	return engine.Job{
 		Secret:    []byte(text),
-		Algorithm: []digest.Algorithm{digest.SHA512, digest.SHA256, digest.SHA3x512}[n%3],
+		Algorithm: digest.All()[n%len(digest.All())],
 		Tenant:    uint16(n),
 	}
 }

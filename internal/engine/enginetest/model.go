@@ -60,7 +60,7 @@ func drawConfig(rt *rapid.T) Config {
 func drawStep(rt *rapid.T, cfg Config) step {
 	job := engine.Job{
 		Secret:    secret(rapid.SampledFrom([]int{1, 8, 52, 53, 200, engine.MaxSecret}).Draw(rt, "bytes")),
-		Algorithm: digest.Algorithm(rapid.IntRange(0, 2).Draw(rt, "algorithm")),
+		Algorithm: rapid.SampledFrom(digest.All()).Draw(rt, "algorithm"),
 		Tenant:    rapid.Uint16().Draw(rt, "tenant"),
 	}
 	if name := rapid.ByteRange(0, 9).Draw(rt, "key"); name > 5 { // most have none

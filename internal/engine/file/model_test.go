@@ -81,7 +81,7 @@ func (m *lifeModel) drawBatch(rt *rapid.T, most int) (b engine.Batch) {
 		copy(secret, fmt.Sprintf("%d/%d", m.next+int64(n), size)) // as far as it fits
 		b.Secrets = append(b.Secrets, secret)
 	}
-	b.Algorithm = digest.Algorithm(rapid.IntRange(0, 2).Draw(rt, "algorithm"))
+	b.Algorithm = rapid.SampledFrom(digest.All()).Draw(rt, "algorithm")
 	b.Tenant = rapid.Uint16().Draw(rt, "tenant")
 	if name := byte(len(m.keys) + 1); rapid.IntRange(0, 3).Draw(rt, "keyed") == 0 {
 		b.Key = engine.Key{ID: [16]byte{name}, Print: [16]byte{name}}

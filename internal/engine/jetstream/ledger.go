@@ -17,6 +17,9 @@ const (
 	isErased   outcome = 3 // after it was hashed, or its retention is over
 )
 
+// valid reports whether the number is one of these: others may come from a later version.
+func (o outcome) valid() bool { return o >= isDone && o <= isErased }
+
 // ledger counts the jobs that this instance accepted, whichever instance hashes them. What it knows
 // of others' work comes by notes, which can be lost: reconcile makes up for those.
 type ledger struct {
@@ -170,7 +173,7 @@ func (l *ledger) settle(id int64, o outcome) {
 		l.canceled++
 	case isErased:
 		l.completed++
-	default:
+	case isDone:
 		l.completed++
 		l.keep(id)
 	}

@@ -6,6 +6,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/nats-io/nats.go"
+
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
@@ -137,4 +139,23 @@ func TestLedgerExpires(t *testing.T) {
 		t.Errorf("before the end %d are kept, after it %d", kept, gone)
 	}
 	reserve(t, l, 100)
+}
+
+// An outcome of a later version is none of those there are: neither a result nor a note with it is
+// taken for one of them.
+func TestUnknownOutcomes(t *testing.T) {
+	for _, o := range []outcome{0, isErased + 1, 255} {
+		if o.valid() {
+			t.Errorf("outcome %d is taken for a known one", o)
+		}
+		e := &Engine{cfg: Config{MaxPending: 10, MaxResults: 10}}
+		e.ledger = newLedger(&e.cfg)
+		w := e.waiters.join(1)
+		e.read(&nats.Msg{Data: []byte{byte(o), 0, 0, 0, 0, 0, 0, 0, 1}})
+		select {
+		case <-w.over:
+			t.Errorf("a note of outcome %d is taken", o)
+		default:
+		}
+	}
 }

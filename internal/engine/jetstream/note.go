@@ -34,6 +34,9 @@ func (e *Engine) read(m *nats.Msg) {
 		return
 	}
 	o := outcome(m.Data[0])
+	if !o.valid() {
+		return
+	}
 	for b := m.Data[1:]; len(b) >= 8; b = b[8:] {
 		e.learn(int64(binary.BigEndian.Uint64(b)), o)
 	}

@@ -139,7 +139,7 @@ func (c codec) openResult(id int64, sealed []byte) (storedResult, error) {
 	r := storedResult{
 		outcome: outcome(b[1]), algorithm: digest.Algorithm(b[2]), tenant: binary.BigEndian.Uint16(b[3:]), sum: b[resultHeader:],
 	}
-	if !r.algorithm.Valid() || r.outcome == isDone && len(r.sum) != r.algorithm.Size() {
+	if !r.algorithm.Valid() || !r.outcome.valid() || r.outcome == isDone && len(r.sum) != r.algorithm.Size() {
 		return storedResult{}, seal.ErrDamaged
 	}
 	return r, nil
