@@ -91,7 +91,7 @@ var (
 	dropped    = change{"  /stats:\n", "  /statistics:\n"}
 	narrowed   = change{"enum: [sha512, sha256, sha3-512]", "enum: [sha512, sha256]"}
 	unheardOf  = change{"enum: [ok, draining]", "enum: [ok, draining, lost]"}
-	takenAway  = change{"required: [id, hash]", "required: [id]"}
+	takenAway  = change{"required: [id, status, algorithm]", "required: [id, status]"}
 	demanded   = change{"required: [password]", "required: [password, algorithm]"}
 	otherCode  = change{"        \"204\":\n", "        \"200\":\n"}
 	lesserSize = change{"maxLength: 1024\n          description: The secret,", "maxLength: 512\n          description: The secret,"}

@@ -91,18 +91,28 @@ func TestOperationsAreDescribed(t *testing.T) {
 	}
 }
 
+// headersOf are the headers that every answer of a status has, beside its X-Request-Id.
+var headersOf = map[string][]string{"202": {"Retry-After"}, "405": {"Allow"}, "503": {"Retry-After"}}
+
 // Each body of success has an example, and each answer of failure is a problem with one.
 func TestResponses(t *testing.T) {
 	doc, ops := operations(t)
 	problem := doc.Components.Schemas["Problem"].Value
 	for _, op := range ops {
-		if op.Responses.Status(http.StatusInternalServerError) == nil {
-			t.Errorf("%s: no response 500", op.name)
+		for _, status := range []string{"405", "421", "500", "default"} {
+			if op.Responses.Value(status) == nil {
+				t.Errorf("%s: no response %s", op.name, status)
+			}
 		}
 		for status, response := range op.Responses.Map() {
 			name, content := op.name+" "+status, response.Value.Content
 			if response.Value.Description == nil || *response.Value.Description == "" {
 				t.Errorf("%s: no description", name)
+			}
+			for _, header := range append([]string{"X-Request-Id"}, headersOf[status]...) {
+				if h := response.Value.Headers[header]; h == nil || !h.Value.Required {
+					t.Errorf("%s: header %s is not always there", name, header)
+				}
 			}
 			if strings.HasPrefix(status, "2") {
 				if body := content["application/json"]; status != "204" && (body == nil || len(content) != 1 || len(body.Examples) == 0) {
@@ -116,12 +126,9 @@ func TestResponses(t *testing.T) {
 				continue
 			}
 			for _, example := range body.Examples {
-				if got := fmt.Sprint(example.Value.Value.(map[string]any)["status"]); got != status {
+				if got := fmt.Sprint(example.Value.Value.(map[string]any)["status"]); got != status && status != "default" {
 					t.Errorf("%s: an example has status %v", name, got)
 				}
-			}
-			if status == "503" && response.Value.Headers["Retry-After"] == nil {
-				t.Errorf("%s: no Retry-After", name)
 			}
 		}
 	}
@@ -244,22 +251,6 @@ func TestUnboundedIsFound(t *testing.T) {
 	} {
 		if unbounded(s) == "" {
 			t.Errorf("%s: not found", name)
-		}
-	}
-}
-
-// Bodies of answers are objects that tell all their members, so that clients can rely on them.
-func TestAnswersAreClosed(t *testing.T) {
-	_, ops := operations(t)
-	for _, op := range ops {
-		for status, response := range op.Responses.Map() {
-			body := response.Value.Content["application/json"]
-			if body == nil {
-				continue
-			}
-			if s := body.Schema.Value; unbounded(s) != "" || len(s.Required) != len(s.Properties) {
-				t.Errorf("%s %s: %s; %d of %d members are required", op.name, status, unbounded(s), len(s.Required), len(s.Properties))
-			}
 		}
 	}
 }

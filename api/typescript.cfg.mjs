@@ -13,6 +13,8 @@ export default {
     module: { extension: ".js" },
     tsConfigPath: null,
   },
+  // One type a schema: those of requests and of answers are different schemas already.
+  parser: { transforms: { readWrite: false } },
   plugins: [
     "@hey-api/typescript",
     {

@@ -55,8 +55,8 @@ type outcome struct {
 	Hint     string              `json:"hint"`
 	Exit     int                 `json:"exit"`
 
-	text    string             // what a person reads instead of Detail, if not ""
-	pending *client.PendingJob // with --json this is what there is to print
+	text    string      // what a person reads instead of Detail, if not ""
+	pending *client.Job // with --json this is what there is to print
 }
 
 func local(kind, title string, err error, hint string, exit int) outcome {

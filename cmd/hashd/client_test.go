@@ -17,22 +17,14 @@ import (
 	"github.com/getkin/kin-openapi/openapi3"
 	"github.com/getkin/kin-openapi/openapi3filter"
 	"github.com/getkin/kin-openapi/routers"
-	"github.com/getkin/kin-openapi/routers/gorillamux"
 
-	"github.com/hashd-project/hashd/api"
 	wire "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/contracttest"
 )
 
 // contract loads openapi.yaml once, to check answers against.
 var contract = sync.OnceValues(func() (*contractRoutes, error) {
-	doc, err := openapi3.NewLoader().LoadFromData([]byte(api.Contract()))
-	if err != nil {
-		return nil, err
-	}
-	if err := doc.Validate(context.Background()); err != nil {
-		return nil, err
-	}
-	router, err := gorillamux.NewRouter(doc)
+	doc, router, err := contracttest.Load()
 	return &contractRoutes{doc, router}, err
 })
 
@@ -234,9 +226,9 @@ func batchOf(secrets ...string) string {
 }
 
 // submit submits a secret that must be accepted.
-func (c *client) submit(t *testing.T, secret string) wire.AcceptedJob {
+func (c *client) submit(t *testing.T, secret string) wire.Job {
 	t.Helper()
-	return decode[wire.AcceptedJob](t, c.do(t, http.MethodPost, "/hash", submission(secret)).want(t, http.StatusAccepted))
+	return decode[wire.Job](t, c.do(t, http.MethodPost, "/hash", submission(secret)).want(t, http.StatusAccepted))
 }
 
 // trySubmit is submit for any goroutine; it returns the job's id.
@@ -248,7 +240,7 @@ func (c *client) trySubmit(ctx context.Context, secret string) (int64, error) {
 	if a.status != http.StatusAccepted {
 		return 0, fmt.Errorf("submit: status %d %s", a.status, a.body)
 	}
-	var accepted wire.AcceptedJob
+	var accepted wire.Job
 	err = json.Unmarshal(a.body, &accepted)
 	return accepted.Id, err
 }
@@ -265,7 +257,7 @@ func (c *client) await(ctx context.Context, id int64, edits ...func(*http.Reques
 	if a.status != http.StatusOK {
 		return "", fmt.Errorf("job %d: status %d %s", id, a.status, a.body)
 	}
-	var result wire.HashResult
+	var result wire.Job
 	err = json.Unmarshal(a.body, &result)
 	if err == nil && result.Id != id {
 		err = fmt.Errorf("job %d answers as job %d", id, result.Id)

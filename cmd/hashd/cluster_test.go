@@ -71,8 +71,8 @@ func TestTwoInstances(t *testing.T) {
 	collect(t, other, jobs)()
 
 	body := submission("angryMonkey")
-	first := decode[wire.AcceptedJob](t, one.do(t, "POST", "/hash", body, header("Idempotency-Key", "k")))
-	if again := decode[wire.AcceptedJob](t, other.do(t, "POST", "/hash", body, header("Idempotency-Key", "k"))); again.Id != first.Id {
+	first := decode[wire.Job](t, one.do(t, "POST", "/hash", body, header("Idempotency-Key", "k")))
+	if again := decode[wire.Job](t, other.do(t, "POST", "/hash", body, header("Idempotency-Key", "k"))); again.Id != first.Id {
 		t.Errorf("the retry of job %d on the other instance got %d", first.Id, again.Id)
 	}
 	other.do(t, "POST", "/hash", submission("another"), header("Idempotency-Key", "k")).wantProblem(t, 422, "idempotency-key-reused")

@@ -14,7 +14,7 @@ func TestContractIsHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	const (
-		job     = `{"id":7,"due":"2026-11-23T21:17:05Z"}`
+		job     = `{"id":7,"status":"pending","algorithm":"sha512","due":"2026-11-23T21:17:05Z"}`
 		problem = `{"type":"urn:hashd:problem:unknown-job","title":"Unknown job","status":404,"detail":"No such job.","instance":"urn:hashd:request:x"}`
 	)
 	submit, get := []string{http.MethodPost, "/hash"}, []string{http.MethodGet, "/hash/7"}
@@ -29,9 +29,9 @@ func TestContractIsHeld(t *testing.T) {
 		"right problem":       {get, 404, "Content-Type: application/problem+json", problem, ""},
 		"undeclared status":   {submit, 200, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", job, "status is not supported"},
 		"undeclared problem":  {submit, 404, "Content-Type: application/problem+json", problem, "status is not supported"},
-		"missing member":      {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", `{"id":7}`, `property "due" is missing`},
+		"missing member":      {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", `{"id":7,"status":"done"}`, `property "algorithm" is missing`},
 		"additional member":   {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", `{"secret":"x",` + job[1:], `property "secret" is unsupported`},
-		"wrong member":        {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", `{"id":0,"due":"2026-11-23T21:17:05Z"}`, "at least 1"},
+		"wrong member":        {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", strings.Replace(job, "7", "0", 1), "at least 1"},
 		"no JSON":             {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", `{`, "failed to decode"},
 		"wrong content type":  {submit, 202, "Content-Type: text/plain; Location: /hash/7; Retry-After: 5", job, "Content-Type"},
 		"missing header":      {submit, 202, "Content-Type: application/json; Retry-After: 5", job, `"Location"`},
@@ -39,7 +39,7 @@ func TestContractIsHeld(t *testing.T) {
 		"problem in JSON":     {get, 404, "Content-Type: application/json", problem, "application/json"},
 		"status of another":   {get, 410, "Content-Type: application/problem+json", problem, "want [410"},
 		"instance of another": {get, 404, "Content-Type: application/problem+json", strings.Replace(problem, "request:x", "request:y", 1), "instance"},
-		"unknown path":        {[]string{http.MethodGet, "/jobs"}, 200, "Content-Type: application/json", job, "missing"},
+		"unknown path":        {[]string{http.MethodGet, "/jobs"}, 200, "Content-Type: application/json", job, "is unsupported"},
 		"method without list": {[]string{http.MethodPut, "/hash"}, 405, "Content-Type: application/problem+json", problem, "no Allow"},
 	} {
 		req, err := http.NewRequestWithContext(t.Context(), test.request[0], test.request[1], http.NoBody)

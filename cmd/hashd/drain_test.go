@@ -142,7 +142,7 @@ func submitUntilRefused(t *testing.T, c *client) (jobs []job) {
 		if a.status != http.StatusAccepted {
 			return jobs
 		}
-		jobs = append(jobs, job{decode[wire.AcceptedJob](t, a).Id, secret})
+		jobs = append(jobs, job{decode[wire.Job](t, a).Id, secret})
 	}
 }
 
@@ -162,7 +162,7 @@ func wantDraining(t *testing.T, c *client, n int) {
 	c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
 	c.do(t, http.MethodGet, "/hash/1", "", header("Prefer", "wait=0")).want(t, http.StatusAccepted)
 	c.do(t, http.MethodGet, path(int64(n+1)), "").wantProblem(t, http.StatusNotFound, "unknown-job") // no id was drawn
-	if s := decode[wire.Status](t, c.do(t, http.MethodGet, "/v/status", "")); s.Status != wire.StatusStatusDraining {
+	if s := decode[wire.Status](t, c.do(t, http.MethodGet, "/v/status", "")); s.Status != wire.ServerStatusDraining {
 		t.Errorf("status %s", s.Status)
 	}
 	if st := c.stats(t); st.Total != int64(n) || st.Pending != int64(n) || st.Rejected < 2 {

@@ -55,7 +55,7 @@ func TestRestart(t *testing.T) {
 		t.Errorf("after a restart the store %s is called %s", store, now)
 	}
 	again := c.do(t, http.MethodPost, "/hash", submission("keyed"), keyed).want(t, http.StatusAccepted)
-	if a, b := decode[wire.AcceptedJob](t, first), decode[wire.AcceptedJob](t, again); a.Id != b.Id {
+	if a, b := decode[wire.Job](t, first), decode[wire.Job](t, again); a.Id != b.Id {
 		t.Errorf("after a restart the retry of %d got %d", a.Id, b.Id)
 	}
 	c.do(t, http.MethodPost, "/hash", submission("other"), keyed).wantProblem(t, http.StatusUnprocessableEntity, "idempotency-key-reused")
@@ -115,7 +115,7 @@ func TestHandover(t *testing.T) {
 func wantAllPending(t *testing.T, c *client, jobs []job) {
 	t.Helper()
 	for _, j := range jobs {
-		if got := decode[wire.PendingJob](t, c.do(t, http.MethodGet, path(j.id), "").want(t, http.StatusAccepted)); got.Id != j.id {
+		if got := decode[wire.Job](t, c.do(t, http.MethodGet, path(j.id), "").want(t, http.StatusAccepted)); got.Id != j.id {
 			t.Errorf("job %d answers as %d", j.id, got.Id)
 		}
 	}

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -54,7 +55,7 @@ func TestSchemathesisFinds(t *testing.T) {
 			"Undocumented status code",
 		},
 		"member of an answer": {
-			"required: [id, due]", "required: [id, due, tenant]",
+			"required: [id, status, algorithm]", "required: [id, status, algorithm, tenant]",
 			[]string{"--include-operation-id=submitHash", "--phases=examples"},
 			"Response violates schema",
 		},
@@ -172,7 +173,9 @@ func schemathesis(t *testing.T, i *instance, contract string, flags ...string) f
 		t.Skip("no Schemathesis: make test-checks installs it")
 	}
 	dir := t.TempDir()
-	if err := os.WriteFile(filepath.Join(dir, "openapi.yaml"), []byte(contract), 0o600); err != nil {
+	// A status that the contract does not list is a fault of ours, though clients are told what it would look like.
+	listed := regexp.MustCompile(`(?m)^ +default: \{ \$ref: .*\n`).ReplaceAllString(contract, "")
+	if err := os.WriteFile(filepath.Join(dir, "openapi.yaml"), []byte(listed), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)

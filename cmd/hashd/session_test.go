@@ -33,7 +33,7 @@ func TestSession(t *testing.T) {
 	before := time.Now()
 	a := c.do(t, http.MethodPost, "/hash", submission(angryMonkey)).want(t, http.StatusAccepted)
 	after := time.Now()
-	job := decode[wire.AcceptedJob](t, a)
+	job := decode[wire.Job](t, a)
 	if job.Id != 1 || a.header.Get("Location") != "/hash/1" || a.header.Get("Retry-After") != "1" {
 		t.Errorf("the first job is %d at %q, to ask for after %q", job.Id, a.header.Get("Location"), a.header.Get("Retry-After"))
 	}
@@ -73,7 +73,7 @@ func TestBatchSession(t *testing.T) {
 	if batch.First != 2 || batch.Count != 4 || a.header.Get("Retry-After") != "1" || a.header.Get("Location") != "" {
 		t.Errorf("accepted %+v with %v", batch, a.header)
 	}
-	wantPending(t, c, wire.AcceptedJob{Id: batch.First + 3, Due: batch.Due}, before.Add(time.Second))
+	wantPending(t, c, wire.Job{Id: batch.First + 3, Status: wire.Pending, Algorithm: batch.Algorithm, Due: batch.Due}, before.Add(time.Second))
 	c.do(t, http.MethodDelete, "/hash/3", "").want(t, http.StatusNoContent)
 	for n, secret := range secrets {
 		id := batch.First + int64(n)
@@ -95,7 +95,7 @@ func TestBatchSession(t *testing.T) {
 
 // wantPending asks for a job just submitted, without waiting for it. A machine that pauses may
 // find it done, but never before the instant at which it can be due at the earliest.
-func wantPending(t *testing.T, c *client, job wire.AcceptedJob, earliest time.Time) {
+func wantPending(t *testing.T, c *client, job wire.Job, earliest time.Time) {
 	t.Helper()
 	for _, tt := range []struct{ prefer, applied string }{
 		{"", ""}, {"wait=0", "wait=0"}, {"respond-async", ""}, {"wait=soon", ""},
@@ -106,9 +106,8 @@ func wantPending(t *testing.T, c *client, job wire.AcceptedJob, earliest time.Ti
 			return
 		}
 		a.want(t, http.StatusAccepted)
-		want := wire.PendingJob{Id: job.Id, Status: wire.Pending, Due: job.Due}
-		if got := decode[wire.PendingJob](t, a); got != want {
-			t.Errorf("Prefer %q: pending job %+v, want %+v", tt.prefer, got, want)
+		if got := decode[wire.Job](t, a); got != job || got.Status != wire.Pending {
+			t.Errorf("Prefer %q: pending job %+v, want %+v", tt.prefer, got, job)
 		}
 		if got := a.header.Get("Retry-After"); got != "1" {
 			t.Errorf("Prefer %q: Retry-After %q, want 1", tt.prefer, got)
@@ -120,13 +119,13 @@ func wantPending(t *testing.T, c *client, job wire.AcceptedJob, earliest time.Ti
 }
 
 // wantHash long-polls for the hash of angryMonkey, and then gets it at once and again.
-func wantHash(t *testing.T, c *client, job wire.AcceptedJob, earliest time.Time) {
+func wantHash(t *testing.T, c *client, job wire.Job, earliest time.Time) {
 	t.Helper()
 	for _, prefer := range []string{"wait=20", "", "wait=20"} {
 		a := c.do(t, http.MethodGet, path(job.Id), "", header("Prefer", prefer)).want(t, http.StatusOK)
 		wantNotEarly(t, earliest)
-		want := wire.HashResult{Id: job.Id, Hash: angryMonkeyHash}
-		if got := decode[wire.HashResult](t, a); got != want {
+		want := wire.Job{Id: job.Id, Status: wire.Done, Algorithm: wire.Sha512, Hash: angryMonkeyHash}
+		if got := decode[wire.Job](t, a); got != want {
 			t.Errorf("result %+v, want %+v", got, want)
 		}
 		if got := a.header.Get("Preference-Applied"); got != prefer {
@@ -155,7 +154,7 @@ func TestOperations(t *testing.T) {
 		}
 	}
 	s := decode[wire.Status](t, c.do(t, http.MethodGet, "/v/status", "").want(t, http.StatusOK))
-	if s.Status != wire.StatusStatusOk || s.Started.Before(begun) || s.Started.After(time.Now()) {
+	if s.Status != wire.ServerStatusOk || s.Started.Before(begun) || s.Started.After(time.Now()) {
 		t.Errorf("status %+v", s)
 	}
 	// The version command tells the same of the same binary.

@@ -17,6 +17,42 @@ import (
 	"github.com/oapi-codegen/runtime"
 )
 
+// Defines values for ServerStatus.
+const (
+	ServerStatusDraining ServerStatus = "draining"
+	ServerStatusOk       ServerStatus = "ok"
+)
+
+// Valid indicates whether the value is a known member of the ServerStatus enum.
+func (e ServerStatus) Valid() bool {
+	switch e {
+	case ServerStatusDraining:
+		return true
+	case ServerStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobStatus.
+const (
+	Done    JobStatus = "done"
+	Pending JobStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the JobStatus enum.
+func (e JobStatus) Valid() bool {
+	switch e {
+	case Done:
+		return true
+	case Pending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Algorithm.
 const (
 	Sha256  Algorithm = "sha256"
@@ -53,45 +89,21 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
-// Defines values for PendingJobStatus.
-const (
-	Pending PendingJobStatus = "pending"
-)
-
-// Valid indicates whether the value is a known member of the PendingJobStatus enum.
-func (e PendingJobStatus) Valid() bool {
-	switch e {
-	case Pending:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for StatusStatus.
-const (
-	StatusStatusDraining StatusStatus = "draining"
-	StatusStatusOk       StatusStatus = "ok"
-)
-
-// Valid indicates whether the value is a known member of the StatusStatus enum.
-func (e StatusStatus) Valid() bool {
-	switch e {
-	case StatusStatusDraining:
-		return true
-	case StatusStatusOk:
-		return true
-	default:
-		return false
-	}
-}
-
 // JobID Counts up by one in the order of acceptance. The first of a store is drawn when the store is
 // made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
 // in memory, give out the same id. Exact in JavaScript.
 //
 // Example: 42
 type JobID = int64
+
+// ServerStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+type ServerStatus string
+
+// JobStatus Whether the hash is there
+type JobStatus string
+
+// Algorithm The hash function (FIPS 180-4, FIPS 202)
+type Algorithm string
 
 // Due When the hash is computed; it exists at this instant at the earliest
 type Due = time.Time
@@ -105,6 +117,9 @@ type Lateness struct {
 	Max int64 `json:"max"`
 }
 
+// Hash The digest in standard base64 with padding (RFC 4648, section 4)
+type Hash = string
+
 // AcceptedBatch defines model for AcceptedBatch.
 type AcceptedBatch struct {
 	// First Id of the first secret's job; the others follow one by one
@@ -117,46 +132,40 @@ type AcceptedBatch struct {
 	// Example: 2
 	Count int32 `json:"count"`
 
-	// Due When the hash is computed; it exists at this instant at the earliest
-	Due Due `json:"due"`
-}
-
-// AcceptedJob defines model for AcceptedJob.
-type AcceptedJob struct {
-	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
-	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
-	// in memory, give out the same id. Exact in JavaScript.
-	//
-	//
-	// Example: 42
-	Id JobID `json:"id"`
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm Algorithm `json:"algorithm"`
 
 	// Due When the hash is computed; it exists at this instant at the earliest
 	Due Due `json:"due"`
 }
-
-// Algorithm The hash function (FIPS 180-4, FIPS 202)
-type Algorithm string
 
 // BatchRequest defines model for BatchRequest.
 type BatchRequest struct {
-	// Algorithm The hash function (FIPS 180-4, FIPS 202)
-	Algorithm *Algorithm `json:"algorithm,omitempty"`
-
 	// Passwords The secrets, 1 to 10,000
 	//
 	// Example: ["angryMonkey","calmOtter"]
 	Passwords []string `json:"passwords"`
+
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm *Algorithm `json:"algorithm,omitempty"`
 }
 
-// FieldError defines model for FieldError.
+// FieldError What is wrong with a part of the body, named by `pointer`, or with a parameter
 type FieldError struct {
-	// Pointer JSON Pointer (RFC 6901) into the body, or `/path/…` and `/header/…` behind a `#` for
-	// a parameter
+	// Pointer The part of the body: a JSON Pointer in a URI fragment (RFC 6901, section 6)
 	//
+	// Example: #/password
+	Pointer string `json:"pointer,omitempty,omitzero"`
+
+	// Parameter The parameter's name
 	//
-	// Example: /password
-	Pointer string `json:"pointer"`
+	// Example: id
+	Parameter string `json:"parameter,omitempty,omitzero"`
+
+	// In Where the parameter is: `path`, `query` or `header`
+	//
+	// Example: path
+	In string `json:"in,omitempty,omitzero"`
 
 	// Detail What is wrong with it; never its value
 	Detail string `json:"detail"`
@@ -164,17 +173,26 @@ type FieldError struct {
 
 // HashRequest defines model for HashRequest.
 type HashRequest struct {
-	// Algorithm The hash function (FIPS 180-4, FIPS 202)
-	Algorithm *Algorithm `json:"algorithm,omitempty"`
-
 	// Password The secret, 1 to 1,024 Unicode characters, hashed as its UTF-8 bytes
 	//
 	// Example: angryMonkey
 	Password string `json:"password"`
+
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm *Algorithm `json:"algorithm,omitempty"`
 }
 
-// HashResult defines model for HashResult.
-type HashResult struct {
+// Health defines model for Health.
+type Health struct {
+	// Status All is well; if not, the answer is a problem
+	Status HealthStatus `json:"status"`
+}
+
+// HealthStatus All is well; if not, the answer is a problem
+type HealthStatus string
+
+// Job A job as it stands. While pending it has `due`, once done `hash`.
+type Job struct {
 	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
 	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
 	// in memory, give out the same id. Exact in JavaScript.
@@ -183,39 +201,41 @@ type HashResult struct {
 	// Example: 42
 	Id JobID `json:"id"`
 
-	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
-	Hash string `json:"hash"`
-}
+	// Status Whether the hash is there
+	Status JobStatus `json:"status"`
 
-// Health defines model for Health.
-type Health struct {
-	Status HealthStatus `json:"status"`
-}
-
-// HealthStatus defines model for Health.Status.
-type HealthStatus string
-
-// PendingJob defines model for PendingJob.
-type PendingJob struct {
-	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
-	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
-	// in memory, give out the same id. Exact in JavaScript.
-	//
-	//
-	// Example: 42
-	Id     JobID            `json:"id"`
-	Status PendingJobStatus `json:"status"`
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm Algorithm `json:"algorithm"`
 
 	// Due When the hash is computed; it exists at this instant at the earliest
-	Due Due `json:"due"`
-}
+	Due Due `json:"due,omitempty,omitzero"`
 
-// PendingJobStatus defines model for PendingJob.Status.
-type PendingJobStatus string
+	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
+	Hash Hash `json:"hash,omitempty,omitzero"`
+}
 
 // Problem RFC 9457 problem details
 type Problem struct {
-	// Type Stable identifier of the kind of problem
+	// Type Stable identifier of the kind of problem: decide on it. These are all there are. Later
+	// versions may add some; treat one that you do not know by its status.
+	//
+	// | behind `urn:hashd:problem:` | status | what to do |
+	// |---|---|---|
+	// | `invalid-request` | 400 | mend what `errors` names |
+	// | `incomplete-request` | 400 | send the whole body again |
+	// | `unknown-path` | 404 | the detail names the paths there are |
+	// | `unknown-job` | 404 | submit the job first |
+	// | `method-not-allowed` | 405 | `Allow` lists the methods |
+	// | `job-gone` | 410 | submit again |
+	// | `body-too-large` | 413 | the detail names the limit; split a batch |
+	// | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
+	// | `misdirected-request` | 421 | address the server by a name that it knows as its own |
+	// | `idempotency-key-reused` | 422 | use a new key for a new job |
+	// | `internal` | 500 | give the operator the `instance` |
+	// | `full` | 503 | try again after `Retry-After`; the detail names the limit |
+	// | `draining` | 503 | try another instance, or again after `Retry-After` |
+	// | `down` | 503 | try again after `Retry-After`; the operator must look |
+	//
 	//
 	// Example: urn:hashd:problem:invalid-request
 	Type string `json:"type"`
@@ -269,7 +289,7 @@ type Stats struct {
 // Status defines model for Status.
 type Status struct {
 	// Status `draining`: a stop was asked for; accepted jobs are finished, new ones refused
-	Status StatusStatus `json:"status"`
+	Status ServerStatus `json:"status"`
 
 	// Api Version of this contract
 	Api string `json:"api"`
@@ -292,9 +312,6 @@ type Status struct {
 	Store string `json:"store"`
 }
 
-// StatusStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
-type StatusStatus string
-
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -316,8 +333,17 @@ type InternalError = Problem
 // KeyReused RFC 9457 problem details
 type KeyReused = Problem
 
+// MethodNotAllowed RFC 9457 problem details
+type MethodNotAllowed = Problem
+
+// MisdirectedRequest RFC 9457 problem details
+type MisdirectedRequest = Problem
+
 // NotFound RFC 9457 problem details
 type NotFound = Problem
+
+// OtherProblem RFC 9457 problem details
+type OtherProblem = Problem
 
 // Unavailable RFC 9457 problem details
 type Unavailable = Problem
@@ -1146,48 +1172,44 @@ type ClientWithResponsesInterface interface {
 	GetStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatusResponse, error)
 }
 
-// SubmitHashResponse202Headers the declared response headers of an HTTP 202 response for SubmitHash
-type SubmitHashResponse202Headers struct {
-	Location   string
-	RetryAfter int64
-}
-
-// SubmitHashResponse503Headers the declared response headers of an HTTP 503 response for SubmitHash
-type SubmitHashResponse503Headers struct {
-	RetryAfter int64
-}
-
 type SubmitHashResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON202 the response for an HTTP 202 `application/json` response
-	JSON202 *AcceptedJob
+	JSON202 *Job
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
-	// Headers202 the parsed response headers for an HTTP 202 response
-	Headers202 *SubmitHashResponse202Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *SubmitHashResponse503Headers
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
-func (r SubmitHashResponse) GetJSON202() *AcceptedJob {
+func (r SubmitHashResponse) GetJSON202() *Job {
 	return r.JSON202
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
 func (r SubmitHashResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r SubmitHashResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
 }
 
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
@@ -1198,6 +1220,11 @@ func (r SubmitHashResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r SubmitHashResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r SubmitHashResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -1213,6 +1240,11 @@ func (r SubmitHashResponse) GetApplicationproblemJSON500() *InternalError {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r SubmitHashResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitHashResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1244,16 +1276,6 @@ func (r SubmitHashResponse) ContentType() string {
 	return ""
 }
 
-// SubmitBatchResponse202Headers the declared response headers of an HTTP 202 response for SubmitBatch
-type SubmitBatchResponse202Headers struct {
-	RetryAfter int64
-}
-
-// SubmitBatchResponse503Headers the declared response headers of an HTTP 503 response for SubmitBatch
-type SubmitBatchResponse503Headers struct {
-	RetryAfter int64
-}
-
 type SubmitBatchResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -1261,20 +1283,22 @@ type SubmitBatchResponse struct {
 	JSON202 *AcceptedBatch
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
 	// ApplicationproblemJSON413 the response for an HTTP 413 `application/problem+json` response
 	ApplicationproblemJSON413 *ContentTooLarge
 	// ApplicationproblemJSON415 the response for an HTTP 415 `application/problem+json` response
 	ApplicationproblemJSON415 *UnsupportedMediaType
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON422 the response for an HTTP 422 `application/problem+json` response
 	ApplicationproblemJSON422 *KeyReused
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
-	// Headers202 the parsed response headers for an HTTP 202 response
-	Headers202 *SubmitBatchResponse202Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *SubmitBatchResponse503Headers
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -1287,6 +1311,11 @@ func (r SubmitBatchResponse) GetApplicationproblemJSON400() *BadRequest {
 	return r.ApplicationproblemJSON400
 }
 
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
 // GetApplicationproblemJSON413 returns the response for an HTTP 413 `application/problem+json` response
 func (r SubmitBatchResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 	return r.ApplicationproblemJSON413
@@ -1295,6 +1324,11 @@ func (r SubmitBatchResponse) GetApplicationproblemJSON413() *ContentTooLarge {
 // GetApplicationproblemJSON415 returns the response for an HTTP 415 `application/problem+json` response
 func (r SubmitBatchResponse) GetApplicationproblemJSON415() *UnsupportedMediaType {
 	return r.ApplicationproblemJSON415
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
 }
 
 // GetApplicationproblemJSON422 returns the response for an HTTP 422 `application/problem+json` response
@@ -1310,6 +1344,11 @@ func (r SubmitBatchResponse) GetApplicationproblemJSON500() *InternalError {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r SubmitBatchResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r SubmitBatchResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1341,11 +1380,6 @@ func (r SubmitBatchResponse) ContentType() string {
 	return ""
 }
 
-// CancelHashResponse503Headers the declared response headers of an HTTP 503 response for CancelHash
-type CancelHashResponse503Headers struct {
-	RetryAfter int64
-}
-
 type CancelHashResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
@@ -1353,14 +1387,18 @@ type CancelHashResponse struct {
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *CancelHashResponse503Headers
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
@@ -1373,9 +1411,19 @@ func (r CancelHashResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
 }
 
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r CancelHashResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r CancelHashResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r CancelHashResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1386,6 +1434,11 @@ func (r CancelHashResponse) GetApplicationproblemJSON500() *InternalError {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r CancelHashResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelHashResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1417,54 +1470,38 @@ func (r CancelHashResponse) ContentType() string {
 	return ""
 }
 
-// GetHashResponse200Headers the declared response headers of an HTTP 200 response for GetHash
-type GetHashResponse200Headers struct {
-	PreferenceApplied *string
-}
-
-// GetHashResponse202Headers the declared response headers of an HTTP 202 response for GetHash
-type GetHashResponse202Headers struct {
-	PreferenceApplied *string
-	RetryAfter        int64
-}
-
-// GetHashResponse503Headers the declared response headers of an HTTP 503 response for GetHash
-type GetHashResponse503Headers struct {
-	RetryAfter int64
-}
-
 type GetHashResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
-	JSON200 *HashResult
+	JSON200 *Job
 	// JSON202 the response for an HTTP 202 `application/json` response
-	JSON202 *PendingJob
+	JSON202 *Job
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
 	ApplicationproblemJSON400 *BadRequest
 	// ApplicationproblemJSON404 the response for an HTTP 404 `application/problem+json` response
 	ApplicationproblemJSON404 *NotFound
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
 	// ApplicationproblemJSON410 the response for an HTTP 410 `application/problem+json` response
 	ApplicationproblemJSON410 *Gone
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
-	// Headers200 the parsed response headers for an HTTP 200 response
-	Headers200 *GetHashResponse200Headers
-	// Headers202 the parsed response headers for an HTTP 202 response
-	Headers202 *GetHashResponse202Headers
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetHashResponse503Headers
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
-func (r GetHashResponse) GetJSON200() *HashResult {
+func (r GetHashResponse) GetJSON200() *Job {
 	return r.JSON200
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
-func (r GetHashResponse) GetJSON202() *PendingJob {
+func (r GetHashResponse) GetJSON202() *Job {
 	return r.JSON202
 }
 
@@ -1478,9 +1515,19 @@ func (r GetHashResponse) GetApplicationproblemJSON404() *NotFound {
 	return r.ApplicationproblemJSON404
 }
 
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r GetHashResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
 // GetApplicationproblemJSON410 returns the response for an HTTP 410 `application/problem+json` response
 func (r GetHashResponse) GetApplicationproblemJSON410() *Gone {
 	return r.ApplicationproblemJSON410
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r GetHashResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1491,6 +1538,11 @@ func (r GetHashResponse) GetApplicationproblemJSON500() *InternalError {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetHashResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetHashResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1527,8 +1579,14 @@ type GetHealthResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -1536,9 +1594,24 @@ func (r GetHealthResponse) GetJSON200() *Health {
 	return r.JSON200
 }
 
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r GetHealthResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r GetHealthResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r GetHealthResponse) GetApplicationproblemJSON500() *InternalError {
 	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetHealthResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1570,27 +1643,36 @@ func (r GetHealthResponse) ContentType() string {
 	return ""
 }
 
-// GetReadinessResponse503Headers the declared response headers of an HTTP 503 response for GetReadiness
-type GetReadinessResponse503Headers struct {
-	RetryAfter int64
-}
-
 type GetReadinessResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Health
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
 	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
 	ApplicationproblemJSON503 *Unavailable
-	// Headers503 the parsed response headers for an HTTP 503 response
-	Headers503 *GetReadinessResponse503Headers
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
 func (r GetReadinessResponse) GetJSON200() *Health {
 	return r.JSON200
+}
+
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
 }
 
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
@@ -1601,6 +1683,11 @@ func (r GetReadinessResponse) GetApplicationproblemJSON500() *InternalError {
 // GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
 func (r GetReadinessResponse) GetApplicationproblemJSON503() *Unavailable {
 	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetReadinessResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1637,8 +1724,14 @@ type GetStatsResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Stats
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -1646,9 +1739,24 @@ func (r GetStatsResponse) GetJSON200() *Stats {
 	return r.JSON200
 }
 
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r GetStatsResponse) GetApplicationproblemJSON500() *InternalError {
 	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetStatsResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1685,8 +1793,14 @@ type GetStatusResponse struct {
 	HTTPResponse *http.Response
 	// JSON200 the response for an HTTP 200 `application/json` response
 	JSON200 *Status
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
 	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
 	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
 }
 
 // GetJSON200 returns the response for an HTTP 200 `application/json` response
@@ -1694,9 +1808,24 @@ func (r GetStatusResponse) GetJSON200() *Status {
 	return r.JSON200
 }
 
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r GetStatusResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r GetStatusResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
+}
+
 // GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
 func (r GetStatusResponse) GetApplicationproblemJSON500() *InternalError {
 	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetStatusResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
 }
 
 // GetBody returns the raw response body bytes
@@ -1901,7 +2030,7 @@ func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
-		var dest AcceptedJob
+		var dest Job
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -1913,6 +2042,13 @@ func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
@@ -1927,6 +2063,13 @@ func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest KeyReused
@@ -1949,36 +2092,13 @@ func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
-	}
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
-	switch {
-	case rsp.StatusCode == 202:
-		var headers SubmitHashResponse202Headers
-		if values := rsp.Header.Values("Location"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Location", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.Location = value
-		}
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers202 = &headers
-	case rsp.StatusCode == 503:
-		var headers SubmitHashResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -2012,6 +2132,13 @@ func ParseSubmitBatchResponse(rsp *http.Response) (*SubmitBatchResponse, error) 
 		}
 		response.ApplicationproblemJSON400 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 413:
 		var dest ContentTooLarge
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2025,6 +2152,13 @@ func ParseSubmitBatchResponse(rsp *http.Response) (*SubmitBatchResponse, error) 
 			return nil, err
 		}
 		response.ApplicationproblemJSON415 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 422:
 		var dest KeyReused
@@ -2047,29 +2181,13 @@ func ParseSubmitBatchResponse(rsp *http.Response) (*SubmitBatchResponse, error) 
 		}
 		response.ApplicationproblemJSON503 = &dest
 
-	}
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
-	switch {
-	case rsp.StatusCode == 202:
-		var headers SubmitBatchResponse202Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers202 = &headers
-	case rsp.StatusCode == 503:
-		var headers SubmitBatchResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -2106,12 +2224,26 @@ func ParseCancelHashResponse(rsp *http.Response) (*CancelHashResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -2127,19 +2259,13 @@ func ParseCancelHashResponse(rsp *http.Response) (*CancelHashResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 503:
-		var headers CancelHashResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers503 = &headers
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -2160,14 +2286,14 @@ func ParseGetHashResponse(rsp *http.Response) (*GetHashResponse, error) {
 
 	switch {
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
-		var dest HashResult
+		var dest Job
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.JSON200 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
-		var dest PendingJob
+		var dest Job
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
@@ -2187,12 +2313,26 @@ func ParseGetHashResponse(rsp *http.Response) (*GetHashResponse, error) {
 		}
 		response.ApplicationproblemJSON404 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 410:
 		var dest Gone
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON410 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
 
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
@@ -2208,46 +2348,13 @@ func ParseGetHashResponse(rsp *http.Response) (*GetHashResponse, error) {
 		}
 		response.ApplicationproblemJSON503 = &dest
 
-	}
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
-	switch {
-	case rsp.StatusCode == 200:
-		var headers GetHashResponse200Headers
-		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.PreferenceApplied = &value
-		}
-		response.Headers200 = &headers
-	case rsp.StatusCode == 202:
-		var headers GetHashResponse202Headers
-		if values := rsp.Header.Values("Preference-Applied"); len(values) > 0 {
-			var value string
-			if err := runtime.BindStyledParameterWithOptions("simple", "Preference-Applied", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: false, Type: "string", Format: ""}); err != nil {
-				return nil, err
-			}
-			headers.PreferenceApplied = &value
-		}
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers202 = &headers
-	case rsp.StatusCode == 503:
-		var headers GetHashResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
-		}
-		response.Headers503 = &headers
 	}
 
 	return response, nil
@@ -2274,12 +2381,33 @@ func ParseGetHealthResponse(rsp *http.Response) (*GetHealthResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -2307,6 +2435,20 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2321,19 +2463,13 @@ func ParseGetReadinessResponse(rsp *http.Response) (*GetReadinessResponse, error
 		}
 		response.ApplicationproblemJSON503 = &dest
 
-	}
-
-	switch {
-	case rsp.StatusCode == 503:
-		var headers GetReadinessResponse503Headers
-		if values := rsp.Header.Values("Retry-After"); len(values) > 0 {
-			var value int64
-			if err := runtime.BindStyledParameterWithOptions("simple", "Retry-After", values[0], &value, runtime.BindStyledParameterOptions{ParamLocation: runtime.ParamLocationHeader, Explode: false, Required: true, Type: "integer", Format: "int64"}); err != nil {
-				return nil, err
-			}
-			headers.RetryAfter = value
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
 		}
-		response.Headers503 = &headers
+		response.ApplicationproblemJSONDefault = &dest
+
 	}
 
 	return response, nil
@@ -2360,12 +2496,33 @@ func ParseGetStatsResponse(rsp *http.Response) (*GetStatsResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 
@@ -2393,12 +2550,33 @@ func ParseGetStatusResponse(rsp *http.Response) (*GetStatusResponse, error) {
 		}
 		response.JSON200 = &dest
 
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
 		var dest InternalError
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
 			return nil, err
 		}
 		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
 
 	}
 

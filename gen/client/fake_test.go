@@ -92,7 +92,7 @@ func answer(status int, body string, header ...string) step {
 // problem is a step that refuses.
 func problem(status int, kind string, header ...string) step {
 	return answer(status, `{"type":"urn:hashd:problem:`+kind+`","title":"T","status":400,"detail":"D.","instance":"urn:hashd:request:1",`+
-		`"errors":[{"pointer":"/password","detail":"is required"}]}`, header...)
+		`"errors":[{"pointer":"#/password","detail":"is required"}]}`, header...)
 }
 
 // failing is a step without an answer.
@@ -115,7 +115,7 @@ type errReader struct{}
 func (errReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 const (
-	accepted = `{"id":7,"due":"2026-01-01T00:00:05Z"}`
-	pending  = `{"id":7,"status":"pending","due":"2026-01-01T00:00:05Z"}`
-	done     = `{"id":7,"hash":"QUJD"}`
+	accepted = `{"id":7,"status":"pending","algorithm":"sha512","due":"2026-01-01T00:00:05Z"}`
+	pending  = `{"id":7,"status":"pending","algorithm":"sha512","due":"2026-01-01T00:00:05Z"}`
+	done     = `{"id":7,"status":"done","algorithm":"sha512","hash":"QUJD"}`
 )

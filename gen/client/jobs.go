@@ -99,22 +99,22 @@ var (
 	ErrEncoding = errors.New("a secret must be valid UTF-8")
 )
 
-// Submit submits one secret. It keeps no reference to it.
-func (j *Jobs) Submit(ctx context.Context, secret []byte, o Options) (AcceptedJob, error) {
+// Submit submits one secret and returns its pending job. It keeps no reference to the secret.
+func (j *Jobs) Submit(ctx context.Context, secret []byte, o Options) (Job, error) {
 	key, err := o.key()
 	if err != nil {
-		return AcceptedJob{}, err
+		return Job{}, err
 	}
 	b, err := encodeJob(secret, o.Algorithm)
 	if err != nil {
-		return AcceptedJob{}, err
+		return Job{}, err
 	}
 	defer b.release()
 	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
 		return j.client.SubmitHashWithBody(ctx, &SubmitHashParams{&key}, jsonType, b.open(), b.describe)
 	}, ParseSubmitHashResponse)
 	if err != nil {
-		return AcceptedJob{}, fmt.Errorf("submit: %w", err)
+		return Job{}, fmt.Errorf("submit: %w", err)
 	}
 	return expect(r.JSON202)
 }
@@ -140,25 +140,25 @@ func (j *Jobs) SubmitBatch(ctx context.Context, secrets [][]byte, o Options) (Ac
 	return expect(r.JSON202)
 }
 
-// SubmitAndWait submits one secret and waits for its hash.
-func (j *Jobs) SubmitAndWait(ctx context.Context, secret []byte, o Options) (HashResult, error) {
+// SubmitAndWait submits one secret and returns its job once that has the hash.
+func (j *Jobs) SubmitAndWait(ctx context.Context, secret []byte, o Options) (Job, error) {
 	accepted, err := j.Submit(ctx, secret, o)
 	if err != nil {
-		return HashResult{}, err
+		return Job{}, err
 	}
 	return j.Wait(ctx, accepted.Id)
 }
 
-// Get returns the job's hash, or a *PendingError if it is not due yet.
-func (j *Jobs) Get(ctx context.Context, id JobID) (HashResult, error) { return j.get(ctx, id, 0) }
+// Get returns the job with its hash, or a *PendingError if it is not due yet.
+func (j *Jobs) Get(ctx context.Context, id JobID) (Job, error) { return j.get(ctx, id, 0) }
 
 // longestPoll is how long Wait asks the server to hold an answer: what it allows by default.
 const longestPoll = 30 * time.Second
 
-// Wait waits until the job is done and returns its hash. It asks with Prefer: wait, and of a job
+// Wait waits until the job is done and returns it with its hash. It asks with Prefer: wait, and of a job
 // that is pending even then once Retry-After has passed. If ctx ends meanwhile, the error wraps
 // the context's, and the last *PendingError if there was one.
-func (j *Jobs) Wait(ctx context.Context, id JobID) (HashResult, error) {
+func (j *Jobs) Wait(ctx context.Context, id JobID) (Job, error) {
 	for {
 		result, err := j.get(ctx, id, pollFor(ctx))
 		pending, ok := errors.AsType[*PendingError](err)
@@ -166,7 +166,7 @@ func (j *Jobs) Wait(ctx context.Context, id JobID) (HashResult, error) {
 			return result, err
 		}
 		if cause := sleep(ctx, pending.RetryAfter); cause != nil {
-			return HashResult{}, fmt.Errorf("wait: %w: %w", cause, pending)
+			return Job{}, fmt.Errorf("wait: %w: %w", cause, pending)
 		}
 	}
 }
@@ -182,7 +182,7 @@ func pollFor(ctx context.Context) time.Duration {
 }
 
 // get asks once for the job, and has the answer held for a pending one.
-func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (HashResult, error) {
+func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (Job, error) {
 	var params GetHashParams
 	if hold > 0 {
 		prefer := "wait=" + strconv.Itoa(int(hold/time.Second))
@@ -192,12 +192,15 @@ func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (HashResul
 		return j.client.GetHash(ctx, id, &params)
 	}, ParseGetHashResponse)
 	if err != nil {
-		return HashResult{}, fmt.Errorf("job %d: %w", id, err)
+		return Job{}, fmt.Errorf("job %d: %w", id, err)
 	}
-	if r.JSON202 != nil {
-		return HashResult{}, &PendingError{*r.JSON202, retryAfter(r.HTTPResponse)}
+	switch {
+	case r.JSON202 != nil:
+		return Job{}, &PendingError{*r.JSON202, retryAfter(r.HTTPResponse)}
+	case r.JSON200 == nil || r.JSON200.Hash == "":
+		return Job{}, ErrAnswer
 	}
-	return expect(r.JSON200)
+	return *r.JSON200, nil
 }
 
 // Cancel cancels a pending job, whose secret is never hashed then, or erases a hash. Of a job that

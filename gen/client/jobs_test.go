@@ -70,7 +70,7 @@ func TestKeys(t *testing.T) {
 }
 
 func TestSubmitBatch(t *testing.T) {
-	f := newFake(t, answer(202, `{"first":8,"count":2,"due":"2026-01-01T00:00:05Z"}`))
+	f := newFake(t, answer(202, `{"first":8,"count":2,"algorithm":"sha512","due":"2026-01-01T00:00:05Z"}`))
 	got, err := f.jobs(Config{}).SubmitBatch(t.Context(), [][]byte{[]byte("a"), []byte("<b>")}, Options{})
 	if err != nil || got.First != 8 || got.Count != 2 || f.seen[0].body != `{"passwords":["a","<b>"]}` || f.seen[0].request != "POST /below/hash/batch" {
 		t.Errorf("got %+v, %v for %+v", got, err, f.seen)
@@ -105,7 +105,7 @@ func TestProblems(t *testing.T) {
 			p.Instance != "urn:hashd:request:1" || len(p.Errors) != 1 || p.RetryAfter != 3*time.Second {
 			t.Errorf("%d: %#v", status, p)
 		}
-		if text := err.Error(); !strings.Contains(text, " T: D. /password is required. (urn:hashd:request:1)") || strings.Contains(text, "topsecret") {
+		if text := err.Error(); !strings.Contains(text, " T: D. #/password is required. (urn:hashd:request:1)") || strings.Contains(text, "topsecret") {
 			t.Errorf("%d: %s", status, text)
 		}
 		f.ended()
@@ -228,7 +228,7 @@ func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, answer(202, pending, "Retry-After", "90"), cutting, answer(202, pending), answer(200, done))
 		got, err := f.jobs(Config{}).Wait(t.Context(), 7)
-		if err != nil || got != (HashResult{Id: 7, Hash: "QUJD"}) {
+		if err != nil || got != (Job{Id: 7, Status: Done, Algorithm: Sha512, Hash: "QUJD"}) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		f.ended()
@@ -313,7 +313,7 @@ func TestStatsAndStatus(t *testing.T) {
 	if s, err := j.Stats(t.Context()); err != nil || s.Total != 3 {
 		t.Errorf("got %+v, %v", s, err)
 	}
-	if s, err := j.Status(t.Context()); err != nil || s.Status != StatusStatusDraining {
+	if s, err := j.Status(t.Context()); err != nil || s.Status != ServerStatusDraining {
 		t.Errorf("got %+v, %v", s, err)
 	}
 }

@@ -38,7 +38,11 @@ func (p *ProblemError) Error() string {
 		b.WriteString(": " + p.Detail)
 	}
 	for _, e := range p.Errors {
-		fmt.Fprintf(&b, " %s %s.", e.Pointer, e.Detail)
+		where := e.Pointer
+		if e.Parameter != "" {
+			where = e.In + " parameter " + e.Parameter
+		}
+		fmt.Fprintf(&b, " %s %s.", where, e.Detail)
 	}
 	if p.Instance != "" {
 		fmt.Fprintf(&b, " (%s)", p.Instance)
@@ -80,7 +84,7 @@ func retryAfter(resp *http.Response) time.Duration {
 
 // PendingError tells that a job is not done yet.
 type PendingError struct {
-	Job        PendingJob
+	Job        Job
 	RetryAfter time.Duration // when it makes sense to ask again
 }
 

@@ -14,6 +14,42 @@ import (
 	"github.com/labstack/echo/v4"
 )
 
+// Defines values for ServerStatus.
+const (
+	ServerStatusDraining ServerStatus = "draining"
+	ServerStatusOk       ServerStatus = "ok"
+)
+
+// Valid indicates whether the value is a known member of the ServerStatus enum.
+func (e ServerStatus) Valid() bool {
+	switch e {
+	case ServerStatusDraining:
+		return true
+	case ServerStatusOk:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for JobStatus.
+const (
+	Done    JobStatus = "done"
+	Pending JobStatus = "pending"
+)
+
+// Valid indicates whether the value is a known member of the JobStatus enum.
+func (e JobStatus) Valid() bool {
+	switch e {
+	case Done:
+		return true
+	case Pending:
+		return true
+	default:
+		return false
+	}
+}
+
 // Defines values for Algorithm.
 const (
 	Sha256  Algorithm = "sha256"
@@ -50,45 +86,21 @@ func (e HealthStatus) Valid() bool {
 	}
 }
 
-// Defines values for PendingJobStatus.
-const (
-	Pending PendingJobStatus = "pending"
-)
-
-// Valid indicates whether the value is a known member of the PendingJobStatus enum.
-func (e PendingJobStatus) Valid() bool {
-	switch e {
-	case Pending:
-		return true
-	default:
-		return false
-	}
-}
-
-// Defines values for StatusStatus.
-const (
-	StatusStatusDraining StatusStatus = "draining"
-	StatusStatusOk       StatusStatus = "ok"
-)
-
-// Valid indicates whether the value is a known member of the StatusStatus enum.
-func (e StatusStatus) Valid() bool {
-	switch e {
-	case StatusStatusDraining:
-		return true
-	case StatusStatusOk:
-		return true
-	default:
-		return false
-	}
-}
-
 // JobID Counts up by one in the order of acceptance. The first of a store is drawn when the store is
 // made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
 // in memory, give out the same id. Exact in JavaScript.
 //
 // Example: 42
 type JobID = int64
+
+// ServerStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+type ServerStatus string
+
+// JobStatus Whether the hash is there
+type JobStatus string
+
+// Algorithm The hash function (FIPS 180-4, FIPS 202)
+type Algorithm string
 
 // Due When the hash is computed; it exists at this instant at the earliest
 type Due = time.Time
@@ -102,6 +114,9 @@ type Lateness struct {
 	Max int64 `json:"max"`
 }
 
+// Hash The digest in standard base64 with padding (RFC 4648, section 4)
+type Hash = string
+
 // AcceptedBatch defines model for AcceptedBatch.
 type AcceptedBatch struct {
 	// First Id of the first secret's job; the others follow one by one
@@ -114,46 +129,40 @@ type AcceptedBatch struct {
 	// Example: 2
 	Count int32 `json:"count"`
 
-	// Due When the hash is computed; it exists at this instant at the earliest
-	Due Due `json:"due"`
-}
-
-// AcceptedJob defines model for AcceptedJob.
-type AcceptedJob struct {
-	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
-	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
-	// in memory, give out the same id. Exact in JavaScript.
-	//
-	//
-	// Example: 42
-	Id JobID `json:"id"`
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm Algorithm `json:"algorithm"`
 
 	// Due When the hash is computed; it exists at this instant at the earliest
 	Due Due `json:"due"`
 }
-
-// Algorithm The hash function (FIPS 180-4, FIPS 202)
-type Algorithm string
 
 // BatchRequest defines model for BatchRequest.
 type BatchRequest struct {
-	// Algorithm The hash function (FIPS 180-4, FIPS 202)
-	Algorithm *Algorithm `json:"algorithm,omitempty"`
-
 	// Passwords The secrets, 1 to 10,000
 	//
 	// Example: ["angryMonkey","calmOtter"]
 	Passwords secret.List `json:"passwords"`
+
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm *Algorithm `json:"algorithm,omitempty"`
 }
 
-// FieldError defines model for FieldError.
+// FieldError What is wrong with a part of the body, named by `pointer`, or with a parameter
 type FieldError struct {
-	// Pointer JSON Pointer (RFC 6901) into the body, or `/path/…` and `/header/…` behind a `#` for
-	// a parameter
+	// Pointer The part of the body: a JSON Pointer in a URI fragment (RFC 6901, section 6)
 	//
+	// Example: #/password
+	Pointer string `json:"pointer,omitempty,omitzero"`
+
+	// Parameter The parameter's name
 	//
-	// Example: /password
-	Pointer string `json:"pointer"`
+	// Example: id
+	Parameter string `json:"parameter,omitempty,omitzero"`
+
+	// In Where the parameter is: `path`, `query` or `header`
+	//
+	// Example: path
+	In string `json:"in,omitempty,omitzero"`
 
 	// Detail What is wrong with it; never its value
 	Detail string `json:"detail"`
@@ -161,17 +170,26 @@ type FieldError struct {
 
 // HashRequest defines model for HashRequest.
 type HashRequest struct {
-	// Algorithm The hash function (FIPS 180-4, FIPS 202)
-	Algorithm *Algorithm `json:"algorithm,omitempty"`
-
 	// Password The secret, 1 to 1,024 Unicode characters, hashed as its UTF-8 bytes
 	//
 	// Example: angryMonkey
 	Password secret.Secret `json:"password"`
+
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm *Algorithm `json:"algorithm,omitempty"`
 }
 
-// HashResult defines model for HashResult.
-type HashResult struct {
+// Health defines model for Health.
+type Health struct {
+	// Status All is well; if not, the answer is a problem
+	Status HealthStatus `json:"status"`
+}
+
+// HealthStatus All is well; if not, the answer is a problem
+type HealthStatus string
+
+// Job A job as it stands. While pending it has `due`, once done `hash`.
+type Job struct {
 	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
 	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
 	// in memory, give out the same id. Exact in JavaScript.
@@ -180,39 +198,41 @@ type HashResult struct {
 	// Example: 42
 	Id JobID `json:"id"`
 
-	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
-	Hash string `json:"hash"`
-}
+	// Status Whether the hash is there
+	Status JobStatus `json:"status"`
 
-// Health defines model for Health.
-type Health struct {
-	Status HealthStatus `json:"status"`
-}
-
-// HealthStatus defines model for Health.Status.
-type HealthStatus string
-
-// PendingJob defines model for PendingJob.
-type PendingJob struct {
-	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
-	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
-	// in memory, give out the same id. Exact in JavaScript.
-	//
-	//
-	// Example: 42
-	Id     JobID            `json:"id"`
-	Status PendingJobStatus `json:"status"`
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm Algorithm `json:"algorithm"`
 
 	// Due When the hash is computed; it exists at this instant at the earliest
-	Due Due `json:"due"`
-}
+	Due Due `json:"due,omitempty,omitzero"`
 
-// PendingJobStatus defines model for PendingJob.Status.
-type PendingJobStatus string
+	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
+	Hash Hash `json:"hash,omitempty,omitzero"`
+}
 
 // Problem RFC 9457 problem details
 type Problem struct {
-	// Type Stable identifier of the kind of problem
+	// Type Stable identifier of the kind of problem: decide on it. These are all there are. Later
+	// versions may add some; treat one that you do not know by its status.
+	//
+	// | behind `urn:hashd:problem:` | status | what to do |
+	// |---|---|---|
+	// | `invalid-request` | 400 | mend what `errors` names |
+	// | `incomplete-request` | 400 | send the whole body again |
+	// | `unknown-path` | 404 | the detail names the paths there are |
+	// | `unknown-job` | 404 | submit the job first |
+	// | `method-not-allowed` | 405 | `Allow` lists the methods |
+	// | `job-gone` | 410 | submit again |
+	// | `body-too-large` | 413 | the detail names the limit; split a batch |
+	// | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
+	// | `misdirected-request` | 421 | address the server by a name that it knows as its own |
+	// | `idempotency-key-reused` | 422 | use a new key for a new job |
+	// | `internal` | 500 | give the operator the `instance` |
+	// | `full` | 503 | try again after `Retry-After`; the detail names the limit |
+	// | `draining` | 503 | try another instance, or again after `Retry-After` |
+	// | `down` | 503 | try again after `Retry-After`; the operator must look |
+	//
 	//
 	// Example: urn:hashd:problem:invalid-request
 	Type string `json:"type"`
@@ -266,7 +286,7 @@ type Stats struct {
 // Status defines model for Status.
 type Status struct {
 	// Status `draining`: a stop was asked for; accepted jobs are finished, new ones refused
-	Status StatusStatus `json:"status"`
+	Status ServerStatus `json:"status"`
 
 	// Api Version of this contract
 	Api string `json:"api"`
@@ -289,9 +309,6 @@ type Status struct {
 	Store string `json:"store"`
 }
 
-// StatusStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
-type StatusStatus string
-
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
@@ -313,8 +330,17 @@ type InternalError = Problem
 // KeyReused RFC 9457 problem details
 type KeyReused = Problem
 
+// MethodNotAllowed RFC 9457 problem details
+type MethodNotAllowed = Problem
+
+// MisdirectedRequest RFC 9457 problem details
+type MisdirectedRequest = Problem
+
 // NotFound RFC 9457 problem details
 type NotFound = Problem
+
+// OtherProblem RFC 9457 problem details
+type OtherProblem = Problem
 
 // Unavailable RFC 9457 problem details
 type Unavailable = Problem
@@ -547,7 +573,20 @@ type InternalErrorApplicationProblemPlusJSONResponse Problem
 
 type KeyReusedApplicationProblemPlusJSONResponse Problem
 
+type MethodNotAllowedResponseHeaders struct {
+	Allow string
+}
+type MethodNotAllowedApplicationProblemPlusJSONResponse struct {
+	Body Problem
+
+	Headers MethodNotAllowedResponseHeaders
+}
+
+type MisdirectedRequestApplicationProblemPlusJSONResponse Problem
+
 type NotFoundApplicationProblemPlusJSONResponse Problem
+
+type OtherProblemApplicationProblemPlusJSONResponse Problem
 
 type UnavailableResponseHeaders struct {
 	RetryAfter int64
@@ -579,7 +618,7 @@ type SubmitHash202ResponseHeaders struct {
 
 // SubmitHash202JSONResponse is the 202 answer for SubmitHash.
 type SubmitHash202JSONResponse struct {
-	Body    AcceptedJob
+	Body    Job
 	Headers SubmitHash202ResponseHeaders
 }
 
@@ -656,7 +695,7 @@ type GetHash200ResponseHeaders struct {
 
 // GetHash200JSONResponse is the 200 answer for GetHash.
 type GetHash200JSONResponse struct {
-	Body    HashResult
+	Body    Job
 	Headers GetHash200ResponseHeaders
 }
 
@@ -674,7 +713,7 @@ type GetHash202ResponseHeaders struct {
 
 // GetHash202JSONResponse is the 202 answer for GetHash.
 type GetHash202JSONResponse struct {
-	Body    PendingJob
+	Body    Job
 	Headers GetHash202ResponseHeaders
 }
 

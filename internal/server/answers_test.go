@@ -31,17 +31,17 @@ func TestSuccess(t *testing.T) {
 		answer             string
 	}{
 		{"POST /hash", password, "", engine.Record{}, 202, []string{"Location: /hash/42", "Retry-After: 5"},
-			`{"id":42,"due":"2000-01-01T00:00:05Z"}`},
+			`{"id":42,"status":"pending","algorithm":"sha512","due":"2000-01-01T00:00:05Z"}`},
 		{"POST /hash/batch", passwords, "", engine.Record{}, 202, []string{"Retry-After: 5"},
-			`{"first":42,"count":2,"due":"2000-01-01T00:00:05Z"}`},
+			`{"first":42,"count":2,"algorithm":"sha512","due":"2000-01-01T00:00:05Z"}`},
 		{"GET /hash/7", "", "", engine.Record{}, 202, []string{"Retry-After: 5"},
-			`{"id":7,"status":"pending","due":"2000-01-01T00:00:05Z"}`},
+			`{"id":7,"status":"pending","algorithm":"sha512","due":"2000-01-01T00:00:05Z"}`},
 		{"GET /hash/7", "", "wait=3", engine.Record{}, 202, []string{"Retry-After: 5", "Preference-Applied: wait=3"},
-			`{"id":7,"status":"pending","due":"2000-01-01T00:00:05Z"}`},
+			`{"id":7,"status":"pending","algorithm":"sha512","due":"2000-01-01T00:00:05Z"}`},
 		{"GET /hash/7", "", "", done, 200, nil,
-			`{"id":7,"hash":"` + strings.Repeat("A", 86) + `=="}`},
+			`{"id":7,"status":"done","algorithm":"sha512","hash":"` + strings.Repeat("A", 86) + `=="}`},
 		{"GET /hash/9223372036854775807", "", "wait=999", done, 200, []string{"Preference-Applied: wait=60"},
-			`{"id":9223372036854775807,"hash":"` + strings.Repeat("A", 86) + `=="}`},
+			`{"id":9223372036854775807,"status":"done","algorithm":"sha512","hash":"` + strings.Repeat("A", 86) + `=="}`},
 		{"GET /stats", "", "", done, 200, nil,
 			`{"total":3,"average":0,"pending":1,"completed":0,"canceled":0,"rejected":0,"kept":0,"lateness":{"p50":0,"p90":0,"p99":0,"max":0}}`},
 		{"GET /v/status", "", "", done, 200, nil,
@@ -121,7 +121,7 @@ func TestFullNamesTheLimit(t *testing.T) {
 			"/hash/batch": "The limit " + limit + " is reached. Try again after Retry-After, or with a smaller batch.",
 		} {
 			p := h.problemOf(fmt.Errorf("submit: %w", &engine.FullError{Limit: limit, RetryAfter: 3 * time.Second}), path)
-			if p.detail != want || p.retryAfter != 3*time.Second || p.kind != "full" {
+			if p.detail != want || p.retryAfter != 3*time.Second || p.kind != full {
 				t.Errorf("limit %s: %+v", limit, p)
 			}
 		}
@@ -146,17 +146,17 @@ func TestDraining(t *testing.T) {
 // What is wrong with a parameter is told with its place, and never with its value.
 func TestInvalidParameters(t *testing.T) {
 	s := newSite(t, on(fake{}))
-	const id = "#/path/id must be an integer from 1 to 9223372036854775807"
+	const id = `path parameter "id" must be an integer from 1 to 9223372036854775807`
 	for _, raw := range []string{"0", "-1", "9223372036854775808", "x", "1.5", "42x", "%20", "%00", "%FF", "%31", "%2531", "1%2B1", canary, "4%32"} {
 		s.ask("GET /hash/"+raw, "").wantProblem(400, "invalid-request", id)
 		s.ask("DELETE /hash/"+raw, "").wantProblem(400, "invalid-request", id)
 	}
-	const key = "#/header/Idempotency-Key must be from 1 to 255 characters long"
+	const key = `header parameter "Idempotency-Key" must be from 1 to 255 characters long`
 	s.ask("POST /hash", password, "Idempotency-Key:").wantProblem(400, "invalid-request", key)
 	s.ask("POST /hash", password, "Idempotency-Key:"+strings.Repeat(canary, 26)).wantProblem(400, "invalid-request", key)
 	s.ask("POST /hash", password, "Idempotency-Key:"+strings.Repeat("k", 255)).want(202)
 	s.ask("POST /hash", password, "Idempotency-Key:k").want(202)
-	const prefer = "#/header/Prefer must be from 0 to 1024 characters long"
+	const prefer = `header parameter "Prefer" must be from 0 to 1024 characters long`
 	s.ask("GET /hash/7", "", "Prefer:"+strings.Repeat(canary, 103)).wantProblem(400, "invalid-request", prefer)
 	s.ask("GET /hash/7", "", "Prefer:"+strings.Repeat("p", 1024)).want(202)
 	s.ask("POST /hash/batch", passwords, "Idempotency-Key:").wantProblem(400, "invalid-request", key)
@@ -174,7 +174,7 @@ func TestParametersComeFirst(t *testing.T) {
 	body := iotest.ErrReader(errors.New("the body was read"))
 	for _, what := range []string{"POST /hash", "POST /hash/batch"} {
 		s.send(what, body, "Idempotency-Key:").wantProblem(400, "invalid-request",
-			"#/header/Idempotency-Key must be from 1 to 255 characters long")
+			`header parameter "Idempotency-Key" must be from 1 to 255 characters long`)
 		s.send(what, body, "Content-Type: text/plain").wantProblem(415, "unsupported-media-type")
 	}
 }
@@ -192,18 +192,18 @@ func TestLifeOfAJob(t *testing.T) {
 	defer e.Close()
 	served := on(e)
 	s := newSite(t, served)
-	var job api.AcceptedJob
+	var job api.Job
 	s.ask("POST /hash", `{"password":"angryMonkey"}`).want(202, "Location: /hash/1", "Retry-After: 1").into(&job)
 	if job.Id != 1 || time.Until(job.Due) > 50*time.Millisecond {
 		t.Errorf("accepted %+v", job)
 	}
 	if a := s.ask("GET /hash/1", ""); a.status == 202 { // else this machine was slow
-		var pending api.PendingJob
-		if a.into(&pending); pending != (api.PendingJob{Id: 1, Status: "pending", Due: job.Due}) && time.Now().Before(job.Due) {
+		var pending api.Job
+		if a.into(&pending); pending != job && time.Now().Before(job.Due) {
 			t.Errorf("pending %+v, accepted %+v", pending, job)
 		}
 	}
-	const hash = `{"id":1,"hash":"ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="}` + "\n"
+	const hash = `{"id":1,"status":"done","algorithm":"sha512","hash":"ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="}` + "\n"
 	if a := s.ask("GET /hash/1", "", "Prefer: wait=60").want(200, "Preference-Applied: wait=60"); a.body != hash || time.Now().Before(job.Due) {
 		t.Errorf("result %s", a.body)
 	}

@@ -171,7 +171,7 @@ func TestPathOfBatches(t *testing.T) {
 	}
 	s.ask("OPTIONS /hash/batch", "").want(204, "Allow: OPTIONS, POST")
 	s.ask("GET /hash/batch", "", "Prefer:"+strings.Repeat("p", 1025)).want(405, "Allow: OPTIONS, POST")
-	const id = "#/path/id must be an integer from 1 to 9223372036854775807"
+	const id = `path parameter "id" must be an integer from 1 to 9223372036854775807`
 	for _, near := range []string{"batches", "Batch", "batc", "batch%20", "batch;x"} {
 		s.ask("GET /hash/"+near, "").wantProblem(400, "invalid-request", id)
 		s.ask("POST /hash/"+near, passwords).wantProblem(405, "method-not-allowed")
@@ -205,7 +205,7 @@ func TestLifeOfABatch(t *testing.T) {
 	s.ask(submitBatch, `{"passwords":["angryMonkey","`+canary+`"]}`, "Idempotency-Key: once").wantProblem(422, "idempotency-key-reused")
 	s.ask("POST /hash", `{"password":"angryMonkey"}`, "Idempotency-Key: once").wantProblem(422, "idempotency-key-reused")
 	s.ask(submitBatch, listOf(6, `"x"`)).wantProblem(503, "full")
-	const hash = `"hash":"ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="}` + "\n"
+	const hash = `"status":"done","algorithm":"sha512","hash":"ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="}` + "\n"
 	for id, want := range map[string]string{"1": `{"id":1,` + hash, "3": `{"id":3,` + hash} {
 		if a := s.ask("GET /hash/"+id, "", "Prefer: wait=60").want(200); a.body != want || time.Now().Before(batch.Due) {
 			t.Errorf("result %s", a.body)

@@ -16,6 +16,7 @@ import (
 
 	api "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // sample is a body of package strict's corpus, whose head tells the format.
@@ -78,7 +79,7 @@ func TestBodies(t *testing.T) {
 		p := a.problem()
 		var told []string
 		for _, e := range *p.Errors {
-			told = append(told, strconv.Quote(e.Pointer)+" "+e.Detail)
+			told = append(told, strict.FieldError(e).String())
 		}
 		if got := strings.Join(told, "; "); got != b.refusal || p.Type != "urn:hashd:problem:invalid-request" || len(secrets) > 0 {
 			t.Errorf("%s: %s %s, want %s; the engine got %q", b.name, p.Type, got, b.refusal, secrets)
@@ -165,7 +166,7 @@ func TestBodyBreaksOff(t *testing.T) {
 // A body without a generated decoder can only come of a mistake in the templates.
 func TestBodyWithoutDecoder(t *testing.T) {
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(password)), httptest.NewRecorder())
-	if err := (binder{&Config{MaxBodyBytes: 1000}}).Bind(new(struct{ Password string }), c); err == nil || (handler{}).problemOf(err, "/hash").status != 500 {
+	if err := (binder{&Config{MaxBodyBytes: 1000}}).Bind(new(struct{ Password string }), c); err == nil || problemTypes[(handler{}).problemOf(err, "/hash").kind].status != 500 {
 		t.Errorf("error %v, want one that is internal", err)
 	}
 }

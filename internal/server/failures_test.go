@@ -119,7 +119,7 @@ func (b begun) VisitSubmitHashResponse(w http.ResponseWriter) error {
 	w.Header().Set("Location", "/hash/1")
 	w.Header().Set("Retry-After", "1")
 	w.WriteHeader(http.StatusAccepted)
-	_, _ = w.Write([]byte(`{"id":1,"due":"2026-11-23T21:17:05Z"}`))
+	_, _ = w.Write([]byte(`{"id":1,"status":"pending","algorithm":"sha512","due":"2026-11-23T21:17:05Z"}`))
 	return b.fail()
 }
 
@@ -130,7 +130,7 @@ func TestFailureAfterTheAnswerHasBegun(t *testing.T) {
 		"panic: string": func() error { panic(canary) },
 	} {
 		s := newSite(t, stub{submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) { return begun{fail}, nil }})
-		if a := s.ask("POST /hash", password).want(202); a.body != `{"id":1,"due":"2026-11-23T21:17:05Z"}` {
+		if a := s.ask("POST /hash", password).want(202); a.body != `{"id":1,"status":"pending","algorithm":"sha512","due":"2026-11-23T21:17:05Z"}` {
 			t.Errorf("%s: body %s", logged, a.body)
 		}
 		if lines := s.log.lines("request failed"); len(lines) != 1 || lines[0]["error"] != logged {
@@ -143,14 +143,14 @@ func TestFailureAfterTheAnswerHasBegun(t *testing.T) {
 type unencodable struct{ api.SubmitHashResponseObject }
 
 func (unencodable) VisitSubmitHashResponse(w http.ResponseWriter) error {
-	return api.SubmitHash202JSONResponse{Body: api.AcceptedJob{Id: 1, Due: time.Unix(1<<40, 0)}}.VisitSubmitHashResponse(w)
+	return api.SubmitHash202JSONResponse{Body: api.Job{Id: 1, Due: time.Unix(1<<40, 0)}}.VisitSubmitHashResponse(w)
 }
 
 // An answer that cannot be encoded becomes an internal error, though its headers were set.
 func TestAnswerThatCannotBeEncoded(t *testing.T) {
 	s := newSite(t, stub{submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) { return unencodable{}, nil }})
 	s.ask("POST /hash", password).wantProblem(500, "internal")
-	if lines := s.log.lines("request failed"); len(lines) != 1 || !strings.HasPrefix(lines[0]["error"].(string), "encode *server.AcceptedJob: ") {
+	if lines := s.log.lines("request failed"); len(lines) != 1 || !strings.HasPrefix(lines[0]["error"].(string), "encode *server.Job: ") {
 		t.Errorf("logged %v", lines)
 	}
 }

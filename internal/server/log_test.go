@@ -131,7 +131,7 @@ func TestAnswersAreCounted(t *testing.T) {
 					return nil, engine.ErrDraining
 				}
 				return api.SubmitHash202JSONResponse{
-					Body:    api.AcceptedJob{Id: 1, Due: time.Now().UTC()},
+					Body:    api.Job{Id: 1, Status: api.Pending, Algorithm: api.Sha512, Due: time.Now().UTC()},
 					Headers: api.SubmitHash202ResponseHeaders{Location: "/hash/1", RetryAfter: 1},
 				}, nil
 			},

@@ -107,7 +107,7 @@ func TestQueryIsIgnored(t *testing.T) {
 		s.ask("GET /hash/42"+query, "").want(202)
 		s.ask("POST /hash"+query, password).want(202)
 	}
-	s.ask("POST /hash?password=x", `{}`).wantProblem(400, "invalid-request", "/password is required")
+	s.ask("POST /hash?password=x", `{}`).wantProblem(400, "invalid-request", `"#/password" is required`)
 }
 
 // Operations that take no body ignore one.

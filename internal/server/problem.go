@@ -15,11 +15,55 @@ import (
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
+// kind is a kind of problem. The contract lists them all.
+type kind int
+
+const (
+	internalError kind = iota
+	invalidRequest
+	incompleteRequest
+	unknownPath
+	unknownJob
+	methodNotAllowed
+	jobGone
+	bodyTooLarge
+	unsupportedMediaType
+	misdirectedRequest
+	keyReused
+	full
+	draining
+	down
+	problemKinds // how many there are
+)
+
+// problemPrefix begins each problem's type.
+const problemPrefix = "urn:hashd:problem:"
+
+// problemTypes says what each kind is to a client.
+var problemTypes = [problemKinds]struct {
+	name   string // the last part of the type
+	status int
+	title  string
+}{
+	internalError:        {"internal", http.StatusInternalServerError, "Internal error"},
+	invalidRequest:       {"invalid-request", http.StatusBadRequest, "Invalid request"},
+	incompleteRequest:    {"incomplete-request", http.StatusBadRequest, "Incomplete request"},
+	unknownPath:          {"unknown-path", http.StatusNotFound, "Unknown path"},
+	unknownJob:           {"unknown-job", http.StatusNotFound, "Unknown job"},
+	methodNotAllowed:     {"method-not-allowed", http.StatusMethodNotAllowed, "Method not allowed"},
+	jobGone:              {"job-gone", http.StatusGone, "Job gone"},
+	bodyTooLarge:         {"body-too-large", http.StatusRequestEntityTooLarge, "Body too large"},
+	unsupportedMediaType: {"unsupported-media-type", http.StatusUnsupportedMediaType, "Unsupported media type"},
+	misdirectedRequest:   {"misdirected-request", http.StatusMisdirectedRequest, "Misdirected request"},
+	keyReused:            {"idempotency-key-reused", http.StatusUnprocessableEntity, "Idempotency key reused"},
+	full:                 {"full", http.StatusServiceUnavailable, "Full"},
+	draining:             {"draining", http.StatusServiceUnavailable, "Draining"},
+	down:                 {"down", http.StatusServiceUnavailable, "Down"},
+}
+
 // problem is the answer to an error, before it knows its request.
 type problem struct {
-	status     int
-	kind       string // the last part of its type
-	title      string
+	kind       kind
 	detail     string
 	fields     []strict.FieldError
 	retryAfter time.Duration // 0 for none
@@ -36,48 +80,37 @@ const whileDown = 5 * time.Second
 func (h handler) problemOf(err error, path string) problem {
 	var (
 		invalid *strict.Error
-		full    *engine.FullError
+		limit   *engine.FullError
 	)
 	switch {
 	case errors.As(err, &invalid):
-		return problem{status: http.StatusBadRequest, kind: "invalid-request", title: "Invalid request",
-			detail: "The request breaks the API contract; mend what errors names.", fields: invalid.Fields}
+		return problem{kind: invalidRequest, detail: "The request breaks the API contract; mend what errors names.", fields: invalid.Fields}
 	case errors.Is(err, strict.ErrTooLarge):
-		return problem{status: http.StatusRequestEntityTooLarge, kind: "body-too-large", title: "Body too large",
-			detail: "The body is over the limit of " + h.bodyLimit(path) + "."}
+		return problem{kind: bodyTooLarge, detail: "The body is over the limit of " + h.bodyLimit(path) + "."}
 	case errors.Is(err, errMediaType):
-		return problem{status: http.StatusUnsupportedMediaType, kind: "unsupported-media-type", title: "Unsupported media type",
-			detail: "Send the body as Content-Type application/json in UTF-8, without Content-Encoding."}
+		return problem{kind: unsupportedMediaType, detail: "Send the body as Content-Type application/json in UTF-8, without Content-Encoding."}
 	case errors.Is(err, errBodyRead):
-		return problem{status: http.StatusBadRequest, kind: "incomplete-request", title: "Incomplete request",
-			detail: "The body ended or stalled before it was whole. Send the request again."}
+		return problem{kind: incompleteRequest, detail: "The body ended or stalled before it was whole. Send the request again."}
 	case errors.Is(err, engine.ErrUnknown):
-		return problem{status: http.StatusNotFound, kind: "unknown-job", title: "Unknown job",
-			detail: "No job has this id. Submit one with POST /hash."}
+		return problem{kind: unknownJob, detail: "No job has this id. Submit one with POST /hash."}
 	case errors.Is(err, engine.ErrGone):
-		return problem{status: http.StatusGone, kind: "job-gone", title: "Job gone",
-			detail: "The job was canceled or erased, or its retention has ended. Submit it again."}
+		return problem{kind: jobGone, detail: "The job was canceled or erased, or its retention has ended. Submit it again."}
 	case errors.Is(err, engine.ErrKeyReused):
-		return problem{status: http.StatusUnprocessableEntity, kind: "idempotency-key-reused", title: "Idempotency key reused",
-			detail: "This Idempotency-Key was used with another body. Use a new key for a new job."}
-	case errors.As(err, &full):
-		return problem{status: http.StatusServiceUnavailable, kind: "full", title: "Full",
-			detail: "The limit " + full.Limit + " is reached. Try again after Retry-After" + smaller(path) + ".", retryAfter: full.RetryAfter}
+		return problem{kind: keyReused, detail: "This Idempotency-Key was used with another body. Use a new key for a new job."}
+	case errors.As(err, &limit):
+		return problem{kind: full, detail: "The limit " + limit.Limit + " is reached. Try again after Retry-After" + smaller(path) + ".", retryAfter: limit.RetryAfter}
 	case errors.Is(err, engine.ErrDraining), errors.Is(err, engine.ErrClosed):
-		return problem{status: http.StatusServiceUnavailable, kind: "draining", title: "Draining",
-			detail: "The server is stopping and takes no new jobs. Try another instance, or again after Retry-After.", retryAfter: whileDraining}
+		return problem{kind: draining, retryAfter: whileDraining,
+			detail: "The server is stopping and takes no new jobs. Try another instance, or again after Retry-After."}
 	case errors.Is(err, engine.ErrDown):
-		return problem{status: http.StatusServiceUnavailable, kind: "down", title: "Down",
-			detail: "The server cannot reach or trust its store. What was accepted is safe. Try again after Retry-After.", retryAfter: whileDown}
+		return problem{kind: down, retryAfter: whileDown,
+			detail: "The server cannot reach or trust its store. What was accepted is safe. Try again after Retry-After."}
 	case errors.Is(err, echo.ErrNotFound):
-		return problem{status: http.StatusNotFound, kind: "unknown-path", title: "Unknown path",
-			detail: "No such path; paths have no trailing slash. There are: " + strings.Join(h.paths(), ", ") + "."}
+		return problem{kind: unknownPath, detail: "No such path; paths have no trailing slash. There are: " + strings.Join(h.paths(), ", ") + "."}
 	case errors.Is(err, echo.ErrMethodNotAllowed):
-		return problem{status: http.StatusMethodNotAllowed, kind: "method-not-allowed", title: "Method not allowed",
-			detail: "The path exists, but not with this method. Allow lists those it has."}
+		return problem{kind: methodNotAllowed, detail: "The path exists, but not with this method. Allow lists those it has."}
 	}
-	return problem{status: http.StatusInternalServerError, kind: "internal", title: "Internal error",
-		detail: "The server failed to answer. Report the instance to its operator."}
+	return problem{kind: internalError, detail: "The server failed to answer. Report the instance to its operator."}
 }
 
 // smaller is advice that a single job has no use for: a batch may be larger than a limit, and then
@@ -102,20 +135,21 @@ func (h handler) bodyLimit(path string) string {
 // answerError answers with the error's problem. It does nothing if an answer has already begun.
 func (h handler) answerError(err error, c echo.Context) {
 	p := h.problemOf(err, c.Path())
-	if p.status == http.StatusInternalServerError {
+	if p.kind == internalError {
 		h.logFailure(c, err)
 	}
 	if c.Response().Committed {
 		return
 	}
+	t := problemTypes[p.kind]
 	body := api.Problem{
-		Type: "urn:hashd:problem:" + p.kind, Title: p.title, Status: int32(p.status), Detail: p.detail,
+		Type: problemPrefix + t.name, Title: t.title, Status: int32(t.status), Detail: p.detail,
 		Instance: "urn:hashd:request:" + requestID(c), Errors: fieldErrors(p.fields),
 	}
 	if p.retryAfter > 0 {
 		strict.SetHeader(c.Response(), echo.HeaderRetryAfter, service.Seconds(p.retryAfter))
 	}
-	_ = strict.WriteProblem(c.Response(), p.status, &body) // a client that has gone needs no answer
+	_ = strict.WriteProblem(c.Response(), t.status, &body) // a client that has gone needs no answer
 }
 
 // fieldErrors returns the violations in the contract's type, nil if there are none.
@@ -125,7 +159,7 @@ func fieldErrors(fields []strict.FieldError) *[]api.FieldError {
 	}
 	out := make([]api.FieldError, len(fields))
 	for i, f := range fields {
-		out[i] = api.FieldError{Pointer: f.Pointer, Detail: f.Detail}
+		out[i] = api.FieldError(f)
 	}
 	return &out
 }

@@ -52,7 +52,7 @@ func TestSubmitBatch(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := answer.(api.SubmitBatch202JSONResponse)
-			if want := (api.AcceptedBatch{First: 42, Count: int32(n), Due: at.UTC()}); got.Body != want || got.Headers.RetryAfter != 5 {
+			if want := (api.AcceptedBatch{First: 42, Count: int32(n), Algorithm: api.Sha256, Due: at.UTC()}); got.Body != want || got.Headers.RetryAfter != 5 {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 		}

@@ -100,7 +100,7 @@ func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObjec
 	}
 	due, wait := until(receipt.Due)
 	return api.SubmitHash202JSONResponse{
-		Body: api.AcceptedJob{Id: receipt.ID, Due: due},
+		Body: api.Job{Id: receipt.ID, Status: api.Pending, Algorithm: nameOf(job.Algorithm), Due: due},
 		Headers: api.SubmitHash202ResponseHeaders{
 			Location:   location(receipt.ID),
 			RetryAfter: Seconds(wait),
@@ -122,7 +122,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req api.SubmitBatchRequestObj
 	}
 	due, wait := until(receipt.Due)
 	return api.SubmitBatch202JSONResponse{
-		Body:    api.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Due: due},
+		Body:    api.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
 		Headers: api.SubmitBatch202ResponseHeaders{RetryAfter: Seconds(wait)},
 	}, nil
 }
@@ -137,6 +137,9 @@ func algorithm(name *api.Algorithm) digest.Algorithm {
 	return a
 }
 
+// nameOf returns the algorithm's name in the contract.
+func nameOf(a digest.Algorithm) api.Algorithm { return api.Algorithm(a.String()) }
+
 // GetHash implements GET /hash/{id}.
 func (s *Service) GetHash(ctx context.Context, req api.GetHashRequestObject) (api.GetHashResponseObject, error) {
 	rec, applied, err := s.lookUp(ctx, req.Id, req.Params.Prefer)
@@ -145,13 +148,13 @@ func (s *Service) GetHash(ctx context.Context, req api.GetHashRequestObject) (ap
 	}
 	if rec.State == engine.Done {
 		return api.GetHash200JSONResponse{
-			Body:    api.HashResult{Id: rec.ID, Hash: digest.Encode(rec.Digest())},
+			Body:    api.Job{Id: rec.ID, Status: api.Done, Algorithm: nameOf(rec.Algorithm), Hash: digest.Encode(rec.Digest())},
 			Headers: api.GetHash200ResponseHeaders{PreferenceApplied: applied},
 		}, nil
 	}
 	due, wait := until(rec.Due)
 	return api.GetHash202JSONResponse{
-		Body:    api.PendingJob{Id: rec.ID, Status: api.Pending, Due: due},
+		Body:    api.Job{Id: rec.ID, Status: api.Pending, Algorithm: nameOf(rec.Algorithm), Due: due},
 		Headers: api.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: Seconds(wait)},
 	}, nil
 }
@@ -212,9 +215,9 @@ func (s *Service) average() int64 {
 
 // GetStatus implements GET /v/status.
 func (s *Service) GetStatus(context.Context, api.GetStatusRequestObject) (api.GetStatusResponseObject, error) {
-	status := api.StatusStatusOk
+	status := api.ServerStatusOk
 	if s.draining.Load() {
-		status = api.StatusStatusDraining
+		status = api.ServerStatusDraining
 	}
 	b := s.cfg.Build
 	return api.GetStatus200JSONResponse{Body: api.Status{

@@ -103,7 +103,7 @@ func TestGet(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := answer.(api.GetHash200JSONResponse)
-		if got.Body != (api.HashResult{Id: 42, Hash: want}) || got.Headers.PreferenceApplied != nil {
+		if got.Body != (api.Job{Id: 42, Status: api.Done, Algorithm: api.Algorithm(algorithm.String()), Hash: want}) || got.Headers.PreferenceApplied != nil {
 			t.Errorf("%s: %+v, want %s", algorithm, got, want)
 		}
 	}
@@ -399,7 +399,7 @@ func TestDraining(t *testing.T) {
 			PrintKey: []byte("a key"),
 		})
 		time.Sleep(time.Hour)
-		check := func(want api.StatusStatus) {
+		check := func(want api.ServerStatus) {
 			t.Helper()
 			status, err := s.GetStatus(t.Context(), api.GetStatusRequestObject{})
 			wanted := api.GetStatus200JSONResponse{Body: api.Status{

@@ -59,7 +59,7 @@ func asBatch(s sample) (sample, bool) {
 		s.secret = "first|" + s.secret
 		return s, true
 	}
-	s.refusal = strings.ReplaceAll(s.refusal, `"/password"`, `"/passwords/1"`)
+	s.refusal = strings.ReplaceAll(s.refusal, `"#/password"`, `"#/passwords/1"`)
 	if head, tail, ok := strings.Cut(s.refusal, "from byte "); ok {
 		at, _ := strconv.Atoi(strings.TrimSuffix(tail, " on"))
 		s.refusal = fmt.Sprintf("%sfrom byte %d on", head, at+len(before)-len(`{"password":"`))
@@ -100,8 +100,8 @@ func TestBatchCorpus(t *testing.T) {
 // The bounds are those of the contract, and both are exact.
 func TestBatchBounds(t *testing.T) {
 	for n, want := range map[int]string{
-		1: "", 9_999: "", 10_000: "", 10_001: `"/passwords" must be an array of 1 to 10000 items`,
-		20_000: `"/passwords" must be an array of 1 to 10000 items`,
+		1: "", 9_999: "", 10_000: "", 10_001: `"#/passwords" must be an array of 1 to 10000 items`,
+		20_000: `"#/passwords" must be an array of 1 to 10000 items`,
 	} {
 		secrets := make([]string, n)
 		for i := range secrets {
@@ -121,7 +121,7 @@ func TestBatchBounds(t *testing.T) {
 		for _, n := range []int{1024, 1025} {
 			body, err := decodeBatch(`{"passwords":["a","` + strings.Repeat(character, n) + `","b"]}`)
 			if n > 1024 {
-				if got := refusal(t, err); got != `"/passwords/1" must be from 1 to 1024 characters long` {
+				if got := refusal(t, err); got != `"#/passwords/1" must be from 1 to 1024 characters long` {
 					t.Errorf("%d of %s: %s", n, character, got)
 				}
 			} else if list := body.Passwords.Slices(); err != nil || len(list[1]) != n*width {
@@ -323,8 +323,8 @@ func TestUnboundedList(t *testing.T) {
 		`{"list":[]}`:                       "",
 		`{"list":["","x"]}`:                 "",
 		`{"list":[` + commas(12_000) + `]}`: "",
-		`{"list":[1]}`:                      `"/list/0" must be a string`,
-		`{"list":{}}`:                       `"/list" must be an array`,
+		`{"list":[1]}`:                      `"#/list/0" must be a string`,
+		`{"list":{}}`:                       `"#/list" must be an array`,
 	} {
 		var list secret.List
 		err := strict.Decode(io.MultiReader(strings.NewReader(body)), -1, batchLimit, schema(func(d *strict.Decoder) {

@@ -138,7 +138,7 @@ func TestLength(t *testing.T) {
 		for _, n := range []int{1, 2, 1023, 1024, 1025, 1100} {
 			into, err := decode(`{"password":"` + strings.Repeat(character.written, n) + `"}`)
 			if n > 1024 {
-				const want = `"/password" must be from 1 to 1024 characters long`
+				const want = `"#/password" must be from 1 to 1024 characters long`
 				if got := refusal(t, err); got != want {
 					t.Errorf("%d of %s: %s, want %s", n, name, got, want)
 				}
@@ -169,7 +169,7 @@ func TestTruncated(t *testing.T) {
 
 func TestHugeButShallowOrDeep(t *testing.T) {
 	deep := func(n int) string { return strings.Repeat("[", n) + strings.Repeat("]", n) }
-	const unknown = `"" must have no members but those of the contract; names are case-sensitive`
+	const unknown = `"#" must have no members but those of the contract; names are case-sensitive`
 	for name, tt := range map[string]struct{ value, want string }{
 		"long number":      {strings.Repeat("9", 10_000), unknown},
 		"long fraction":    {"0." + strings.Repeat("3", 10_000), unknown},
@@ -183,13 +183,13 @@ func TestHugeButShallowOrDeep(t *testing.T) {
 	} {
 		_, err := decode(`{"password":"` + canary + `","user":` + tt.value + `}`)
 		if at, ok := strings.CutPrefix(tt.want, "at byte "); ok {
-			tt.want = `"" must be valid JSON in UTF-8; it is not from byte ` + at + " on"
+			tt.want = `"#" must be valid JSON in UTF-8; it is not from byte ` + at + " on"
 		}
 		if got := refusal(t, err); got != tt.want {
 			t.Errorf("%s: %s, want %s", name, got, tt.want)
 		}
 	}
-	if _, err := decode(`{"password":` + deep(8_000) + `}`); refusal(t, err) != `"/password" must be a string` {
+	if _, err := decode(`{"password":` + deep(8_000) + `}`); refusal(t, err) != `"#/password" must be a string` {
 		t.Errorf("deep password: %v", err)
 	}
 }

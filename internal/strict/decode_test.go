@@ -294,8 +294,8 @@ func TestOpenObject(t *testing.T) {
 		`{"a":"1","b":"2","c":"3"}`:   "",
 		`{"c":{"d":[]},"b":"","a":0}`: "",
 		`{"b":"x","\u0061":1}`:        "",
-		`{"b":1}`:                     `"/a" is required`,
-		`{}`:                          `"/a" is required; "/b" is required`,
+		`{"b":1}`:                     `"#/a" is required`,
+		`{}`:                          `"#/a" is required; "#/b" is required`,
 	} {
 		err := strict.Decode(strings.NewReader(body), -1, limit, schema(func(d *strict.Decoder) {
 			d.Object(true, []string{"a", "b"}, func([]byte) bool { return false })
@@ -311,10 +311,10 @@ func TestNestedObject(t *testing.T) {
 	for body, want := range map[string]string{
 		`{"in":{"text":"` + strings.Repeat("x", 9_000) + `"}}`: "",
 		`{"in":{"text":""}}`: "",
-		`{"in":{}}`:          `"/in/text" is required`,
-		`{"in":{"text":1}}`:  `"/in/text" must be a string`,
-		`{"in":[]}`:          `"/in" must be an object`,
-		`{"in":{"text":"x"`:  `"" must be valid JSON in UTF-8; it is not from byte 17 on`,
+		`{"in":{}}`:          `"#/in/text" is required`,
+		`{"in":{"text":1}}`:  `"#/in/text" must be a string`,
+		`{"in":[]}`:          `"#/in" must be an object`,
+		`{"in":{"text":"x"`:  `"#" must be valid JSON in UTF-8; it is not from byte 17 on`,
 	} {
 		var text secret.Secret
 		err := strict.Decode(strings.NewReader(body), -1, limit, schema(func(d *strict.Decoder) {
@@ -339,7 +339,7 @@ func TestReadingPastTheEnd(t *testing.T) {
 			d.Object(false, nil, func([]byte) bool { return false })
 		}
 	}))
-	if got, want := refusal(t, err), `"" must be complete JSON`; got != want {
+	if got, want := refusal(t, err), `"#" must be complete JSON`; got != want {
 		t.Errorf("%s, want %s", got, want)
 	}
 }

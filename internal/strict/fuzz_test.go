@@ -19,24 +19,24 @@ import (
 var said = refusals(violation)
 
 // saidOfBatch is all that a refusal of a BatchRequest can say.
-var saidOfBatch = refusals(strings.ReplaceAll(violation, `"/password"`, `"/passwords(/[0-9]{1,4})?"`) +
-	`|"/passwords" must be an array|"/passwords" must be an array of 1 to 10000 items`)
+var saidOfBatch = refusals(strings.ReplaceAll(violation, `"#/password"`, `"#/passwords(/[0-9]{1,4})?"`) +
+	`|"#/passwords" must be an array|"#/passwords" must be an array of 1 to 10000 items`)
 
 func refusals(violation string) *regexp.Regexp {
 	return regexp.MustCompile(`^invalid request: (` + violation + `)(; (` + violation + `)){0,19}$`)
 }
 
-const violation = `"" must be one JSON document, with nothing after it|` +
-	`"" must not be empty|` +
-	`"" must not hold a member twice|` +
-	`"" must be valid JSON in UTF-8; it is not from byte [0-9]+ on|` +
-	`"" must be an object|` +
-	`"" must have no members but those of the contract; names are case-sensitive|` +
-	`"/password" is required|` +
-	`"/password" must be a string|` +
-	`"/password" must be from 1 to 1024 characters long|` +
-	`"/algorithm" must be a string|` +
-	`"/algorithm" must be one of sha512, sha256, sha3-512`
+const violation = `"#" must be one JSON document, with nothing after it|` +
+	`"#" must not be empty|` +
+	`"#" must not hold a member twice|` +
+	`"#" must be valid JSON in UTF-8; it is not from byte [0-9]+ on|` +
+	`"#" must be an object|` +
+	`"#" must have no members but those of the contract; names are case-sensitive|` +
+	`"#/password" is required|` +
+	`"#/password" must be a string|` +
+	`"#/password" must be from 1 to 1024 characters long|` +
+	`"#/algorithm" must be a string|` +
+	`"#/algorithm" must be one of sha512, sha256, sha3-512`
 
 func FuzzDecodeHashRequest(f *testing.F) {
 	for _, s := range corpus(f) {
@@ -139,7 +139,7 @@ func FuzzPathID(f *testing.F) {
 		switch err := p.Err(); {
 		case ok && (err != nil || got != want.Int64()):
 			t.Errorf("%q: %d, error %v, want %d", raw, got, err, want)
-		case !ok && text(err) != `invalid request: "#/path/id" must be an integer from 1 to 9223372036854775807`:
+		case !ok && text(err) != `invalid request: path parameter "id" must be an integer from 1 to 9223372036854775807`:
 			t.Errorf("%q: error %v", raw, err)
 		}
 	})

@@ -108,7 +108,7 @@ func (d *Decoder) end() {
 		return
 	}
 	if _, err := d.json.ReadToken(); err == nil {
-		d.add("", "must be one JSON document, with nothing after it")
+		d.wrong("", "must be one JSON document, with nothing after it")
 	} else if !errors.Is(err, io.EOF) {
 		d.fail(err)
 	}
@@ -121,14 +121,20 @@ func (d *Decoder) fail(err error) {
 	var syntax *jsontext.SyntacticError
 	switch {
 	case errors.Is(err, io.EOF) && d.json.InputOffset() == 0:
-		d.add("", "must not be empty")
+		d.wrong("", "must not be empty")
 	case errors.Is(err, jsontext.ErrDuplicateName):
-		d.add("", "must not hold a member twice")
+		d.wrong("", "must not hold a member twice")
 	case errors.As(err, &syntax):
-		d.add("", "must be valid JSON in UTF-8; it is not from byte "+strconv.FormatInt(syntax.ByteOffset, 10)+" on")
+		d.wrong("", "must be valid JSON in UTF-8; it is not from byte "+strconv.FormatInt(syntax.ByteOffset, 10)+" on")
 	default:
-		d.add("", "must be complete JSON")
+		d.wrong("", "must be complete JSON")
 	}
+}
+
+// wrong notes what is wrong with the value that the JSON Pointer leads to, "" being the whole body.
+// Pointers hold no names but the contract's, and so need no percent-encoding in a fragment.
+func (d *Decoder) wrong(pointer, detail string) {
+	d.add(FieldError{Pointer: "#" + pointer, Detail: detail})
 }
 
 // here returns the pointer to the value that was read last.
@@ -155,7 +161,7 @@ func (d *Decoder) Object(open bool, required []string, member func(name []byte) 
 			}
 		}
 		if !member(name) && d.skip() && !open {
-			d.add("", "must have no members but those of the contract; names are case-sensitive")
+			d.wrong("", "must have no members but those of the contract; names are case-sensitive")
 		}
 		if d.broken {
 			return
@@ -167,7 +173,7 @@ func (d *Decoder) Object(open bool, required []string, member func(name []byte) 
 	}
 	for i, name := range required {
 		if seen&(1<<i) == 0 {
-			d.add(d.here()+"/"+name, "is required")
+			d.wrong(d.here()+"/"+name, "is required")
 		}
 	}
 }
@@ -228,7 +234,7 @@ func (d *Decoder) Secrets(to *secret.List, fewest, most, shortest, longest int) 
 	}
 	_, _ = d.json.ReadToken() // the bracket just seen
 	if n < fewest || n > most {
-		d.add(d.here(), "must be an array of "+span(int64(fewest), int64(most))+" items")
+		d.wrong(d.here(), "must be an array of "+span(int64(fewest), int64(most))+" items")
 	}
 }
 
@@ -239,7 +245,7 @@ func (d *Decoder) fits(s []byte, shortest, longest int) bool {
 		return true
 	}
 	clear(s)
-	d.add(d.here(), outside(int64(shortest), int64(longest), " characters")+" long")
+	d.wrong(d.here(), outside(int64(shortest), int64(longest), " characters")+" long")
 	return false
 }
 
@@ -257,7 +263,7 @@ func OptionalEnum[T ~string](d *Decoder, to **T, values ...string) {
 			return
 		}
 	}
-	d.add(d.here(), "must be one of "+strings.Join(values, ", "))
+	d.wrong(d.here(), "must be one of "+strings.Join(values, ", "))
 }
 
 // string reads a string and returns it as it stands in the text, valid until the next read.
@@ -291,7 +297,7 @@ func (d *Decoder) begin(kind jsontext.Kind, article string) bool {
 // names that the client chose.
 func (d *Decoder) refuse(detail string) {
 	if d.skip() {
-		d.add(d.here(), detail)
+		d.wrong(d.here(), detail)
 	}
 }
 

@@ -25,7 +25,7 @@ func TestPathInt64(t *testing.T) {
 	} {
 		var p strict.Params
 		p.PathInt64("id", raw, 1, math.MaxInt64)
-		const want = `"#/path/id" must be an integer from 1 to 9223372036854775807`
+		const want = `path parameter "id" must be an integer from 1 to 9223372036854775807`
 		if got := refusal(t, p.Err()); got != want {
 			t.Errorf("%q: %s, want %s", raw, got, want)
 		}
@@ -83,7 +83,7 @@ func TestParamsCollect(t *testing.T) {
 	var p strict.Params
 	p.PathInt64("id", canary, 1, 2)
 	p.HeaderText("Prefer", []string{canary}, 1, 3)
-	const want = `"#/path/id" must be an integer from 1 to 2; "#/header/Prefer" must be from 1 to 3 characters long`
+	const want = `path parameter "id" must be an integer from 1 to 2; header parameter "Prefer" must be from 1 to 3 characters long`
 	if got := refusal(t, p.Err()); got != want {
 		t.Errorf("got  %s\nwant %s", got, want)
 	}

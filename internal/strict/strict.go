@@ -15,10 +15,20 @@ import (
 // Error says what is wrong with a request. It never holds a value from the request.
 type Error struct{ Fields []FieldError }
 
-// FieldError is one violation of the contract.
+// FieldError is one violation of the contract: in the body, at Pointer, or in a parameter.
 type FieldError struct {
-	Pointer string // where: a JSON Pointer (RFC 6901) into the body, or "#/path/id" and the like
-	Detail  string // what is wrong, as a predicate: "is required"
+	Pointer   string // a JSON Pointer in a URI fragment (RFC 6901, section 6): "#/password"
+	Parameter string // its name
+	In        string // where the parameter is: "path" or "header"
+	Detail    string // what is wrong, as a predicate: "is required"
+}
+
+// String returns where it is and what is wrong.
+func (f FieldError) String() string {
+	if f.Parameter != "" {
+		return f.In + " parameter " + strconv.Quote(f.Parameter) + " " + f.Detail
+	}
+	return strconv.Quote(f.Pointer) + " " + f.Detail
 }
 
 func (e *Error) Error() string {
@@ -26,7 +36,7 @@ func (e *Error) Error() string {
 	b.WriteString("invalid request")
 	for i, f := range e.Fields {
 		b.WriteString([]string{": ", "; "}[min(i, 1)])
-		b.WriteString(strconv.Quote(f.Pointer) + " " + f.Detail)
+		b.WriteString(f.String())
 	}
 	return b.String()
 }
@@ -37,9 +47,9 @@ type violations struct{ fields []FieldError }
 // maxViolations bounds the answer to a request that is wrong all over.
 const maxViolations = 20
 
-func (v *violations) add(pointer, detail string) {
+func (v *violations) add(f FieldError) {
 	if len(v.fields) < maxViolations {
-		v.fields = append(v.fields, FieldError{pointer, detail})
+		v.fields = append(v.fields, f)
 	}
 }
 

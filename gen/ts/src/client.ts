@@ -2,13 +2,14 @@ import { InvalidAnswerError } from "./errors.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
   AcceptedBatch,
-  AcceptedJob,
+  Algorithm,
   BatchRequest,
+  Due,
+  Hash,
   HashRequest,
-  HashResult,
   Health,
+  Job as Answered,
   JobId,
-  PendingJob,
   Stats,
   Status,
 } from "./generated/types.gen.js";
@@ -45,8 +46,24 @@ export interface Later {
   retryAfter: number;
 }
 
+/** A job that is not done yet. */
+export interface PendingJob {
+  id: JobId;
+  status: "pending";
+  algorithm: Algorithm;
+  due: Due;
+}
+
+/** A job with its hash. */
+export interface DoneJob {
+  id: JobId;
+  status: "done";
+  algorithm: Algorithm;
+  hash: Hash;
+}
+
 /** A job as it was found; `status` tells which. */
-export type Job = ({ status: "done" } & HashResult) | (PendingJob & Later);
+export type Job = DoneJob | (PendingJob & Later);
 
 /** A method for each operation of the contract: one missing here does not compile. */
 type Operations = { [Name in keyof typeof api]: (...args: never[]) => Promise<unknown> };
@@ -70,23 +87,21 @@ export class HashdClient implements Operations {
   }
 
   /** Submits a secret and returns its job at once. */
-  async submitHash(request: HashRequest, options: SubmitOptions = {}): Promise<AcceptedJob & Later> {
-    const answer = await api.submitHash({ ...this.#submission(options), body: request });
-    return { ...whole(answer, "id", "due"), retryAfter: answer.retryAfter ?? 1 };
+  async submitHash(request: HashRequest, options: SubmitOptions = {}): Promise<PendingJob & Later> {
+    return pending(await api.submitHash({ ...this.#submission(options), body: request }));
   }
 
   /** Submits many secrets, all or none. Their jobs have the ids from `first` on, in their order. */
   async submitBatch(request: BatchRequest, options: SubmitOptions = {}): Promise<AcceptedBatch & Later> {
     const answer = await api.submitBatch({ ...this.#submission(options), body: request });
-    return { ...whole(answer, "first", "count", "due"), retryAfter: answer.retryAfter ?? 1 };
+    return { ...whole(answer, "first", "count", "algorithm", "due"), retryAfter: answer.retryAfter ?? 1 };
   }
 
   /** Collects a hash, or says when it is due. */
   async getHash(id: JobId, { wait, timeout = this.#timeout, ...options }: GetOptions = {}): Promise<Job> {
     const held = wait === undefined ? { timeout } : { timeout: timeout + wait * 1000, headers: { Prefer: `wait=${wait}` } };
     const answer = await api.getHash({ client: this.#client, path: { id }, ...options, ...held });
-    if (answer.status === 200) return { status: "done", ...whole(answer, "id", "hash") };
-    return { ...whole(answer, "id", "status", "due"), retryAfter: answer.retryAfter ?? 1 };
+    return answer.status === 200 ? { ...whole(answer, "id", "algorithm", "hash"), status: "done" } : pending(answer);
   }
 
   /** Cancels a pending job, whose secret is then never hashed, or erases a hash. */
@@ -115,16 +130,16 @@ export class HashdClient implements Operations {
   }
 
   /**
-   * Submits a secret and returns its hash once that is computed. Repeats what fails for want of
+   * Submits a secret and returns its job once that has the hash. Repeats what fails for want of
    * an answer or of room, at most five times in a row, always with the same idempotency key, so
    * that there is one job however often it asks. An abort leaves the job to the server.
    */
-  async submitAndWait(request: HashRequest, options: SubmitOptions = {}): Promise<HashResult> {
+  async submitAndWait(request: HashRequest, options: SubmitOptions = {}): Promise<DoneJob> {
     const { idempotencyKey = randomKey(), ...rest } = options;
     const { id } = await retrying(() => this.submitHash(request, { ...rest, idempotencyKey }), rest.signal);
     for (;;) {
       const job = await retrying(() => this.getHash(id, { ...rest, wait: HOLD }), rest.signal);
-      if (job.status === "done") return { id: job.id, hash: job.hash };
+      if (job.status === "done") return job;
       await sleep(job.retryAfter * 1000, rest.signal);
     }
   }
@@ -136,9 +151,14 @@ export class HashdClient implements Operations {
 }
 
 /** Returns the answer's body if it has these fields: any JSON can come from a wrong address. */
-function whole<Body extends object>(answer: { status: number; body: Body }, ...fields: (keyof Body)[]): Body {
-  if (fields.every((field) => field in answer.body)) return answer.body;
+function whole<Body extends object, Field extends keyof Body>(answer: { status: number; body: Body }, ...fields: Field[]) {
+  if (fields.every((field) => field in answer.body)) return answer.body as Body & Required<Pick<Body, Field>>;
   throw new InvalidAnswerError(answer.status);
+}
+
+/** Returns the pending job that the answer tells of. */
+function pending(answer: { status: number; body: Answered; retryAfter: number | undefined }): PendingJob & Later {
+  return { ...whole(answer, "id", "algorithm", "due"), status: "pending", retryAfter: answer.retryAfter ?? 1 };
 }
 
 /** Returns a new key. crypto.randomUUID would not do: browsers have it on secure pages only. */

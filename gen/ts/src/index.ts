@@ -1,18 +1,29 @@
-export { HashdClient, type GetOptions, type HashdOptions, type Job, type Later, type SubmitOptions } from "./client.js";
+export {
+  HashdClient,
+  type DoneJob,
+  type GetOptions,
+  type HashdOptions,
+  type Job,
+  type Later,
+  type PendingJob,
+  type SubmitOptions,
+} from "./client.js";
 export { HashdError, InvalidAnswerError, NetworkError, ProblemError } from "./errors.js";
 export type {
   AcceptedBatch,
-  AcceptedJob,
   Algorithm,
   BatchRequest,
+  Due,
   FieldError,
+  Hash,
   HashRequest,
-  HashResult,
   Health,
+  HealthStatus,
   JobId,
+  JobStatus,
   Lateness,
-  PendingJob,
   Problem,
+  ServerStatus,
   Stats,
   Status,
 } from "./generated/types.gen.js";

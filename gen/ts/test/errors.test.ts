@@ -63,7 +63,8 @@ test("a refused request tells what to mend, field by field", async () => {
   assert.equal(error.message, `${error.title}: ${error.detail}`);
   assert.match(error.instance, /^urn:hashd:request:/);
   assert.equal(error.errors.length, 1);
-  assert.equal(error.errors[0]?.pointer, "#/path/id");
+  assert.equal(error.errors[0]?.parameter, "id");
+  assert.equal(error.errors[0]?.in, "path");
   assert.equal(error.retryAfter, undefined);
   assert.equal(error.retryable, false);
 });
@@ -180,7 +181,7 @@ const says =
 
 const strangers: [what: string, status: number, answer: RequestListener, retryable: boolean][] = [
   ["a page", 200, echo(200, "text/html"), false],
-  ["a job, announced as a page", 202, says(202, "text/html", '{"id": 1, "due": ""}'), false],
+  ["a job, announced as a page", 202, says(202, "text/html", '{"id": 1, "algorithm": "", "due": ""}'), false],
   ["broken JSON", 202, says(202, "application/json", "{"), false],
   ["JSON of another service", 200, echo(200, "application/json"), false],
   ["a JSON number", 200, says(200, "application/json", "5"), false],

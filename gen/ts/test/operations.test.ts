@@ -32,9 +32,9 @@ test("a job is pending, then done, then gone", async (t) => {
   const pending = await client.getHash(id);
   assert.ok(pending.status === "pending");
   assert.ok(pending.retryAfter === 1 || pending.retryAfter === 2);
-  assert.deepEqual(pending, { id, status: "pending", due, retryAfter: pending.retryAfter });
+  assert.deepEqual(pending, { id, status: "pending", algorithm: "sha512", due, retryAfter: pending.retryAfter });
 
-  assert.deepEqual(await client.getHash(id, { wait }), { status: "done", id, hash: angryMonkey });
+  assert.deepEqual(await client.getHash(id, { wait }), { status: "done", id, algorithm: "sha512", hash: angryMonkey });
   assert.equal(await client.cancelHash(id), undefined);
   await assert.rejects(client.getHash(id), { name: "ProblemError", type: "urn:hashd:problem:job-gone" });
 });
@@ -43,20 +43,21 @@ test("every algorithm of the contract, and any Unicode", async () => {
   const password = "pässwörd 🐒\u0000\n\"";
   for (const [algorithm, name] of [["sha512", "sha512"], ["sha256", "sha256"], ["sha3-512", "sha3-512"]] as const) {
     const { id } = await hashd.submitHash({ password, algorithm });
-    assert.deepEqual(await hashd.getHash(id, { wait }), { status: "done", id, hash: digest(name, password) });
+    assert.deepEqual(await hashd.getHash(id, { wait }), { status: "done", id, algorithm, hash: digest(name, password) });
   }
 });
 
 test("a batch's ids are consecutive, in the order of the secrets", async () => {
   const passwords = Array.from({ length: 100 }, (_, n) => `secret ${n}`);
-  const { first, count, due, retryAfter } = await hashd.submitBatch({ passwords, algorithm: "sha256" });
+  const { first, count, algorithm, due, retryAfter } = await hashd.submitBatch({ passwords, algorithm: "sha256" });
   assert.equal(count, passwords.length);
+  assert.equal(algorithm, "sha256");
   assert.ok(Date.parse(due) > 0);
   assert.equal(retryAfter, 1);
   const jobs = await Promise.all(passwords.map((_, n) => hashd.getHash(first + n, { wait })));
   assert.deepEqual(
     jobs,
-    passwords.map((password, n) => ({ status: "done", id: first + n, hash: digest("sha256", password) })),
+    passwords.map((password, n) => ({ status: "done", id: first + n, algorithm: "sha256", hash: digest("sha256", password) })),
   );
 });
 
@@ -77,14 +78,14 @@ test("a key makes repeating safe, for one job and for a batch", async () => {
 test("submitAndWait returns the hash", async () => {
   const { id, ...rest } = await hashd.submitAndWait({ password: "angryMonkey" });
   assert.ok(id >= 1);
-  assert.deepEqual(rest, { hash: angryMonkey });
+  assert.deepEqual(rest, { status: "done", algorithm: "sha512", hash: angryMonkey });
 });
 
 test("submitAndWait waits on past the longest hold of the server", async (t) => {
   const slow = await start("--delay=1500ms", "--max-wait=1s");
   t.after(() => slow.stop());
   const client = new HashdClient({ baseUrl: slow.baseUrl });
-  assert.deepEqual(await client.submitAndWait({ password: "angryMonkey" }), { id: 1, hash: angryMonkey });
+  assert.deepEqual(await client.submitAndWait({ password: "angryMonkey" }), { id: 1, status: "done", algorithm: "sha512", hash: angryMonkey });
 });
 
 test("status, of the version that this package is made for", async () => {

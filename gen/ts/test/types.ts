@@ -1,10 +1,10 @@
 // Checked by the compiler alone: each line below an @ts-expect-error must be an error.
-import type { AcceptedBatch, AcceptedJob, HashdClient, HashResult, Job, ProblemError } from "@hashd/client";
+import type { AcceptedBatch, DoneJob, HashdClient, Job, PendingJob, ProblemError } from "@hashd/client";
 
 export async function types(hashd: HashdClient, problem: ProblemError, signal: AbortSignal): Promise<unknown[]> {
-  const accepted: AcceptedJob & { retryAfter: number } = await hashd.submitHash({ password: "p", algorithm: "sha3-512" });
+  const accepted: PendingJob & { retryAfter: number } = await hashd.submitHash({ password: "p", algorithm: "sha3-512" });
   const batch: AcceptedBatch = await hashd.submitBatch({ passwords: ["p"] }, { idempotencyKey: "k", signal });
-  const result: HashResult = await hashd.submitAndWait({ password: "p" }, { signal });
+  const result: DoneJob = await hashd.submitAndWait({ password: "p" }, { signal });
   const nothing: void = await hashd.cancelHash(accepted.id, { signal });
 
   // @ts-expect-error a secret is needed

@@ -12,6 +12,27 @@ export type ClientOptions = {
  */
 export type JobId = number;
 
+/**
+ * A job as it stands. While pending it has `due`, once done `hash`.
+ */
+export type Job = {
+    id: JobId;
+    status: JobStatus;
+    algorithm: Algorithm;
+    due?: Due;
+    hash?: Hash;
+};
+
+/**
+ * Whether the hash is there
+ */
+export type JobStatus = 'pending' | 'done';
+
+/**
+ * The digest in standard base64 with padding (RFC 4648, section 4)
+ */
+export type Hash = string;
+
 export type HashRequest = {
     /**
      * The secret, 1 to 1,024 Unicode characters, hashed as its UTF-8 bytes
@@ -33,11 +54,6 @@ export type BatchRequest = {
     algorithm?: Algorithm;
 };
 
-export type AcceptedJob = {
-    id: JobId;
-    due: Due;
-};
-
 export type AcceptedBatch = {
     /**
      * Id of the first secret's job; the others follow one by one
@@ -47,6 +63,7 @@ export type AcceptedBatch = {
      * How many jobs there are, one for each secret
      */
     count: number;
+    algorithm: Algorithm;
     due: Due;
 };
 
@@ -54,20 +71,6 @@ export type AcceptedBatch = {
  * When the hash is computed; it exists at this instant at the earliest
  */
 export type Due = string;
-
-export type PendingJob = {
-    id: JobId;
-    status: 'pending';
-    due: Due;
-};
-
-export type HashResult = {
-    id: JobId;
-    /**
-     * The digest in standard base64 with padding (RFC 4648, section 4)
-     */
-    hash: string;
-};
 
 export type Stats = {
     /**
@@ -118,10 +121,7 @@ export type Lateness = {
 };
 
 export type Status = {
-    /**
-     * `draining`: a stop was asked for; accepted jobs are finished, new ones refused
-     */
-    status: 'ok' | 'draining';
+    status: ServerStatus;
     /**
      * Version of this contract
      */
@@ -151,16 +151,45 @@ export type Status = {
     store: string;
 };
 
+/**
+ * `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+ */
+export type ServerStatus = 'ok' | 'draining';
+
 export type Health = {
-    status: 'ok';
+    status: HealthStatus;
 };
+
+/**
+ * All is well; if not, the answer is a problem
+ */
+export type HealthStatus = 'ok';
 
 /**
  * RFC 9457 problem details
  */
 export type Problem = {
     /**
-     * Stable identifier of the kind of problem
+     * Stable identifier of the kind of problem: decide on it. These are all there are. Later
+     * versions may add some; treat one that you do not know by its status.
+     *
+     * | behind `urn:hashd:problem:` | status | what to do |
+     * |---|---|---|
+     * | `invalid-request` | 400 | mend what `errors` names |
+     * | `incomplete-request` | 400 | send the whole body again |
+     * | `unknown-path` | 404 | the detail names the paths there are |
+     * | `unknown-job` | 404 | submit the job first |
+     * | `method-not-allowed` | 405 | `Allow` lists the methods |
+     * | `job-gone` | 410 | submit again |
+     * | `body-too-large` | 413 | the detail names the limit; split a batch |
+     * | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
+     * | `misdirected-request` | 421 | address the server by a name that it knows as its own |
+     * | `idempotency-key-reused` | 422 | use a new key for a new job |
+     * | `internal` | 500 | give the operator the `instance` |
+     * | `full` | 503 | try again after `Retry-After`; the detail names the limit |
+     * | `draining` | 503 | try another instance, or again after `Retry-After` |
+     * | `down` | 503 | try again after `Retry-After`; the operator must look |
+     *
      */
     type: string;
     /**
@@ -185,13 +214,22 @@ export type Problem = {
     errors?: Array<FieldError>;
 };
 
+/**
+ * What is wrong with a part of the body, named by `pointer`, or with a parameter
+ */
 export type FieldError = {
     /**
-     * JSON Pointer (RFC 6901) into the body, or `/path/…` and `/header/…` behind a `#` for
-     * a parameter
-     *
+     * The part of the body: a JSON Pointer in a URI fragment (RFC 6901, section 6)
      */
-    pointer: string;
+    pointer?: string;
+    /**
+     * The parameter's name
+     */
+    parameter?: string;
+    /**
+     * Where the parameter is: `path`, `query` or `header`
+     */
+    in?: string;
     /**
      * What is wrong with it; never its value
      */
@@ -241,6 +279,10 @@ export type SubmitHashErrors = {
      */
     400: Problem;
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
      * The body is larger than the server takes
      */
     413: Problem;
@@ -248,6 +290,10 @@ export type SubmitHashErrors = {
      * The body is not announced as plain application/json
      */
     415: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
     /**
      * The idempotency key was used before with another body
      */
@@ -260,6 +306,10 @@ export type SubmitHashErrors = {
      * A limit is reached, or the server is draining or down
      */
     503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type SubmitHashError = SubmitHashErrors[keyof SubmitHashErrors];
@@ -268,7 +318,7 @@ export type SubmitHashResponses = {
     /**
      * Accepted
      */
-    202: AcceptedJob;
+    202: Job;
 };
 
 export type SubmitHashResponse = SubmitHashResponses[keyof SubmitHashResponses];
@@ -295,6 +345,10 @@ export type SubmitBatchErrors = {
      */
     400: Problem;
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
      * The body is larger than the server takes
      */
     413: Problem;
@@ -302,6 +356,10 @@ export type SubmitBatchErrors = {
      * The body is not announced as plain application/json
      */
     415: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
     /**
      * The idempotency key was used before with another body
      */
@@ -314,6 +372,10 @@ export type SubmitBatchErrors = {
      * A limit is reached, or the server is draining or down
      */
     503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type SubmitBatchError = SubmitBatchErrors[keyof SubmitBatchErrors];
@@ -349,9 +411,17 @@ export type CancelHashErrors = {
      */
     404: Problem;
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
      * The job was canceled or erased, or its retention has ended
      */
     410: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
     /**
      * The server failed; the request id finds the cause in its log
      */
@@ -360,6 +430,10 @@ export type CancelHashErrors = {
      * A limit is reached, or the server is draining or down
      */
     503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type CancelHashError = CancelHashErrors[keyof CancelHashErrors];
@@ -404,9 +478,17 @@ export type GetHashErrors = {
      */
     404: Problem;
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
      * The job was canceled or erased, or its retention has ended
      */
     410: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
     /**
      * The server failed; the request id finds the cause in its log
      */
@@ -415,6 +497,10 @@ export type GetHashErrors = {
      * A limit is reached, or the server is draining or down
      */
     503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type GetHashError = GetHashErrors[keyof GetHashErrors];
@@ -423,11 +509,11 @@ export type GetHashResponses = {
     /**
      * Done
      */
-    200: HashResult;
+    200: Job;
     /**
      * Not due yet
      */
-    202: PendingJob;
+    202: Job;
 };
 
 export type GetHashResponse = GetHashResponses[keyof GetHashResponses];
@@ -441,9 +527,21 @@ export type GetStatsData = {
 
 export type GetStatsErrors = {
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
      * The server failed; the request id finds the cause in its log
      */
     500: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type GetStatsError = GetStatsErrors[keyof GetStatsErrors];
@@ -466,9 +564,21 @@ export type GetStatusData = {
 
 export type GetStatusErrors = {
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
      * The server failed; the request id finds the cause in its log
      */
     500: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type GetStatusError = GetStatusErrors[keyof GetStatusErrors];
@@ -491,9 +601,21 @@ export type GetHealthData = {
 
 export type GetHealthErrors = {
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
      * The server failed; the request id finds the cause in its log
      */
     500: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type GetHealthError = GetHealthErrors[keyof GetHealthErrors];
@@ -516,6 +638,14 @@ export type GetReadinessData = {
 
 export type GetReadinessErrors = {
     /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
      * The server failed; the request id finds the cause in its log
      */
     500: Problem;
@@ -523,6 +653,10 @@ export type GetReadinessErrors = {
      * A limit is reached, or the server is draining or down
      */
     503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
 };
 
 export type GetReadinessError = GetReadinessErrors[keyof GetReadinessErrors];
