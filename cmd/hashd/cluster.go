@@ -2,12 +2,14 @@ package main
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/jetstream"
+	"github.com/hashd-project/hashd/internal/private"
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
@@ -16,6 +18,14 @@ func newCluster(cfg config.Config, environ []string, log *slog.Logger) (engine.E
 	sealer, err := clusterSealer(cfg, environ)
 	if err != nil {
 		return nil, nil, err
+	}
+	for name, path := range map[string]string{"nats-creds": cfg.NATSCreds, "nats-key": cfg.NATSKey} {
+		if path == "" {
+			continue
+		}
+		if err := private.Check(path); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	e, err := jetstream.New(jetstream.Config{
 		URLs: strings.Split(cfg.NATSURL, ","), Credentials: cfg.NATSCreds, CA: cfg.NATSCA, Cert: cfg.NATSCert, Key: cfg.NATSKey,

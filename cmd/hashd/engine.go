@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"strings"
@@ -9,6 +10,7 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/file"
 	"github.com/hashd-project/hashd/internal/engine/memory"
+	"github.com/hashd-project/hashd/internal/private"
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
@@ -38,7 +40,7 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 		},
 	})
 	if err != nil {
-		return nil, nil, err
+		return nil, nil, withWayOut(err)
 	}
 	return e, e.PrintKey(), nil
 }
@@ -63,7 +65,16 @@ func givenSealer(cfg config.Config, environ []string) (*seal.Sealer, error) {
 		}
 	}
 	if cfg.KeyFile != "" {
-		return seal.ReadFile(cfg.KeyFile)
+		s, err := seal.ReadFile(cfg.KeyFile)
+		return s, withWayOut(err)
 	}
 	return nil, nil
+}
+
+// withWayOut tells of the way without a file where a key ring's is refused.
+func withWayOut(err error) error {
+	if _, exposed := errors.AsType[*private.ExposedError](err); exposed || errors.Is(err, private.ErrUnreadable) {
+		return fmt.Errorf("%w; or give the ring itself as %s", err, config.KeyRingVariable)
+	}
+	return err
 }

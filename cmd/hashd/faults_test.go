@@ -199,25 +199,27 @@ func (a *acknowledged) firstAfter(last int64) int64 {
 	return first
 }
 
+// asRoot runs a command as root, if the test is or can become it.
+func asRoot(args ...string) error {
+	if err := exec.Command(args[0], args[1:]...).Run(); err == nil {
+		return nil
+	}
+	return exec.Command("sudo", append([]string{"-n"}, args...)...).Run()
+}
+
 // smallDisk mounts a disk in memory, or skips the test where nobody may.
 func smallDisk(t *testing.T, size string) (dir string) {
 	t.Helper()
 	dir = t.TempDir()
-	mount := func(args ...string) error {
-		if err := exec.Command(args[0], args[1:]...).Run(); err == nil {
-			return nil
-		}
-		return exec.Command("sudo", append([]string{"-n"}, args...)...).Run()
-	}
 	owner := fmt.Sprintf("size=%s,uid=%d,mode=700", size, os.Getuid())
-	if err := mount("mount", "-t", "tmpfs", "-o", owner, "hashd-test", dir); err != nil {
+	if err := asRoot("mount", "-t", "tmpfs", "-o", owner, "hashd-test", dir); err != nil {
 		if os.Getenv("CI") == "true" {
 			t.Fatalf("no small disk, and CI may skip nothing: %v", err)
 		}
 		t.Skip("a small disk needs the right to mount: run as root for this test")
 	}
 	t.Cleanup(func() {
-		if err := mount("umount", dir); err != nil {
+		if err := asRoot("umount", dir); err != nil {
 			t.Errorf("unmount: %v", err)
 		}
 	})
@@ -271,16 +273,23 @@ func fillDisk(t *testing.T, c *client) (jobs []job) {
 	return nil
 }
 
-// traced starts a server under strace, which writes what it is told to trace to the file.
-func traced(t *testing.T, output string, trace []string, args ...string) *instance {
+// lookTracer returns the path of strace, or skips the test where there is none.
+func lookTracer(t *testing.T) string {
 	t.Helper()
 	tracer, err := exec.LookPath("strace")
 	if err != nil {
 		if os.Getenv("CI") == "true" {
-			t.Fatal("no strace, and CI may skip nothing")
+			t.Fatal("no strace, and CI may skip nothing: install it (Debian: apt-get install strace)")
 		}
 		t.Skip("no strace: install it (Debian: apt-get install strace) for this test")
 	}
+	return tracer
+}
+
+// traced starts a server under strace, which writes what it is told to trace to the file.
+func traced(t *testing.T, output string, trace []string, args ...string) *instance {
+	t.Helper()
+	tracer := lookTracer(t)
 	all := slices.Concat([]string{"-f", "-y", "-s", "32", "-o", output}, trace, []string{binary(), "--port=0", "--log-format=json", "--first-id=1"}, args)
 	p := launchCommand(t, nil, exec.Command(tracer, all...))
 	t.Cleanup(func() { // before strace itself is killed, which would leave the server behind

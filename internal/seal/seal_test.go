@@ -154,7 +154,7 @@ func TestFileRefused(t *testing.T) {
 	if err := os.WriteFile(path, ring(t), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	if err := os.Chmod(path, 0o640); err != nil {
+	if err := os.Chmod(path, 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := ReadFile(path); err == nil || !strings.Contains(err.Error(), "chmod 600") {
