@@ -114,7 +114,7 @@ func (p *program) stop(cause string, impatient bool, signals <-chan os.Signal) e
 // drain refuses new jobs and finishes those there are, or leaves them to others.
 func (p *program) drain(ctx context.Context) error {
 	if p.cfg.Drain != "handover" {
-		return p.service.Drain(ctx)
+		return p.finish(ctx)
 	}
 	over, cancel := context.WithCancel(ctx)
 	cancel()

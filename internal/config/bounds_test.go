@@ -24,6 +24,7 @@ var bounds = map[string]struct{ good, bad []string }{
 	"max-idempotency-keys": {[]string{"1", "100000000"}, []string{"0", "100000001"}},
 	"max-wait":             {[]string{"1s", "10m"}, []string{"999ms", "10m1s"}},
 	"drain-timeout":        {[]string{"5s", "48h"}, []string{"-1s", "48h1s", "4.9s"}},
+	"linger":               {[]string{"0s", "1h"}, []string{"-1s", "1h1s", "5"}},
 	"drain":                {[]string{"finish"}, []string{"hand-over", "Finish"}},
 	"engine":               {[]string{"memory"}, []string{"disk", "Memory"}},
 	"first-id":             {[]string{"1", "4503599627370496"}, []string{"0", "-1", "4503599627370497", "1e6", "random"}},

@@ -58,6 +58,11 @@ type Config struct {
 	// It is never under Delay, or a job accepted just before the stop could not be finished.
 	DrainTimeout time.Duration
 
+	// Linger is how long a graceful stop of the memory engine, whose results end with the process, waits
+	// for the next read of a result that was hashed while draining (--linger, 0s to 1h, default 5s).
+	// It ends with DrainTimeout, or once all were read.
+	Linger time.Duration
+
 	// Drain says what a graceful stop does with pending jobs (--drain, finish or handover, default
 	// finish): handing them over needs an engine that outlives the process.
 	Drain string

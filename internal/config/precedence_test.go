@@ -37,6 +37,7 @@ var layers = map[string][3]layer{
 	"idempotency-window":   {{"1s", time.Second}, {"2s", 2 * time.Second}, {"3s", 3 * time.Second}},
 	"max-idempotency-keys": {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"max-wait":             {{"1s", time.Second}, {"2s", 2 * time.Second}, {"3s", 3 * time.Second}},
+	"linger":               {{"0s", time.Duration(0)}, {"7m", 7 * time.Minute}, {"1h", time.Hour}},
 	"drain-timeout":        {{"6s", 6 * time.Second}, {"7m", 7 * time.Minute}, {"8h", 8 * time.Hour}},
 	"drain":                {{"handover", "handover"}, {"finish", "finish"}, {"handover", "handover"}},
 	"engine":               {{"file", "file"}, {"memory", "memory"}, {"file", "file"}},

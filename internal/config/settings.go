@@ -98,6 +98,11 @@ func jobs() []setting {
 			usage: "How long a graceful stop waits for the accepted jobs before it gives up. " +
 				"Refused if shorter than delay.",
 		}, {
+			name: "linger", initial: "5s",
+			kind: duration(0, time.Hour, func(c *Config) *time.Duration { return &c.Linger }),
+			usage: "How long a graceful stop of the memory engine waits for the next read of a result that was hashed while " +
+				"draining. It ends once each was read, or at drain-timeout.",
+		}, {
 			name: "drain", initial: "finish",
 			kind: choice("manner", func(c *Config) *string { return &c.Drain }, "finish", "handover"),
 			usage: "What a graceful stop does with pending jobs: finish them, or hand them over to the next start " +

@@ -78,6 +78,12 @@ type Engine interface {
 	// If ctx ends first it returns a *LeftError. Draining cannot be undone; calling again waits again.
 	Drain(ctx context.Context) error
 
+	// Uncollected returns how many results would be lost with this process though somebody may be about
+	// to read them: those of jobs that were hashed while draining and since then neither read, by Get
+	// or Wait, nor erased or past their retention. It is 0 before Drain, and always for an engine whose
+	// results outlive the process.
+	Uncollected() int64
+
 	// Close stops the engine's goroutines, waits for them, and releases its memory with all it
 	// holds; waiting calls return ErrClosed. A second Close does nothing.
 	Close() error

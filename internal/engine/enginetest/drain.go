@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
 )
@@ -153,4 +154,68 @@ func closeEndsDrain(x *trial) {
 	for _, err := range errs() {
 		x.wantErr("drain of an engine then closed", err, engine.ErrClosed)
 	}
+}
+
+// wantUncollected fails the test unless so many results are owed; an engine whose results outlive the
+// process owes none.
+func (s *subject) wantUncollected(when string, want int64) {
+	s.x.Helper()
+	if s.x.suite.Outlives {
+		want = 0
+	}
+	if got := s.Uncollected(); got != want {
+		s.x.Errorf("%s: %d results are owed, want %d", when, got, want)
+	}
+}
+
+// What was hashed while draining is owed until it was read once, in whichever way, or erased. What was
+// read or could have been read before is not, nor is what was never hashed.
+func uncollectedAreCounted(x *trial) {
+	e := x.engine(Config{Delay: short})
+	early := e.accept("hashed before the drain").ID
+	e.result(early)
+	other := e.acceptBatch(batchOf(8, 80)).ID
+	e.result(other + 1)
+	e.wantUncollected("before the drain", 0)
+
+	const n = 7
+	jobs := uniform(n, 8)
+	first := e.acceptBatch(jobs).ID
+	waits := e.polls(x.context(), first, 3)
+	x.wantErr("drain", e.Drain(x.context()), nil)
+	for _, a := range waits() {
+		x.wantErr("wait", a.err, nil)
+	}
+	left := e.Uncollected() // on the real clock some may have been hashed before the drain
+	if left > n-1 || !x.suite.Outlives && x.fake && left != n-1 {
+		x.Errorf("of %d jobs, one of which was waited for, %d are owed", n, left)
+	}
+	for _, id := range []int64{early, other} { // these are not of the drain
+		e.state(id)
+	}
+	e.wantUncollected("after reading what was hashed before", left)
+	if x.fake {
+		e.state(first + 1)
+		e.state(first + 1)
+		e.wantUncollected("after reading one twice", n-2)
+		e.result(first + 2)
+		e.wantUncollected("after waiting for one", n-3)
+		e.cancel(first + 3)
+		e.gone(first + 3)
+		e.wantUncollected("after erasing one", n-4)
+		e.cancel(first + 1)
+		e.wantUncollected("after erasing one that was read", n-4)
+	}
+	for i := range int64(n) {
+		_, _ = e.Get(x.Context(), first+i)
+	}
+	e.wantUncollected("after reading all", 0)
+}
+
+// A result that is past its retention is owed no more: nobody can read it.
+func uncollectedExpire(x *trial) {
+	e := x.engine(Config{Delay: short, Retention: time.Second})
+	e.acceptBatch(uniform(3, 8))
+	x.wantErr("drain", e.Drain(x.context()), nil)
+	x.until("uncollected results expire", func() bool { return e.Uncollected() == 0 && e.Stats().Kept == 0 })
 }

@@ -43,6 +43,9 @@ type Suite struct {
 	// Gaps is set for an engine that cannot avoid unused ids between two jobs.
 	Gaps bool
 
+	// Outlives is set for an engine whose results outlive the process.
+	Outlives bool
+
 	// FromOne is set for an engine whose ids start at 1, whatever Config says.
 	FromOne bool
 }
@@ -111,6 +114,9 @@ func tests() []test {
 		{"DrainAgain", drainAgain},
 		{"CancelEndsDrain", cancelEndsDrain},
 		{"CloseEndsDrain", closeEndsDrain},
+
+		{"UncollectedAreCounted", uncollectedAreCounted},
+		{"UncollectedExpire", uncollectedExpire},
 
 		{"CloseIsIdempotent", closeIsIdempotent},
 		{"ClosedEngineRefuses", closedEngineRefuses},

@@ -17,7 +17,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // The engine does all that any engine does.
 func TestEngine(t *testing.T) {
 	t.Parallel()
-	suite := enginetest.Suite{Durable: true, New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
+	suite := enginetest.Suite{Durable: true, Outlives: true, New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
 		return newEngine(t, Config{Config: memory.Config{
 			Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
 			KeyWindow: cfg.KeyWindow, MaxKeys: cfg.MaxKeys, FirstID: cfg.FirstID,

@@ -238,6 +238,9 @@ func (e *Engine) Ready(ctx context.Context) error {
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats { return e.ledger.stats() }
 
+// Uncollected implements engine.Engine: the cluster has every result.
+func (e *Engine) Uncollected() int64 { return 0 }
+
 // Drain implements engine.Engine. It waits for the jobs that this instance accepted, whichever
 // instance hashes them. Those that it leaves are the other instances' to hash.
 func (e *Engine) Drain(ctx context.Context) error {

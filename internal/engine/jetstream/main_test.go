@@ -129,7 +129,7 @@ func start(t *testing.T, cfg Config) *Engine {
 func suiteOn(c *natstest.Cluster) enginetest.Suite {
 	return enginetest.Suite{
 		Gaps:    true, // a key takes a place in the log
-		Durable: true,
+		Durable: true, Outlives: true,
 		FromOne: true,
 		New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
 			mine := config(t, c)

@@ -64,6 +64,9 @@ func (e *Engine) expireJob(id int64) bool {
 		return false
 	}
 	s.setMeta(i, m.with(gone))
+	if m.owed() {
+		e.collected(s, i)
+	}
 	e.erased++
 	e.retire(s, i)
 	return true

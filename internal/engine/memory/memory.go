@@ -104,6 +104,7 @@ type Engine struct {
 
 	before                                restored
 	completed, canceled, erased, rejected int64
+	owed                                  int64 // results that were hashed while draining and nobody has read
 	lateness                              engine.Histogram
 }
 
@@ -194,6 +195,9 @@ func (e *Engine) get(id int64) (engine.Record, error) {
 	case m.state() == done:
 		rec.State = engine.Done
 		rec.Sum = *s.slot(i)
+		if m.owed() {
+			e.collected(s, i)
+		}
 	case id < e.head: // claimed: the slot is a worker's, and the job was due by now
 		rec.Due = time.Now()
 	default:
@@ -237,6 +241,9 @@ func (e *Engine) Cancel(_ context.Context, id int64) error {
 	m := s.meta(i)
 	s.setMeta(i, m.with(gone))
 	if m.state() == done {
+		if m.owed() {
+			e.collected(s, i)
+		}
 		e.erased++
 		e.retire(s, i)
 		e.raise()
@@ -251,6 +258,19 @@ func (e *Engine) Cancel(_ context.Context, id int64) error {
 	e.canceled++
 	e.settle()
 	return nil
+}
+
+// collected notes that a result of the drain has been read, or never will be.
+func (e *Engine) collected(s *segment, i int) {
+	s.setMeta(i, s.meta(i)&^owedBit)
+	e.owed--
+}
+
+// Uncollected implements engine.Engine.
+func (e *Engine) Uncollected() int64 {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.owed
 }
 
 // wipe clears the secret of a job not yet claimed. Due time and header stay: the FIFO still

@@ -188,6 +188,10 @@ func (b *batch) hash(j int) {
 func (e *Engine) publish(b *batch) {
 	now := e.now()
 	s := b.segment
+	owed := meta(0)
+	if e.next.Load()&drainBit != 0 {
+		owed = owedBit
+	}
 	for j := range b.n {
 		i := b.at + j
 		if b.headers[j].length() == inArena {
@@ -199,12 +203,15 @@ func (e *Engine) publish(b *batch) {
 			e.retire(s, i)
 			continue
 		}
-		s.setMeta(i, m.with(done)&^awaitedBit)
+		s.setMeta(i, m.with(done)&^awaitedBit|owed)
 		if m.awaited() {
 			e.notify(s.first + int64(i))
 		}
 		e.lateness.Add(time.Duration(now - b.dues[j]))
 		e.completed++
+		if owed != 0 {
+			e.owed++
+		}
 	}
 	e.settle()
 	e.expire(now) // here too, for under full load nobody rests

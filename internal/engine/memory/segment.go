@@ -84,8 +84,10 @@ func (s *segment) setMeta(i int, m meta) {
 
 // meta packs what a job is beside its digest:
 //
-//	bits 0-1 state   2 awaited   3-8 length of the secret   9-15 algorithm   16-31 tenant
+//	bits 0-1 state   2 awaited or owed   3-8 length of the secret   9-15 algorithm   16-31 tenant
 //
+// Of a pending job bit 2 says that somebody waits for it, of a done one that it was hashed while
+// draining and nobody has read it yet.
 // Until a job is claimed, the part from bit 3 on is in its slot's header alone.
 type meta uint32
 
@@ -101,6 +103,7 @@ const (
 const (
 	stateMask      = 1<<2 - 1
 	awaitedBit     = 1 << 2
+	owedBit        = awaitedBit
 	lengthShift    = 3
 	lengthMask     = 1<<6 - 1
 	algorithmShift = 9
@@ -117,6 +120,7 @@ func newHeader(length int, a digest.Algorithm, tenant uint16) meta {
 func (m meta) state() state      { return state(m & stateMask) }
 func (m meta) with(s state) meta { return m&^stateMask | meta(s) }
 func (m meta) awaited() bool     { return m&awaitedBit != 0 }
+func (m meta) owed() bool        { return m&owedBit != 0 }
 func (m meta) length() int       { return int(m >> lengthShift & lengthMask) }
 func (m meta) algorithm() digest.Algorithm {
 	return digest.Algorithm(m >> algorithmShift & algorithmMask)
