@@ -388,7 +388,7 @@ func TestFailingDisk(t *testing.T) {
 	if len(jobs) == 0 {
 		t.Fatal("no job was accepted before the disk failed")
 	}
-	i.log(t, "the store failed: no new jobs until a restart", 1).want(t, "level", "ERROR")
+	i.log(t, storeFailed, 1).want(t, "level", "ERROR")
 	c.do(t, http.MethodGet, "/readyz", "").wantProblem(t, http.StatusServiceUnavailable, "down")
 	c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
 	c.do(t, http.MethodDelete, path(jobs[0].id), "").wantProblem(t, http.StatusServiceUnavailable, "down")

@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"runtime/debug"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -27,6 +28,7 @@ const (
 
 func main() {
 	forbidCoreFiles()
+	debug.SetTraceback("crash") // so that a crash ends by SIGABRT: the runtime's exit code is that of a bad flag
 	signals := make(chan os.Signal, 8)
 	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP) // a closed terminal must lose no job
 	signal.Ignore(syscall.SIGPIPE)                                          // or a log line that nobody reads any more would end the server

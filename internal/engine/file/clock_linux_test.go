@@ -37,7 +37,7 @@ func (m machine) tag() uint64 {
 func TestClockTagTellsTimeNamespacesApart(t *testing.T) {
 	t.Parallel()
 	here := machine{"boot a", "time:[1]", "monotonic 0 0 boottime 0 0"}
-	if here.tag() == 0 || here.tag() != here.tag() {
+	if again := (machine{"boot a", "time:[1]", "monotonic 0 0 boottime 0 0"}); here.tag() == 0 || again.tag() != here.tag() {
 		t.Error("the tag of one machine is not the same twice")
 	}
 	for what, other := range map[string]machine{
@@ -45,7 +45,7 @@ func TestClockTagTellsTimeNamespacesApart(t *testing.T) {
 		"another namespace":                 {here.boot, "time:[2]", here.shift},
 		"another shift in its number":       {here.boot, here.space, "monotonic 0 0 boottime 7200 0"},
 		"a kernel without time namespaces":  {here.boot, missing, missing},
-		"the parts of one name in another":  {here.boot + here.space, "", here.shift},
+		"the parts cut elsewhere":           {"boot ", "atime:[1]", here.shift},
 		"no boot id":                        {missing, here.space, here.shift},
 		"a namespace that cannot be read":   {here.boot, "", here.shift},
 		"a shift that cannot be read":       {here.boot, here.space, ""},

@@ -169,7 +169,6 @@ func (e *Engine) write(settled int64) error {
 	}
 	err := e.store.guard(func() error {
 		return e.store.update(func(tx *bolt.Tx) error {
-			e.store.tx = uint64(tx.ID())
 			if err := e.putJobs(tx, next); err != nil {
 				return err
 			}

@@ -59,9 +59,8 @@ type Config struct {
 // Engine implements engine.Engine.
 type Engine struct {
 	*memory.Engine
-	cfg      Config
-	store    *store
-	printKey []byte
+	cfg   Config
+	store *store
 
 	queue queue
 	stop  chan struct{}

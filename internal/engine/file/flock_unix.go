@@ -16,3 +16,8 @@ func tryLock(f *os.File) (bool, error) {
 	}
 	return err == nil, os.NewSyscallError("flock", err)
 }
+
+// unlock lets go of the lock, which a mapping of the file would keep beyond its closing.
+func unlock(f *os.File) error {
+	return os.NewSyscallError("flock", syscall.Flock(int(f.Fd()), syscall.LOCK_UN))
+}

@@ -147,10 +147,13 @@ func openLocked(path string, flag int) (*os.File, error) {
 			return nil, unreadable(err)
 		}
 		locked, err := tryLock(f)
+		if err == nil && locked {
+			locked, err = isAt(f, path)
+		}
 		if err != nil {
 			return nil, errors.Join(fmt.Errorf("%s: %w", path, unreadable(err)), f.Close())
 		}
-		if locked && isAt(f, path) {
+		if locked {
 			return f, nil
 		}
 		if err := f.Close(); err != nil {
@@ -162,14 +165,18 @@ func openLocked(path string, flag int) (*os.File, error) {
 	}
 }
 
-// isAt says whether the file is still the one at its path.
-func isAt(f *os.File, path string) bool {
+// isAt says whether the file is still the one at its path, from where whoever had it before may have
+// taken it.
+func isAt(f *os.File, path string) (bool, error) {
 	opened, err := f.Stat()
 	if err != nil {
-		return false
+		return false, err
 	}
 	there, err := os.Stat(path)
-	return err == nil && os.SameFile(opened, there)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	return err == nil && os.SameFile(opened, there), err
 }
 
 func (f *folder) read() (err error) {

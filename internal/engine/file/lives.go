@@ -62,7 +62,7 @@ const (
 func (l lives) another(position, above int64) lives {
 	above = max(above, l.id(position))
 	jump := leastJump + engine.DrawFirstID()>>jumpShift
-	jump = min(jump, (maxID-above)/4) // a quarter of what is left, so that it never runs out
+	jump = min(jump, (maxID-above)/1024) // so that thousands of lives do not use up what is left
 	return append(slices.Clone(l), life{position: position, id: above + max(1, jump), store: newIdentity(), bound: true})
 }
 

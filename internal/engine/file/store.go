@@ -100,8 +100,23 @@ func (s *store) openFile(noSync bool) (err error) {
 	if err != nil { // the file itself is whole
 		return unreadable(err)
 	}
-	s.update = s.db.Update
+	s.update = s.carryOut
 	return nil
+}
+
+// carryOut is a transaction. Unlike the library's own Update it leaves one open in which the library
+// panicked: to roll that back the library walks the store in a goroutine of its own, where nobody can
+// catch its next panic.
+func (s *store) carryOut(f func(*bolt.Tx) error) error {
+	tx, err := s.db.Begin(true)
+	if err != nil {
+		return err
+	}
+	s.tx = uint64(tx.ID())
+	if err := f(tx); err != nil {
+		return errors.Join(err, tx.Rollback())
+	}
+	return tx.Commit()
 }
 
 func options(noSync bool, file *os.File) *bolt.Options {
@@ -244,8 +259,7 @@ func (s *store) readMeta() (former bool, next int64, err error) {
 
 // adopt writes the lives into the store, which has this format from then on.
 func (s *store) adopt(l lives) error {
-	return s.db.Update(func(tx *bolt.Tx) error {
-		s.tx = uint64(tx.ID())
+	return s.update(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
 		return errors.Join(s.putLives(meta, l), meta.Put(metaFormat, numberBytes(format)))
 	})
@@ -277,7 +291,8 @@ func (s *store) close() error {
 	if s.db != nil && !s.broken {
 		return s.db.Close()
 	}
-	if err := s.file.Close(); !errors.Is(err, os.ErrClosed) { // as it is if the library refused it
+	_ = unlock(s.file) // fails if the library has refused the file, and closed it
+	if err := s.file.Close(); !errors.Is(err, os.ErrClosed) {
 		return err
 	}
 	return nil
