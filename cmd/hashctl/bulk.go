@@ -7,7 +7,6 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -178,65 +177,4 @@ func (p *program) openInput(ctx context.Context, name string, raw bool) (io.Read
 		return nil, 0, &failure{errors.Join(err, f.Close()), hint}
 	}
 	return f, lines, nil
-}
-
-// output is where records go.
-type output interface {
-	io.WriteCloser
-	Sync() error // returns once all that was written is kept
-}
-
-// stream is an output that keeps nothing.
-type stream struct{ io.Writer }
-
-func (stream) Sync() error  { return nil }
-func (stream) Close() error { return nil }
-
-// openOutput opens the output at the place where a bulk begins or goes on, with its state.
-func (p *program) openOutput(o bulkOptions) (output, *state, error) {
-	a := asked{Server: strings.TrimRight(p.server, "/"), Algorithm: o.algorithm, Format: o.format, Wait: !o.noWait}
-	if o.output == "" {
-		return stream{p.stdout}, newState(a), nil
-	}
-	const hint = "check --output"
-	info, err := os.Stat(o.output)
-	if err == nil && !info.Mode().IsRegular() {
-		f, err := os.OpenFile(o.output, os.O_WRONLY, 0)
-		if err != nil {
-			return nil, nil, &failure{err, hint}
-		}
-		return stream{f}, newState(a), nil
-	}
-	name := o.output + stateSuffix
-	if _, missing := os.Stat(name); err == nil && errors.Is(missing, os.ErrNotExist) {
-		return nil, nil, &usageError{o.output + " exists, and is not the output of an unfinished bulk", "remove it, or name another --output"}
-	}
-	s, err := openState(name, a)
-	if err != nil {
-		return nil, nil, &failure{err, hint}
-	}
-	f, err := openAt(o.output, s.end)
-	if err != nil {
-		return nil, nil, &failure{errors.Join(err, s.close(false)), hint}
-	}
-	return f, s, nil
-}
-
-// openAt opens the file to write from the offset on, and drops what is beyond.
-func openAt(name string, offset int64) (*os.File, error) {
-	f, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the user names it
-	if err != nil {
-		return nil, err
-	}
-	info, err := f.Stat()
-	if err == nil && info.Size() < offset {
-		err = &usageError{name + " is shorter than this bulk has left it", "remove it and " + name + stateSuffix + " to begin anew"}
-	}
-	if err == nil {
-		err = errors.Join(f.Truncate(offset), seek(f, offset))
-	}
-	if err != nil {
-		return nil, errors.Join(err, f.Close())
-	}
-	return f, nil
 }

@@ -132,32 +132,71 @@ func (b *bulk) nextBatch(n int) (*batch, error) {
 const maxRounds = 5
 
 // process submits a batch and collects its hashes. A server that keeps its jobs in memory forgets
-// them when it stops, and gives their ids to others. So a batch that another store was given is
-// submitted again, with its key: one that still knows it answers with the same jobs.
+// them when it stops; one that was restored from a copy forgets the latest, and may give their ids to
+// others. So a batch that another store was given, or of which a job is lost, is submitted again, with
+// its key: a server that still knows the batch answers with the same jobs. A hash counts for a line if
+// it is that line's; where that can't be told, if the store was the same before and after.
 func (b *bulk) process(ctx context.Context, next *batch) ([]record, error) {
-	known, _ := b.state.known(next.number)
 	store, err := b.store(ctx)
 	if err != nil {
 		return nil, err
 	}
+	h := holding{store: store}
+	h.step, _ = b.state.known(next.number)
 	for range maxRounds {
-		if known.First == 0 || known.Store != store {
-			if known, err = b.submit(ctx, next, store); err != nil {
+		if h.First == 0 || h.Store != h.store {
+			if h.First != 0 {
+				b.progress.lost("the server has another store than before: it was started anew or restored, or is another one")
+			}
+			if err := b.submit(ctx, next, &h); err != nil {
 				return nil, err
 			}
+			h.again = false
 		}
 		if !b.wait {
-			return pendingRecords(next, known.First), nil
+			return pendingRecords(next, h.First), nil
 		}
-		records, err := b.collect(ctx, next, known.First)
+		records, err := b.collect(ctx, next, h.First)
 		if err != nil {
 			return nil, err
 		}
-		if store, err = b.store(ctx); err != nil || store == known.Store {
-			return records, err
+		final, err := b.final(ctx, next, records, &h)
+		if err != nil {
+			return nil, err
+		}
+		if final {
+			return records, nil
 		}
 	}
 	return nil, errors.New("the server forgets its jobs all the time, or there are several at its URL that do not share theirs")
+}
+
+// holding is what is known of a batch and of the server.
+type holding struct {
+	step         // of the batch's submission
+	store string // of the server, as last asked
+	again bool   // the batch was submitted again to the store that already had it
+}
+
+// final says whether the records may be written. If not, because they come from another store than the
+// batch was submitted to or from an earlier time of the same, it sees to it that they are collected again.
+func (b *bulk) final(ctx context.Context, next *batch, records []record, h *holding) (final bool, err error) {
+	found := judge(records, next.secrets, client.Algorithm(h.Algorithm))
+	if found == allOwn {
+		return true, nil
+	}
+	if h.store, err = b.store(ctx); err != nil || h.store != h.Store {
+		return false, err
+	}
+	switch {
+	case found == plausible || found == someUnknown && h.again:
+		return true, nil
+	case h.again:
+		return false, errors.New("the server answers with hashes of other secrets")
+	}
+	b.progress.lost("the server lacks jobs that it has accepted: was it restored from a copy?")
+	h.again = true
+	return false, b.submit(ctx, next, h)
 }
 
 // store names what keeps the server's jobs.
@@ -166,15 +205,15 @@ func (b *bulk) store(ctx context.Context) (string, error) {
 	return status.Store, err
 }
 
-func (b *bulk) submit(ctx context.Context, next *batch, store string) (step, error) {
+func (b *bulk) submit(ctx context.Context, next *batch, h *holding) error {
 	o := b.options
 	o.Key = b.state.asked.Run + "-" + strconv.Itoa(next.number)
 	accepted, err := b.jobs.SubmitBatch(ctx, next.secrets, o)
 	if err != nil {
-		return step{}, fmt.Errorf("lines %d to %d: %w", next.line, next.line+int64(len(next.secrets))-1, err)
+		return fmt.Errorf("lines %d to %d: %w", next.line, next.line+int64(len(next.secrets))-1, err)
 	}
-	s := step{Batch: next.number, First: accepted.First, Store: store}
-	return s, b.state.record(s)
+	h.step = step{Batch: next.number, First: accepted.First, Store: h.store, Algorithm: string(o.Algorithm)}
+	return b.state.record(h.step)
 }
 
 func pendingRecords(next *batch, first client.JobID) []record {
@@ -259,7 +298,7 @@ func (b *bulk) write(ctx context.Context, queue <-chan *flight) error {
 			return fmt.Errorf("write the output: %w", err)
 		}
 		end += int64(n)
-		s.End = &end
+		s.End, s.Output = &end, b.out.digest()
 		if err := b.state.record(s); err != nil {
 			return err
 		}

@@ -5,6 +5,7 @@ import (
 	"io"
 	"os"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/schollz/progressbar/v3"
@@ -21,6 +22,8 @@ type progress struct {
 	w     io.Writer
 	total int64 // lines in all, or -1 if that is not known
 	start time.Time
+
+	again atomic.Bool // it was told that lines are submitted again
 
 	mu          sync.Mutex
 	bar         *progressbar.ProgressBar // nil if w is no terminal
@@ -102,6 +105,16 @@ func (p *progress) retrying(err error, pause time.Duration) {
 		p.noted = time.Now()
 		p.say(fmt.Sprintf("%v; trying again in %v", err, pause.Round(100*time.Millisecond)))
 	}
+}
+
+// lost tells why lines are submitted again, once a bulk.
+func (p *progress) lost(why string) {
+	if p == nil || p.again.Swap(true) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.say(why + "; lines whose jobs it does not have are submitted again")
 }
 
 // say prints a line of its own.

@@ -33,6 +33,20 @@ type record struct {
 // missing says whether there is no hash, and never will be.
 func (r record) missing() bool { return r.Status == statusGone || r.Status == statusUnknown }
 
+const csvHeader = "line,id,status,hash\n"
+
+// beginning returns what the record of the line begins with, whatever became of it.
+func beginning(line int64, format string) string {
+	number := strconv.FormatInt(line, 10)
+	switch {
+	case format == formatNDJSON:
+		return `{"line":` + number + ","
+	case line == 1:
+		return csvHeader + number + ","
+	}
+	return number + ","
+}
+
 // encode returns the records in the format. The first of a CSV file have its header before them.
 func encode(records []record, format string) []byte {
 	var b bytes.Buffer
@@ -44,7 +58,7 @@ func encode(records []record, format string) []byte {
 		return b.Bytes()
 	}
 	if len(records) > 0 && records[0].Line == 1 {
-		b.WriteString("line,id,status,hash\n")
+		b.WriteString(csvHeader)
 	}
 	for _, r := range records { // nothing in a record needs quoting in CSV
 		b.Write(strconv.AppendInt(b.AvailableBuffer(), r.Line, 10))

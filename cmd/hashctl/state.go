@@ -27,7 +27,9 @@ type state struct {
 	batches []step   // what is known of each batch
 	written int      // batches whose records are in the output
 	end     int64    // then the output's size
+	output  string   // its digest, "" if an older hashctl has written it
 	missing int64    // and how many lines of it have no hash
+	broken  error    // of a step that could not be kept: none may follow, for part of it may be there
 }
 
 // asked is what must be the same when a bulk goes on.
@@ -39,19 +41,22 @@ type asked struct {
 	Algorithm string `json:"algorithm"` // "" for the server's default
 	Format    string `json:"format"`
 	Wait      bool   `json:"wait"`
+	Raw       bool   `json:"raw,omitempty"`
 }
 
 const stateVersion = 1
 
 // step says something about a batch: that it is about to be submitted (lines, fingerprint), that the
-// server accepted it (first, store), or that its records are written (end, missing).
+// server accepted it (first, store, algorithm), or that its records are written (end, output, missing).
 type step struct {
 	Batch       int    `json:"batch"`
 	Lines       int    `json:"lines,omitempty"`
 	Fingerprint string `json:"fingerprint,omitempty"`
 	First       int64  `json:"first,omitempty"`
-	Store       string `json:"store,omitempty"` // of the server: another may know no jobs, or others
+	Store       string `json:"store,omitempty"`     // of the server: another may know no jobs, or others
+	Algorithm   string `json:"algorithm,omitempty"` // that the server says it takes; "" if it does not say
 	End         *int64 `json:"end,omitempty"`
+	Output      string `json:"output,omitempty"` // digest of all that is written
 	Missing     int64  `json:"missing,omitempty"`
 }
 
@@ -65,7 +70,7 @@ func newState(a asked) *state {
 // openState returns the state kept in the file, or a new one if there is no file. It is the
 // caller's to close, and no other process's meanwhile.
 func openState(name string, a asked) (*state, error) {
-	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the user names it
+	file, err := openOwn(name)
 	if err != nil {
 		return nil, err
 	}
@@ -80,6 +85,27 @@ func openState(name string, a asked) (*state, error) {
 		return nil, errors.Join(err, file.Close())
 	}
 	return s, nil
+}
+
+// openOwn opens the file, or makes it. It holds ids and a key, so nobody else may read it, and none that
+// somebody else has put there is taken.
+func openOwn(name string) (*os.File, error) {
+	info, err := os.Lstat(name)
+	if err == nil && !info.Mode().IsRegular() || err == nil && !owned(info) {
+		return nil, &usageError{name + " is no file of yours", "remove it, or name another --output"}
+	}
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE, 0o600) //nolint:gosec // the user names it
+	if err != nil {
+		return nil, err
+	}
+	opened, err := file.Stat()
+	if err == nil && info != nil && !os.SameFile(info, opened) {
+		err = errors.New(name + " was replaced just now")
+	}
+	if err = errors.Join(err, file.Chmod(0o600)); err != nil {
+		return nil, errors.Join(err, file.Close())
+	}
+	return file, nil
 }
 
 // load reads what the file holds, or begins it.
@@ -132,6 +158,8 @@ func (a asked) differs(b asked) string {
 		return "--format (" + b.Format + ")"
 	case a.Wait != b.Wait:
 		return "--no-wait"
+	case a.Raw != b.Raw:
+		return "--raw"
 	}
 	return ""
 }
@@ -148,9 +176,9 @@ func (s *state) take(t step) bool {
 	known := &s.batches[t.Batch]
 	switch {
 	case t.First > 0 && t.Store != "":
-		known.First, known.Store = t.First, t.Store
+		known.First, known.Store, known.Algorithm = t.First, t.Store, t.Algorithm
 	case t.End != nil && t.Batch == s.written && *t.End >= s.end:
-		s.written, s.end, s.missing = t.Batch+1, *t.End, s.missing+t.Missing
+		s.written, s.end, s.output, s.missing = t.Batch+1, *t.End, t.Output, s.missing+t.Missing
 	default:
 		return false
 	}
@@ -178,14 +206,28 @@ func (s *state) record(t step) error {
 }
 
 func (s *state) append(v any) error {
-	if s.file == nil {
-		return nil
+	if s.file == nil || s.broken != nil {
+		return s.broken
 	}
 	line, err := json.Marshal(v)
 	if err == nil {
 		_, err = s.file.Write(append(line, '\n'))
 	}
-	return errors.Join(err, s.file.Sync())
+	if err = errors.Join(err, s.file.Sync()); err != nil {
+		s.broken = fmt.Errorf("write the state: %w", err)
+	}
+	return s.broken
+}
+
+// nextLine returns the number of the line whose record comes next.
+func (s *state) nextLine() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	line := int64(1)
+	for _, b := range s.batches[:s.written] {
+		line += int64(b.Lines)
+	}
+	return line
 }
 
 // progress returns how many batches are written, the output's size then, and how many of its
@@ -205,7 +247,7 @@ func (s *state) close(finished bool) error {
 	if finished {
 		err = os.Remove(s.file.Name())
 	}
-	return errors.Join(err, s.file.Close())
+	return errors.Join(err, unlock(s.file), s.file.Close())
 }
 
 func seek(f *os.File, offset int64) error {

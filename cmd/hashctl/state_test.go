@@ -1,6 +1,7 @@
 package main
 
 import (
+	"os"
 	"path/filepath"
 	"strings"
 	"testing"
@@ -70,5 +71,54 @@ func TestStateOrder(t *testing.T) {
 		if err := s.record(wrong); err == nil || len(s.batches) != 1 || s.written != 0 {
 			t.Errorf("%+v is taken: %v", wrong, err)
 		}
+	}
+}
+
+// A step that could not be written whole, as on a full disk, is the last one: another behind what is left of
+// it would make the state unreadable.
+func TestStateEndsWithFailedStep(t *testing.T) {
+	s, err := openState(filepath.Join(t.TempDir(), "state"), asked{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	whole := s.file
+	if s.file, err = os.Open(whole.Name()); err != nil { // which can't be written
+		t.Fatal(err)
+	}
+	first := s.record(step{Batch: 0, Lines: 1})
+	_ = s.file.Close()
+	s.file = whole
+	if second := s.record(step{Batch: 1, Lines: 1}); first == nil || second == nil || strings.Count(read(t, whole.Name()), "\n") != 1 {
+		t.Errorf("%v, then %v, and it holds %q", first, second, read(t, whole.Name()))
+	}
+	if err := s.close(false); err != nil {
+		t.Error(err)
+	}
+}
+
+// The state is its owner's alone: what was readable for others is no longer, and a link is not followed.
+func TestStateIsPrivate(t *testing.T) {
+	dir := t.TempDir()
+	name, target := filepath.Join(dir, "state"), filepath.Join(dir, "target")
+	write(t, name, "")
+	if err := os.Chmod(name, 0o666); err != nil {
+		t.Fatal(err)
+	}
+	s, err := openState(name, asked{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if info, err := os.Stat(name); err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("it is %v, %v", info.Mode(), err)
+	}
+	if err := s.close(true); err != nil {
+		t.Error(err)
+	}
+	write(t, target, "")
+	if err := os.Symlink(target, name); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := openState(name, asked{}); err == nil || !strings.Contains(err.Error(), "is no file of yours") || read(t, target) != "" {
+		t.Errorf("a link: %v, and its target holds %q", err, read(t, target))
 	}
 }

@@ -1,0 +1,144 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"testing"
+
+	"github.com/hashd-project/hashd/gen/client"
+)
+
+// bulkHere runs a bulk inside the test, in small batches.
+func (w work) bulkHere(ctx context.Context, address string, more ...string) (code int, stderr *bytes.Buffer) {
+	p, _, stderr := newProgram(address, strings.NewReader(""))
+	code = p.run(ctx, append([]string{"bulk", w.in, "--output", w.out, "--batch=10", "--in-flight=2"}, more...))
+	return code, stderr
+}
+
+// A server that was restored from an earlier copy, or is another one, gives the ids of a bulk to others or
+// knows them not, whether its store's name changed with that or not. The bulk that goes on gives no line the
+// hash of another's job, and loses none.
+func TestBulkGoesOnAtRestoredServer(t *testing.T) {
+	t.Parallel()
+	for name, tt := range map[string]struct {
+		store     string
+		strangers int
+		told      string
+	}{
+		"same store, ids unknown":         {"a", 0, "are submitted again\n"},
+		"same store, ids of others":       {"a", 45, "are submitted again\n"},
+		"same store, some ids of others":  {"a", 3, "are submitted again\n"},
+		"another store, ids unknown":      {"b", 0, "are submitted again\n"},
+		"another store, ids of others":    {"b", 45, "are submitted again\n"},
+		"nothing happened to it, no loss": {"", 0, ""},
+	} {
+		for _, at := range []int{1, 8, 15, 29} {
+			w, f := newWork(t, 45), newFake(t)
+			ctx, cancel := context.WithCancel(t.Context())
+			f.on(func(hashes int) {
+				if hashes == at {
+					cancel()
+				}
+			})
+			if code, stderr := w.bulkHere(ctx, f.address); code != exitInterrupted || !strings.Contains(stderr.String(), "the same command goes on") {
+				t.Fatalf("%s: exit code %d: %s", name, code, stderr)
+			}
+			if f.on(nil); tt.store != "" {
+				f.restore(tt.store)
+				f.strangers(tt.strangers)
+			}
+			code, stderr := w.bulkHere(t.Context(), f.address)
+			if code != exitOK || tt.told != "" && strings.Count(stderr.String(), tt.told) != 1 {
+				t.Errorf("%s, at %d: exit code %d: %s", name, at, code, stderr)
+			}
+			w.wantRecords(t, nil)
+		}
+	}
+}
+
+// The same while a bulk runs.
+func TestBulkServerRestoredMeanwhile(t *testing.T) {
+	t.Parallel()
+	for _, store := range []string{"a", "b"} {
+		for _, strangers := range []int{0, 3, 45} {
+			for _, at := range []int{1, 8, 15, 29, 44} {
+				w, f := newWork(t, 45), newFake(t)
+				f.on(func(hashes int) {
+					if hashes == at {
+						f.restore(store)
+						f.strangers(strangers)
+					}
+				})
+				if code, stderr := w.bulkHere(t.Context(), f.address); code != exitOK {
+					t.Errorf("%s %d %d: exit code %d: %s", store, strangers, at, code, stderr)
+				}
+				w.wantRecords(t, nil)
+			}
+		}
+	}
+}
+
+// A server that answers with hashes of other secrets is told of, and no record has one.
+func TestBulkWrongHashes(t *testing.T) {
+	t.Parallel()
+	w, f := newWork(t, 15), newFake(t)
+	f.wrong = true
+	code, stderr := w.bulkHere(t.Context(), f.address)
+	if code != exitFailed || !strings.Contains(stderr.String(), "hashctl: the server answers with hashes of other secrets\n") {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	if out := read(t, w.out); out != "" {
+		t.Errorf("the output has %q", out)
+	}
+	f.wrong = false
+	if code, stderr = w.bulkHere(t.Context(), f.address); code != exitOK {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+	w.wantRecords(t, nil)
+}
+
+// What a server hashed in its drain is collected although it ends right after the last hash was fetched: nothing
+// more is asked of it.
+func TestBulkCollectsFromDrainingServer(t *testing.T) {
+	t.Parallel()
+	for _, lines := range []int{1, 10, 20} {
+		w, f := newWork(t, lines), newFake(t)
+		f.leaves = lines + (lines+9)/10 // the last of a batch is fetched twice, to wait for it and with the rest
+		if code, stderr := w.bulkHere(t.Context(), f.address, "--retry-for=1s"); code != exitOK {
+			t.Errorf("%d lines: exit code %d: %s", lines, code, stderr)
+		}
+		w.wantRecords(t, nil)
+	}
+}
+
+func TestJudge(t *testing.T) {
+	own := func(a client.Algorithm) []record {
+		return []record{{Status: statusDone, Hash: hashOf([]byte("a"), a)}, {Status: statusDone, Hash: hashOf([]byte("b"), a)}}
+	}
+	secrets := [][]byte{[]byte("a"), []byte("b")}
+	with := func(status, hash string) []record {
+		r := own(client.Sha512)
+		r[0].Status, r[0].Hash = status, hash
+		return r
+	}
+	for _, tt := range []struct {
+		name    string
+		records []record
+		a       client.Algorithm
+		want    verdict
+	}{
+		{"own", own(client.Sha512), client.Sha512, allOwn}, {"default", own(client.Sha512), "", allOwn},
+		{"sha256", own(client.Sha256), client.Sha256, allOwn}, {"sha3", own(client.Sha3512), client.Sha3512, allOwn},
+		{"other function", own(client.Sha256), client.Sha512, someForeign}, {"unknown function", own(client.Sha256), "bcrypt", plausible},
+		{"gone", with(statusGone, ""), "", plausible}, {"unknown", with(statusUnknown, ""), "", someUnknown},
+		{"foreign", with(statusDone, hashOf([]byte("c"), "")), "", someForeign}, {"empty", with(statusDone, ""), "", someForeign},
+	} {
+		if got := judge(tt.records, secrets, tt.a); got != tt.want {
+			t.Errorf("%s: %d, want %d", tt.name, got, tt.want)
+		}
+	}
+	if got, want := hashOf([]byte("angryMonkey"), ""), "ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="; got != want {
+		t.Errorf("%s, want %s", got, want)
+	}
+}
