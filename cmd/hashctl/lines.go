@@ -39,8 +39,11 @@ func newLineReader(r io.Reader, raw bool) *lineReader {
 // *badLine it can go on.
 func (l *lineReader) next() ([]byte, error) {
 	if l.line == 0 {
-		start, _ := l.r.Peek(4) // an error comes again below
-		if err := otherEncoding(start, l.raw); err != nil {
+		start, err := l.r.Peek(4)
+		if err != nil && !errors.Is(err, io.EOF) {
+			return nil, err
+		}
+		if err = otherEncoding(start, l.raw); err != nil {
 			return nil, err
 		}
 	}

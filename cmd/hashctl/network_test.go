@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashd-project/hashd/gen/client"
 )
@@ -104,5 +105,68 @@ func TestNoProxyForLoopback(t *testing.T) {
 	c.cmd.Env = append(c.cmd.Env, "HTTP_PROXY="+proxy, "http_proxy="+proxy, "NO_PROXY=", "no_proxy=")
 	if c.start(t).end(t, exitFailed); seen.Load() != 1 {
 		t.Errorf("the proxy was asked %d times", seen.Load())
+	}
+}
+
+// What answers but is no hashd, as the log-in page of a network does, gives a clear error, and never an id, a
+// hash or figures; an answer without end is not read to its end.
+func TestForeignAnswersAreErrors(t *testing.T) {
+	t.Parallel()
+	in := filepath.Join(t.TempDir(), "in")
+	write(t, in, "topsecret\n")
+	var sent atomic.Int64
+	chunk := []byte(`{"id":1,"status":"done","hash":"QUJD","first":1,"count":1,"total":1,"store":"s"}` + strings.Repeat(" ", 1<<20))
+	for name, answer := range map[string]http.HandlerFunc{
+		"a page": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "text/html")
+			_, _ = io.WriteString(w, "<!doctype html><title>Log in</title>topsecret")
+		},
+		"other JSON": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"ok":true}`)
+		},
+		"200 MiB": func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			for range 200 {
+				n, err := w.Write(chunk)
+				if sent.Add(int64(n)); err != nil {
+					return
+				}
+			}
+		},
+	} {
+		url := foreign(t, answer)
+		for _, args := range [][]string{{"submit"}, {"submit", "--wait"}, {"get", "1"}, {"wait", "1"}, {"stats"}, {"status"}, {"cancel", "1"}, {"bulk", in}} {
+			p, stdout, stderr := newProgram(strings.TrimPrefix(url, "http://"), strings.NewReader("topsecret"))
+			code := p.run(t.Context(), args)
+			if code != exitFailed || stdout.Len() > 0 || strings.Contains(stderr.String(), "topsecret") ||
+				!strings.Contains(stderr.String(), "the answer is not one of hashd") || !strings.Contains(stderr.String(), "hint: "+url+" is no hashd, or something stands before it") {
+				t.Errorf("%s, %q: exit code %d, stdout %q, stderr %q", name, args, code, stdout, stderr)
+			}
+		}
+	}
+	if got := sent.Load(); got > 8*40<<20 {
+		t.Errorf("%d bytes were read", got)
+	}
+}
+
+// A pause that is asked for as a date is kept to.
+func TestRetryAfterDate(t *testing.T) {
+	t.Parallel()
+	proxy := newProxy(t, server(t, "--delay=0s"))
+	var refused atomic.Pointer[time.Time]
+	proxy.instead(func(w http.ResponseWriter, _ string) bool {
+		if refused.Load() != nil {
+			return false
+		}
+		until := time.Now().Add(2 * time.Second).Truncate(time.Second)
+		refused.Store(&until)
+		w.Header().Set("Retry-After", until.UTC().Format(http.TimeFormat))
+		w.WriteHeader(http.StatusServiceUnavailable)
+		return true
+	})
+	p, stdout, stderr := newProgram(proxy.address, strings.NewReader("angryMonkey"))
+	if code := p.run(t.Context(), []string{"submit", "--wait"}); code != exitOK || !strings.HasPrefix(stdout.String(), "ZEHhWB65") || time.Now().Before(*refused.Load()) {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
 	}
 }

@@ -212,7 +212,7 @@ func (b *bulk) submit(ctx context.Context, next *batch, h *holding) error {
 	if err != nil {
 		return fmt.Errorf("lines %d to %d: %w", next.line, next.line+int64(len(next.secrets))-1, err)
 	}
-	h.step = step{Batch: next.number, First: accepted.First, Store: h.store, Algorithm: string(o.Algorithm)}
+	h.step = step{Batch: next.number, First: accepted.First, Store: h.store, Algorithm: string(accepted.Algorithm)}
 	return b.state.record(h.step)
 }
 

@@ -121,6 +121,7 @@ type interruptible struct {
 	buf  []byte // what was read and not taken yet is left
 	left []byte
 	done chan error
+	err  error // after which nothing is read
 }
 
 func newInterruptible(ctx context.Context, r io.Reader) *interruptible {
@@ -129,10 +130,11 @@ func newInterruptible(ctx context.Context, r io.Reader) *interruptible {
 
 // Read implements io.Reader.
 func (i *interruptible) Read(p []byte) (int, error) {
-	if len(i.left) == 0 {
-		if err := i.fill(); err != nil {
-			return 0, err
-		}
+	if i.err == nil && len(i.left) == 0 {
+		i.err = i.fill()
+	}
+	if i.err != nil { // for good: the buffer may still be the goroutine's
+		return 0, i.err
 	}
 	n := copy(p, i.left)
 	clear(i.left[:n])

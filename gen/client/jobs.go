@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"io"
@@ -116,7 +117,7 @@ func (j *Jobs) Submit(ctx context.Context, secret []byte, o Options) (Job, error
 	if err != nil {
 		return Job{}, fmt.Errorf("submit: %w", err)
 	}
-	return expect(r.JSON202)
+	return expect(r.JSON202, func(job Job) bool { return job.Id > 0 })
 }
 
 // SubmitBatch submits 1 to 10,000 secrets, of which the server takes all or none. Their jobs'
@@ -137,7 +138,7 @@ func (j *Jobs) SubmitBatch(ctx context.Context, secrets [][]byte, o Options) (Ac
 	if err != nil {
 		return AcceptedBatch{}, fmt.Errorf("submit batch: %w", err)
 	}
-	return expect(r.JSON202)
+	return expect(r.JSON202, func(b AcceptedBatch) bool { return b.First > 0 && int(b.Count) == len(secrets) })
 }
 
 // SubmitAndWait submits one secret and returns its job once that has the hash.
@@ -194,13 +195,16 @@ func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (Job, erro
 	if err != nil {
 		return Job{}, fmt.Errorf("job %d: %w", id, err)
 	}
-	switch {
-	case r.JSON202 != nil:
+	if r.JSON202 != nil && r.JSON202.Id == id {
 		return Job{}, &PendingError{*r.JSON202, retryAfter(r.HTTPResponse)}
-	case r.JSON200 == nil || r.JSON200.Hash == "":
-		return Job{}, ErrAnswer
 	}
-	return *r.JSON200, nil
+	return expect(r.JSON200, func(job Job) bool { return job.Id == id && isHash(job.Hash) })
+}
+
+// isHash says whether the text can be a hash.
+func isHash(text string) bool {
+	sum, err := base64.StdEncoding.DecodeString(text)
+	return err == nil && len(sum) > 0
 }
 
 // Cancel cancels a pending job, whose secret is never hashed then, or erases a hash. Of a job that
@@ -235,7 +239,7 @@ func (j *Jobs) Stats(ctx context.Context) (Stats, error) {
 	if err != nil {
 		return Stats{}, fmt.Errorf("stats: %w", err)
 	}
-	return expect(r.JSON200)
+	return expect(r.JSON200, func(Stats) bool { return bytes.Contains(r.Body, []byte(`"total"`)) })
 }
 
 // Status returns what runs at the server and since when.
@@ -244,15 +248,15 @@ func (j *Jobs) Status(ctx context.Context) (Status, error) {
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)
 	}
-	return expect(r.JSON200)
+	return expect(r.JSON200, func(s Status) bool { return s.Status != "" && s.Store != "" })
 }
 
 // ErrAnswer tells of an answer that is not hashd's: something else listens there.
 var ErrAnswer = errors.New("the answer is not one of hashd; is this its URL?")
 
-// expect returns what the answer must hold.
-func expect[T any](body *T) (T, error) {
-	if body == nil {
+// expect returns what the answer holds, if that is what it must: any JSON can come from a wrong address.
+func expect[T any](body *T, fits func(T) bool) (T, error) {
+	if body == nil || !fits(*body) {
 		var none T
 		return none, ErrAnswer
 	}
@@ -287,9 +291,12 @@ func success(resp *http.Response, err error) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes))
+	text, err := io.ReadAll(io.LimitReader(resp.Body, maxAnswerBytes+1))
 	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		return nil, err
+	}
+	if len(text) > maxAnswerBytes { // its beginning could be an answer by itself
+		return nil, ErrAnswer
 	}
 	if resp.StatusCode/100 != 2 {
 		return nil, problemOf(resp, text)

@@ -130,6 +130,33 @@ func TestForeignAnswers(t *testing.T) {
 	}
 }
 
+// JSON that hashd could not have meant as the answer is none: no hash comes of it, nor an id.
+func TestForeignJSON(t *testing.T) {
+	for _, foreign := range []step{
+		answer(200, `{}`), answer(200, `{"ok":true}`), answer(200, `[]`), answer(200, `null`), answer(202, `{}`), answer(202, `{"ok":true}`), answer(202, `null`),
+		answer(200, `{"id":8,"status":"done","algorithm":"sha512","hash":"QUJD"}`), answer(202, `{"id":-7,"first":-7,"count":1,"due":"2026-01-01T00:00:05Z"}`),
+		answer(200, `{"id":7,"status":"done","hash":""}`), answer(200, `{"id":7,"status":"done","hash":"<no hash>"}`), answer(200, `{"id":7,"status":"pending"}`),
+		answer(200, "<!doctype html><title>Log in</title>", "Content-Type", "text/html"), answer(200, ""), answer(206, done), answer(204, ""),
+		answer(202, `{"first":7,"count":2,"due":"2026-01-01T00:00:05Z"}`), answer(200, done+strings.Repeat(" ", maxAnswerBytes)),
+		answer(404, strings.Repeat(" ", 2*maxAnswerBytes)),
+	} {
+		for name, do := range map[string]func(*Jobs) error{
+			"submit": func(j *Jobs) error { _, err := j.Submit(t.Context(), []byte("s"), Options{}); return err },
+			"batch":  func(j *Jobs) error { _, err := j.SubmitBatch(t.Context(), [][]byte{{'s'}}, Options{}); return err },
+			"get":    func(j *Jobs) error { _, err := j.Get(t.Context(), 7); return err },
+			"wait":   func(j *Jobs) error { _, err := j.Wait(t.Context(), 7); return err },
+			"stats":  func(j *Jobs) error { _, err := j.Stats(t.Context()); return err },
+			"status": func(j *Jobs) error { _, err := j.Status(t.Context()); return err },
+		} {
+			f := newFake(t, foreign)
+			if err := do(f.jobs(Config{})); !errors.Is(err, ErrAnswer) {
+				t.Errorf("%s: %v", name, err)
+			}
+			f.ended()
+		}
+	}
+}
+
 // RetryFor bounds the tries of one request, also where the server asks for a longer pause.
 func TestRetryFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -308,7 +335,7 @@ func TestCancelRetries(t *testing.T) {
 }
 
 func TestStatsAndStatus(t *testing.T) {
-	f := newFake(t, answer(200, `{"total":3}`), answer(200, `{"status":"draining","started":"2026-01-01T00:00:05Z"}`))
+	f := newFake(t, answer(200, `{"total":3}`), answer(200, `{"status":"draining","started":"2026-01-01T00:00:05Z","store":"a"}`))
 	j := f.jobs(Config{})
 	if s, err := j.Stats(t.Context()); err != nil || s.Total != 3 {
 		t.Errorf("got %+v, %v", s, err)

@@ -78,9 +78,9 @@ func (j *Jobs) pauseWithin(ctx context.Context, until time.Time, err error, n in
 // have an Idempotency-Key, and the rest is idempotent by nature.
 func temporary(err error) bool {
 	p, refused := errors.AsType[*ProblemError](err)
-	if !refused { // a failure of the network, but a certificate stays as it is, and so does what speaks no TLS
+	if !refused { // a failure of the network, but a certificate stays as it is, and so does what is no hashd
 		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-		return !untrusted && !errors.Is(err, http.ErrSchemeMismatch)
+		return !untrusted && !errors.Is(err, http.ErrSchemeMismatch) && !errors.Is(err, ErrAnswer)
 	}
 	switch p.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
