@@ -95,10 +95,10 @@ func (b *clusterBench) measure(ctx context.Context, cfg natstest.Config) (err er
 }
 
 // open makes an engine for a service of its own.
-func (b *clusterBench) open(servers *natstest.Cluster, delay time.Duration) (*jetstream.Engine, error) {
+func (b *clusterBench) open(ctx context.Context, servers *natstest.Cluster, delay time.Duration) (*jetstream.Engine, error) {
 	b.n++
 	const plenty = 1 << 30
-	return jetstream.New(jetstream.Config{
+	return jetstream.New(ctx, jetstream.Config{
 		URLs: servers.URLs(), Prefix: fmt.Sprintf("bench-%d", b.n), Replicas: len(servers.Nodes), Sealer: b.ring,
 		Delay: delay, Retention: time.Hour, MaxPending: plenty, MaxResults: plenty, KeyWindow: time.Minute, MaxKeys: plenty,
 	})
@@ -129,7 +129,7 @@ func (b *clusterBench) addSpeed(ctx context.Context, servers *natstest.Cluster, 
 }
 
 func (b *clusterBench) speed(ctx context.Context, servers *natstest.Cluster, clients int) (rate float64, err error) {
-	e, err := b.open(servers, notDue) //nolint:contextcheck // its life is its own
+	e, err := b.open(ctx, servers, notDue)
 	if err != nil {
 		return 0, err
 	}
@@ -182,7 +182,7 @@ func (b *clusterBench) addLateness(ctx context.Context, servers *natstest.Cluste
 }
 
 func (b *clusterBench) lateness(ctx context.Context, servers *natstest.Cluster) (r latenessResult, err error) {
-	e, err := b.open(servers, time.Second) //nolint:contextcheck // its life is its own
+	e, err := b.open(ctx, servers, time.Second)
 	if err != nil {
 		return r, err
 	}
@@ -231,8 +231,8 @@ func (b *clusterBench) spread(ctx context.Context, jobs int64, do func(n int64) 
 
 // addSpace adds what a job takes on the disk while it is pending, and what is left of it.
 func (b *clusterBench) addSpace(ctx context.Context, servers *natstest.Cluster, name string) error {
-	const delay = 20 * time.Second   // more than the submission takes
-	e, err := b.open(servers, delay) //nolint:contextcheck // its life is its own
+	const delay = 20 * time.Second // more than the submission takes
+	e, err := b.open(ctx, servers, delay)
 	if err != nil {
 		return err
 	}

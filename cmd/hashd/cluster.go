@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -14,7 +15,7 @@ import (
 )
 
 // newCluster starts the engine on a NATS cluster. All instances key the prints of requests alike.
-func newCluster(cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
+func newCluster(ctx context.Context, cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
 	sealer, err := clusterSealer(cfg, environ)
 	if err != nil {
 		return nil, nil, err
@@ -27,9 +28,9 @@ func newCluster(cfg config.Config, environ []string, log *slog.Logger) (engine.E
 			return nil, nil, fmt.Errorf("%s: %w", name, err)
 		}
 	}
-	e, err := jetstream.New(jetstream.Config{
+	e, err := jetstream.New(ctx, jetstream.Config{
 		URLs: strings.Split(cfg.NATSURL, ","), Credentials: cfg.NATSCreds, CA: cfg.NATSCA, Cert: cfg.NATSCert, Key: cfg.NATSKey,
-		Prefix: cfg.NATSPrefix, Replicas: cfg.NATSReplicas, Sealer: sealer,
+		Prefix: cfg.NATSPrefix, Replicas: cfg.NATSReplicas, FirstID: cfg.FirstID, Sealer: sealer,
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
 		KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys, Workers: cfg.Workers, Log: log,
 	})

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -16,7 +17,7 @@ import (
 
 // newEngine starts the engine that the settings name. It also returns what keys the prints of
 // idempotency keys, nil if the engine is as new as the process.
-func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
+func newEngine(ctx context.Context, cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
 	limits := memory.Config{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
 		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
@@ -27,7 +28,7 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 		e, err := memory.New(limits)
 		return e, nil, err
 	case "jetstream":
-		return newCluster(cfg, environ, log)
+		return newCluster(ctx, cfg, environ, log)
 	}
 	sealer, err := givenSealer(cfg, environ) // nil for the ring in the folder
 	if err != nil {
@@ -45,10 +46,10 @@ func newEngine(cfg config.Config, environ []string, log *slog.Logger) (engine.En
 	return e, e.PrintKey(), nil
 }
 
-// storeID returns what names the engine's store, nil if the key of prints does.
-func storeID(e engine.Engine) []byte {
+// storeID returns what tells the name of the engine's store, nil if the key of prints does.
+func storeID(e engine.Engine) func() []byte {
 	if named, ok := e.(interface{ StoreID() []byte }); ok {
-		return named.StoreID()
+		return named.StoreID
 	}
 	return nil
 }

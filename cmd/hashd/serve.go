@@ -53,7 +53,7 @@ func assemble(cfg config.Config, environ []string, log *slog.Logger) (*program, 
 	if err != nil {
 		return nil, err
 	}
-	e, printKey, err := newEngine(cfg, environ, log)
+	e, printKey, err := newEngine(context.Background(), cfg, environ, log)
 	if err != nil {
 		return nil, err
 	}

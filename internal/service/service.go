@@ -36,15 +36,15 @@ type Config struct {
 	// that the engine remembers; nil means a new one, for an engine that remembers none yet.
 	PrintKey []byte
 
-	// Store is what names the store that keeps the jobs; nil if PrintKey does, which is as old.
-	Store []byte
+	// Store returns what names the store that keeps the jobs, which may become another while the
+	// service runs; nil if PrintKey names it, which is as old.
+	Store func() []byte
 }
 
 // Service implements the contract. Its methods may be called by any number of goroutines.
 type Service struct {
 	cfg      Config
 	started  time.Time
-	store    string // names what keeps the jobs
 	draining atomic.Bool
 
 	answers   atomic.Int64 // submissions answered with an accepted job
@@ -60,9 +60,9 @@ func New(cfg Config) *Service {
 		_, _ = rand.Read(cfg.PrintKey) // never fails
 	}
 	if cfg.Store == nil {
-		cfg.Store = cfg.PrintKey
+		cfg.Store = func() []byte { return cfg.PrintKey }
 	}
-	return &Service{cfg: cfg, started: time.Now(), store: storeName(cfg.Store)}
+	return &Service{cfg: cfg, started: time.Now()}
 }
 
 // storeName names what keeps the jobs, without telling what names it, which may be a secret key.
@@ -221,7 +221,7 @@ func (s *Service) GetStatus(context.Context, api.GetStatusRequestObject) (api.Ge
 	}
 	b := s.cfg.Build
 	return api.GetStatus200JSONResponse{Body: api.Status{
-		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(), Store: s.store,
+		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(), Store: storeName(s.cfg.Store()),
 	}}, nil
 }
 

@@ -30,6 +30,9 @@ func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engin
 	if e.life.Err() != nil {
 		return engine.Receipt{}, engine.ErrClosed
 	}
+	if err := e.usable(); err != nil {
+		return engine.Receipt{}, err
+	}
 	if b.Key == (engine.Key{}) {
 		return e.store(&b, 0)
 	}
@@ -78,7 +81,7 @@ func (e *Engine) recall(ctx context.Context, k engine.Key) (first engine.Receipt
 	case key.fingerprint != k.Print:
 		return engine.Receipt{}, true, 0, engine.ErrKeyReused
 	}
-	return engine.Receipt{ID: int64(msg.Sequence) - key.jobs, Due: key.accepted.Add(key.delay)}, true, 0, nil
+	return engine.Receipt{ID: e.lives().id(msg.Sequence - uint64(key.jobs)), Due: key.accepted.Add(key.delay)}, true, 0, nil
 }
 
 // store has the jobs, and the key's record behind them, stored by the publisher.

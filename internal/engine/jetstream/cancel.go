@@ -35,14 +35,14 @@ func (e *Engine) tryCancel(ctx context.Context, id int64) error {
 	if s.State == engine.Done {
 		end = isErased
 	}
-	if err := e.mark(ctx, id, end, s.result); err != nil {
+	if err := e.mark(ctx, id, end, s); err != nil {
 		return err
 	}
 	e.tell(end, id)
 	if end == isErased {
 		return nil
 	}
-	err = e.jobs.SecureDeleteMsg(ctx, uint64(id))
+	err = e.jobs.SecureDeleteMsg(ctx, s.place)
 	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the mark
 	if err != nil && !refused && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		e.cfg.Log.Warn("the sealed secret of a canceled job stays in the cluster until the job is due", "id", id, "error", err)
@@ -51,12 +51,12 @@ func (e *Engine) tryCancel(ctx context.Context, id int64) error {
 }
 
 // mark puts a mark in the place of a job's result.
-func (e *Engine) mark(ctx context.Context, id int64, o outcome, follows uint64) error {
-	sealed, err := e.codec.sealResult(id, &storedResult{outcome: o})
+func (e *Engine) mark(ctx context.Context, id int64, o outcome, s sight) error {
+	sealed, err := e.codec.sealResult(id, &storedResult{outcome: o, stamp: s.stamp})
 	if err != nil {
 		return fmt.Errorf("mark of job %d: %w", id, err)
 	}
-	_, err = e.commitOne(ctx, e.resultMsg(id, sealed, follows))
+	_, err = e.commitOne(ctx, e.resultMsg(id, sealed, s.result))
 	return refusal(err)
 }
 

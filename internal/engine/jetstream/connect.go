@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,41 +17,102 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// connect dials the cluster, for as long as Patience says.
-func (e *Engine) connect() error {
-	return e.await(func(context.Context) (err error) {
-		if e.conn, err = nats.Connect(strings.Join(e.cfg.URLs, ","), e.options()...); err != nil {
-			return fmt.Errorf("connect: %w", err)
-		}
-		e.js, err = jetstream.New(e.conn, jetstream.WithDefaultTimeout(e.cfg.Timeout))
-		return err
-	})
+// connect dials the cluster.
+func (e *Engine) connect(ctx context.Context) error {
+	d := &dialer{starting: ctx, life: e.life}
+	conn, err := nats.Connect(strings.Join(e.cfg.URLs, ","), append(e.options(), nats.SetCustomDialer(d))...)
+	d.started()
+	if err != nil {
+		return fmt.Errorf("connect: %w", err)
+	}
+	e.conn = conn
+	e.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(e.cfg.Timeout))
+	return err
+}
+
+// subscribe has notes read from now on.
+func (e *Engine) subscribe(ctx context.Context) error {
+	if _, err := e.conn.Subscribe(e.names.note(), e.read); err != nil {
+		return fmt.Errorf("subscribe: %w", err)
+	}
+	return e.conn.FlushWithContext(ctx)
+}
+
+// dialer has the first connection end with the start, as the library does not: until all of its
+// greeting has come, the end of starting closes it. Later connections end with the engine.
+type dialer struct {
+	starting, life context.Context
+
+	mu    sync.Mutex
+	over  bool
+	stops []func() bool
+}
+
+// Dial implements nats.CustomDialer.
+func (d *dialer) Dial(network, address string) (net.Conn, error) {
+	d.mu.Lock()
+	ctx := d.starting
+	if d.over {
+		ctx = d.life
+	}
+	d.mu.Unlock()
+	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if !d.over {
+		d.stops = append(d.stops, context.AfterFunc(d.starting, func() { _ = conn.Close() }))
+	}
+	return conn, nil
+}
+
+// started ends what the start had to do with it.
+func (d *dialer) started() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.over = true
+	for _, stop := range d.stops {
+		stop()
+	}
+}
+
+// dialTimeout bounds one connection to one server.
+const dialTimeout = 2 * time.Second
+
+// signal sends a signal, unless one is waiting already.
+func signal(to chan<- struct{}) {
+	select {
+	case to <- struct{}{}:
+	default:
+	}
 }
 
 func (e *Engine) options() []nats.Option {
-	signal := func(*nats.Conn) {
-		select {
-		case e.back <- struct{}{}:
-		default:
-		}
-	}
 	options := []nats.Option{
 		nats.Name("hashd " + e.names.prefix),
-		nats.Timeout(2 * time.Second),
+		nats.Timeout(dialTimeout),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.ReconnectBufSize(-1), // what cannot be sent fails, it is not sent later
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2), // a server that hangs is left after 4 to 6 s
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			e.cfg.Log.Warn("connection to NATS lost", "error", err)
+			if e.life.Err() == nil { // else it is closed
+				e.cfg.Log.Warn("connection to NATS lost", "error", err)
+			}
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
 			e.cfg.Log.Info("connected to NATS again", "server", c.ConnectedUrlRedacted())
-			signal(c)
+			signal(e.back)
+			signal(e.suspect)
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
-			e.cfg.Log.Warn("NATS", "error", err)
+			if !e.quiet.again(err.Error(), time.Now()) {
+				e.cfg.Log.Warn("NATS", "error", err)
+			}
+			signal(e.suspect)
 		}),
 	}
 	if e.cfg.Credentials != "" {
@@ -64,14 +127,17 @@ func (e *Engine) options() []nats.Option {
 	return options
 }
 
-// await tries until it succeeds, the cluster says what will not change, or Patience is over.
-func (e *Engine) await(try func(context.Context) error) error {
+// await tries until it succeeds, the cluster says what will not change, Patience is over, or ctx ends.
+func (e *Engine) await(ctx context.Context, try func(context.Context) error) error {
 	const pause = 250 * time.Millisecond
 	deadline := time.Now().Add(e.cfg.Patience)
 	for told := false; ; told = true {
-		ctx, cancel := context.WithTimeout(e.life, e.cfg.Timeout)
-		err := try(ctx)
+		one, cancel := context.WithTimeout(ctx, e.cfg.Timeout)
+		err := try(one)
 		cancel()
+		if err != nil && ctx.Err() != nil {
+			return context.Cause(ctx)
+		}
 		if err == nil || !transient(err) || time.Now().Add(pause).After(deadline) {
 			return err
 		}
@@ -80,19 +146,24 @@ func (e *Engine) await(try func(context.Context) error) error {
 		}
 		select {
 		case <-time.After(pause):
-		case <-e.life.Done():
-			return engine.ErrClosed
+		case <-ctx.Done():
+			return context.Cause(ctx)
 		}
 	}
 }
 
-// transient reports whether the error may go away by itself: no way to the cluster, or no leader in
-// it. A server answers with a code of 503 as long as it looks for one.
+// transient reports whether the error may go away by itself: no way to the cluster, no leader in it, or
+// another instance at the same work. A server answers with a code of 503 as long as it looks for a leader, says
+// that there are too few servers while they have not met yet, and for a moment does not know what another has made.
 func transient(err error) bool {
+	const tooFewServers = 10005
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok {
-		return api.Code == 503
+		return api.Code == 503 || slices.Contains([]jetstream.ErrorCode{
+			jetstream.JSErrCodeStreamNotFound, jetstream.JSErrCodeConsumerNotFound, tooFewServers,
+		}, api.ErrorCode)
 	}
 	return slices.ContainsFunc([]error{
+		errOtherMade, errTaken, errBusy,
 		nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrDisconnected,
 		nats.ErrReconnectBufExceeded, context.DeadlineExceeded, jetstream.ErrJetStreamNotEnabled,
 	}, func(known error) bool { return errors.Is(err, known) })
@@ -111,23 +182,36 @@ func (e *Engine) measureClock(ctx context.Context) error {
 }
 
 // probeBatchLimit asks whether the largest batch that a client can send, with its key, can be stored at
-// once. A server tells a batch that is too large from one whose beginning it does not know.
+// once.
 func (e *Engine) probeBatchLimit(ctx context.Context) error {
-	const usual, tooLarge = 1_000, 10199
-	msg := nats.NewMsg(e.names.job())
-	msg.Header.Set(batchID, nats.NewInbox()[len(nats.InboxPrefix):])
-	msg.Header.Set(batchSequence, strconv.Itoa(engine.MaxBatch+1))
-	_, err := e.js.PublishMsg(ctx, msg)
-	api, ok := errors.AsType[*jetstream.APIError](err)
-	switch {
-	case !ok:
+	const usual = 1_000
+	tooLarge, err := e.probe(ctx, e.names.job())
+	if err != nil {
 		return fmt.Errorf("limit of batches: %w", err)
-	case api.ErrorCode == tooLarge:
+	}
+	e.batchLimit = engine.MaxBatch + 1
+	if tooLarge {
 		e.batchLimit = usual
 		e.cfg.Log.Warn("the NATS servers take smaller batches than hashd: larger ones are refused; "+
 			"set jetstream.limits.batch.max_msgs on each server", "batch", usual, "needed", engine.MaxBatch+1)
-	default:
-		e.batchLimit = engine.MaxBatch + 1
 	}
 	return nil
+}
+
+// probe publishes what no server stores: the end of a batch without its beginning. The answer shows
+// that the subject can be published to and has a leader. A server tells a batch that is too large from one whose
+// beginning it does not know.
+func (e *Engine) probe(ctx context.Context, subject string) (tooLarge bool, err error) {
+	const codeTooLarge = 10199
+	msg := nats.NewMsg(subject)
+	msg.Header.Set(batchID, nats.NewInbox()[len(nats.InboxPrefix):])
+	msg.Header.Set(batchSequence, strconv.Itoa(engine.MaxBatch+1))
+	_, err = e.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code != 503 {
+		return api.ErrorCode == codeTooLarge, nil
+	}
+	if err == nil {
+		err = errors.New("an answer that hashd does not understand")
+	}
+	return false, err
 }

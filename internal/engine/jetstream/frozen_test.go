@@ -117,7 +117,7 @@ func frozenSealer(t *testing.T) *seal.Sealer {
 // Each record of format 1 opens to what it was made of.
 func TestFrozenRecords(t *testing.T) {
 	t.Parallel()
-	records, c := frozenRecords(t), codec{frozenSealer(t), names{frozenPrefix}}
+	records, c := frozenRecords(t), codec{sealer: frozenSealer(t), names: names{frozenPrefix}}
 	for _, want := range frozenJobs {
 		j, err := c.openJob(records[fmt.Sprint("job-", want.id)])
 		if err != nil || string(j.secret) != want.secret || j.algorithm.String() != want.algorithm || j.tenant != want.tenant ||

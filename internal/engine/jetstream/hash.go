@@ -19,6 +19,7 @@ type task struct {
 	msg jetstream.Msg
 	id  int64
 	storedJob
+	stamp  stamp
 	at     time.Time // when it may be hashed
 	result *nats.Msg // its sealed result, once hashed
 }
@@ -112,6 +113,7 @@ func (e *Engine) pullHead() []*task {
 	pulled, err := e.consumer.Fetch(1, jetstream.FetchContext(ctx))
 	tasks := e.take(pulled, err)
 	if failed := err != nil || pulled.Error() != nil; failed && len(tasks) == 0 && ctx.Err() == nil {
+		signal(e.suspect) // such as a consumer that is gone
 		select {
 		case <-time.After(pause):
 		case <-e.life.Done():
@@ -150,7 +152,7 @@ func (e *Engine) open(msg jetstream.Msg) (*task, error) {
 	if err != nil {
 		return t, err
 	}
-	t.id = int64(meta.Sequence.Stream)
+	t.id, t.stamp = e.lives().id(meta.Sequence.Stream), stampOf(msg.Data())
 	if t.storedJob, err = e.codec.openJob(msg.Data()); err != nil {
 		return t, err
 	}
@@ -207,7 +209,7 @@ func (e *Engine) compute(t *task) error {
 	t.algorithm.Sum(&sum, t.secret)
 	clear(t.secret)
 	sealed, err := e.codec.sealResult(t.id, &storedResult{
-		outcome: isDone, algorithm: t.algorithm, tenant: t.tenant, sum: sum[:t.algorithm.Size()],
+		outcome: isDone, algorithm: t.algorithm, tenant: t.tenant, stamp: t.stamp, sum: sum[:t.algorithm.Size()],
 	})
 	if err != nil {
 		return fmt.Errorf("seal: %w", err)
@@ -244,12 +246,24 @@ func (e *Engine) yield(t *task) {
 	if err == nil {
 		r, err = e.codec.openResult(t.id, m.Data)
 	}
+	if err == nil && r.stamp != (stamp{}) && r.stamp != t.stamp {
+		err = e.displace(t, m)
+		r.outcome = isDone
+	}
 	if err != nil {
 		e.giveBack([]*task{t})
 		return
 	}
 	e.tell(r.outcome, t.id)
 	_ = t.msg.Ack()
+}
+
+// displace puts a task's result in the place of one that is another job's, which had the id before
+// the log lost its end.
+func (e *Engine) displace(t *task, m *message) error {
+	e.cfg.Log.Error("a result was of another job with the same id", "id", t.id)
+	_, err := e.commit([]*nats.Msg{e.resultMsg(t.id, t.result.Data, m.Sequence)})
+	return err
 }
 
 // giveBack lets some instance try again soon.

@@ -25,6 +25,7 @@ import (
 	"runtime"
 	"slices"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -42,6 +43,7 @@ type Config struct {
 	Cert, Key   string   // paths of the client's certificate and key in PEM; "" for none
 	Prefix      string   // of every stream and subject: letters, digits, - and _
 	Replicas    int      // servers that hold each stream: 1, 3 or 5
+	FirstID     int64    // first id of a new service, from 1 to engine.MaxFirstID; 0 for one drawn at random
 
 	Sealer *seal.Sealer
 
@@ -82,6 +84,7 @@ func (c *Config) validate() error {
 		engine.InRange("max results", c.MaxResults, 1, maxJobs),
 		engine.InRange("key window", int64(c.KeyWindow), 0, int64(maxTime)),
 		engine.InRange("max keys", c.MaxKeys, 0, maxJobs),
+		engine.InRange("first id", c.FirstID, 0, engine.MaxFirstID),
 		engine.InRange("workers", int64(c.Workers), 0, 1<<16),
 	}
 	if len(c.URLs) == 0 {
@@ -139,14 +142,18 @@ type Engine struct {
 	names names
 	codec codec
 	clock *clock
-	print []byte
+	want  wanted
+	print []byte // the key of prints
+	label string // the same as the stream has it
 
 	conn       *nats.Conn
 	js         jetstream.JetStream
 	jobs       jetstream.Stream
 	results    jetstream.Stream
 	consumer   jetstream.Consumer
-	batchLimit int // messages that the cluster takes in one atomic batch
+	batchLimit int                   // messages that the cluster takes in one atomic batch
+	known      atomic.Pointer[lives] // which ids the messages of the log have
+	acked      atomic.Uint64         // the last sequence that the cluster has acknowledged to this instance, in this life of the log
 
 	ledger  *ledger
 	waiters waiters
@@ -155,6 +162,9 @@ type Engine struct {
 	slots   chan struct{}    // taken by each batch that is hashed
 	held    held
 	back    chan struct{} // signals that the connection was lost and is there again
+	suspect chan struct{} // signals that something may be wrong in the cluster
+	fault   atomic.Pointer[fault]
+	quiet   repeats
 
 	life context.Context // ends with Close; never a request's
 	end  context.CancelFunc
@@ -165,58 +175,51 @@ type Engine struct {
 var _ engine.Engine = (*Engine)(nil)
 
 // New connects to the cluster, creates the streams or verifies them, and starts an engine; Close stops
-// it. A cluster that cannot be reached, or has no leader yet, is waited for as long as Patience says.
-func New(cfg Config) (*Engine, error) { return newOn(newClock(time.Now), cfg) }
+// it. A cluster that cannot be reached, or has no leader yet, is waited for as long as Patience says, or
+// until ctx ends, which matters to New alone.
+func New(ctx context.Context, cfg Config) (*Engine, error) {
+	return newOn(ctx, newClock(time.Now), cfg)
+}
 
-func newOn(c *clock, cfg Config) (*Engine, error) {
+func newOn(ctx context.Context, c *clock, cfg Config) (*Engine, error) {
 	if err := cfg.validate(); err != nil {
 		return nil, fmt.Errorf("jetstream engine: %w", err)
 	}
 	cfg.setDefaults()
 	e := &Engine{
-		cfg:    cfg,
-		names:  names{cfg.Prefix},
-		clock:  c,
-		submit: make(chan *submission),
-		slots:  make(chan struct{}, min(2*cfg.Workers, mostSlots)), // half hash while half wait for the cluster
-		back:   make(chan struct{}, 1),
+		cfg:     cfg,
+		names:   names{cfg.Prefix},
+		clock:   c,
+		submit:  make(chan *submission),
+		slots:   make(chan struct{}, min(2*cfg.Workers, mostSlots)), // half hash while half wait for the cluster
+		back:    make(chan struct{}, 1),
+		suspect: make(chan struct{}, 1),
 	}
-	e.codec = codec{cfg.Sealer, e.names}
+	e.codec = codec{sealer: cfg.Sealer, names: e.names}
+	e.want = wanted{e.jobsStream(), e.resultsStream(), e.lifeStream(), e.consumerConfig()}
 	e.ledger = newLedger(&e.cfg)
 	e.life, e.end = context.WithCancel(context.Background())
-	if err := e.start(); err != nil {
+	if err := e.start(ctx); err != nil {
 		_ = e.Close()
 		return nil, fmt.Errorf("jetstream engine: %w", err)
 	}
 	return e, nil
 }
 
-func (e *Engine) start() error {
-	if err := e.connect(); err != nil {
-		return err
+func (e *Engine) start(ctx context.Context) error {
+	steps := []func(context.Context) error{
+		e.connect, e.setUp, e.measureClock, e.watchRoom, e.probeBatchLimit, e.subscribe,
 	}
-	if err := e.await(e.setUp); err != nil {
-		return err
-	}
-	if err := e.await(e.measureClock); err != nil {
-		return err
-	}
-	if err := e.await(e.watchRoom); err != nil {
-		return err
-	}
-	if err := e.await(e.probeBatchLimit); err != nil {
-		return err
-	}
-	if _, err := e.conn.Subscribe(e.names.note(), e.read); err != nil {
-		return fmt.Errorf("subscribe: %w", err)
-	}
-	if err := e.await(func(ctx context.Context) error { return e.conn.FlushWithContext(ctx) }); err != nil {
-		return err
+	for _, step := range steps {
+		if err := e.await(ctx, step); err != nil {
+			return err
+		}
 	}
 	e.done.Go(e.publish)
 	e.done.Go(e.hash)
 	e.done.Go(e.renew)
 	e.done.Go(e.tend)
+	e.done.Go(e.watch)
 	return nil
 }
 
@@ -224,10 +227,14 @@ func (e *Engine) start() error {
 // that one knows a request again that another has accepted.
 func (e *Engine) PrintKey() []byte { return slices.Clone(e.print) }
 
-// Ready implements engine.Engine: the jobs stream has a leader that answers.
+// Ready implements engine.Engine: nothing is wrong in the cluster, and the jobs stream has a leader that
+// answers.
 func (e *Engine) Ready(ctx context.Context) error {
 	if e.ledger.isDraining() {
 		return engine.ErrDraining
+	}
+	if f := e.fault.Load(); f != nil && e.life.Err() == nil {
+		return down(f.error)
 	}
 	return e.call(ctx, func(ctx context.Context) error {
 		_, err := e.jobs.Info(ctx)

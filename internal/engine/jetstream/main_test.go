@@ -117,7 +117,7 @@ func config(t *testing.T, c *natstest.Cluster) Config {
 // start makes an engine that the test's end closes.
 func start(t *testing.T, cfg Config) *Engine {
 	t.Helper()
-	e, err := New(cfg)
+	e, err := New(t.Context(), cfg)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -130,11 +130,11 @@ func suiteOn(c *natstest.Cluster) enginetest.Suite {
 	return enginetest.Suite{
 		Gaps:    true, // a key takes a place in the log
 		Durable: true, Outlives: true,
-		FromOne: true,
 		New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
 			mine := config(t, c)
 			mine.Delay, mine.Retention = cfg.Delay, cfg.Retention
 			mine.MaxPending, mine.MaxResults = cfg.MaxPending, cfg.MaxResults
+			mine.FirstID = cfg.FirstID
 			mine.KeyWindow, mine.MaxKeys = cfg.KeyWindow, cfg.MaxKeys
 			return start(t, mine)
 		},

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"encoding/binary"
+	"errors"
 	"sync"
 	"time"
 
@@ -113,8 +114,15 @@ func (e *Engine) reconcile() {
 	if err != nil {
 		return // the next time, then
 	}
-	for _, id := range e.ledger.upTo(int64(floor), most) {
-		_, _ = e.Get(e.life, id) // learns what it finds
+	lost := 0
+	for _, id := range e.ledger.upTo(e.lives().id(floor), most) {
+		// Get learns what it finds. Of a job of ours that has ended there is a result or a mark.
+		if _, err := e.get(e.life, id); errors.Is(err, errVanished) {
+			lost++
+		}
+	}
+	if lost > 0 {
+		e.cfg.Log.Error("jobs that were accepted are in neither stream: somebody has deleted them", "jobs", lost)
 	}
 }
 

@@ -126,7 +126,17 @@ func (e *Engine) settle(group []*submission) {
 			msgs = append(msgs, s.msgs...)
 		}
 		last, err := e.commit(msgs)
-		first := int64(last) - int64(len(msgs)) + 1
+		if err == nil && last <= e.acked.Load() {
+			err = errRolledBack
+		}
+		var first int64
+		switch {
+		case err == nil:
+			e.acked.Store(last)
+			first = e.lives().id(last - uint64(len(msgs)) + 1)
+		case errors.Is(err, engine.ErrDown):
+			signal(e.suspect)
+		}
 		if definite(err) && len(part) > 1 {
 			return err
 		}

@@ -10,6 +10,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/seal"
 )
 
 // request asks a stream for a message, by one of these.
@@ -66,6 +67,8 @@ func (e *Engine) askAny(ctx context.Context, id int64) (*message, error) {
 // sight is what was found of a job that is pending or done.
 type sight struct {
 	engine.Record
+	stamp  stamp
+	place  uint64 // its sequence in the log, while it is pending
 	result uint64 // the sequence of its result; 0 while it is pending
 }
 
@@ -78,14 +81,24 @@ func (e *Engine) look(ctx context.Context, id int64) (sight, error) {
 	case e.erased.has(id):
 		return sight{}, engine.ErrGone
 	}
+	if err := e.usable(); err != nil {
+		return sight{}, err
+	}
 	result, err := e.askAny(ctx, id)
 	if err != nil {
 		return sight{}, err
 	}
 	if result != nil {
-		return e.conclude(id, result)
+		s, err := e.conclude(id, result)
+		if !errors.Is(err, seal.ErrDamaged) { // else it may be of a stream that was there before
+			return s, err
+		}
 	}
-	s, err := e.lookAtLeaders(ctx, id)
+	place, ok := e.lives().sequence(id)
+	if !ok {
+		return sight{}, engine.ErrUnknown
+	}
+	s, err := e.lookAtLeaders(ctx, id, place)
 	if !errors.Is(err, errNothing) {
 		return s, err
 	}
@@ -93,11 +106,11 @@ func (e *Engine) look(ctx context.Context, id int64) (sight, error) {
 	switch {
 	case err != nil:
 		return sight{}, down(err)
-	case uint64(id) > info.State.LastSeq:
+	case place > info.State.LastSeq:
 		return sight{}, engine.ErrUnknown
 	}
 	// There has been such a job by now. It may have come after it was looked for.
-	if s, err = e.lookAtLeaders(ctx, id); !errors.Is(err, errNothing) {
+	if s, err = e.lookAtLeaders(ctx, id, place); !errors.Is(err, errNothing) {
 		return s, err
 	}
 	return e.lookAgain(ctx, id)
@@ -116,15 +129,18 @@ func (e *Engine) lookAgain(ctx context.Context, id int64) (sight, error) {
 	}
 	e.ledger.observe(id, isErased)
 	e.waiters.wake(id)
-	return sight{}, engine.ErrGone
+	return sight{}, errVanished
 }
 
 // errNothing says that there is neither a job nor a result.
 var errNothing = errors.New("nothing there")
 
+// errVanished says it of a job that there was.
+var errVanished = fmt.Errorf("%w: neither it nor its result is there", engine.ErrGone)
+
 // lookAtLeaders asks for the job before its result, since it leaves after that has come.
-func (e *Engine) lookAtLeaders(ctx context.Context, id int64) (sight, error) {
-	job, err := e.ask(ctx, e.names.jobs(), request{Seq: uint64(id)})
+func (e *Engine) lookAtLeaders(ctx context.Context, id int64, place uint64) (sight, error) {
+	job, err := e.ask(ctx, e.names.jobs(), request{Seq: place})
 	if err != nil {
 		return sight{}, err
 	}
@@ -144,7 +160,10 @@ func (e *Engine) lookAtLeaders(ctx context.Context, id int64) (sight, error) {
 		return sight{}, fmt.Errorf("job %d: %w", id, err)
 	}
 	clear(j.secret)
-	return sight{Record: engine.Record{ID: id, Algorithm: j.algorithm, Tenant: j.tenant, Due: j.due()}}, nil
+	return sight{
+		Record: engine.Record{ID: id, Algorithm: j.algorithm, Tenant: j.tenant, Due: j.due()},
+		stamp:  stampOf(job.Data), place: place,
+	}, nil
 }
 
 // conclude returns what a job's result says.
@@ -160,11 +179,19 @@ func (e *Engine) conclude(id int64, m *message) (sight, error) {
 	if r.outcome != isDone {
 		return sight{}, engine.ErrGone
 	}
-	return sight{r.record(id), m.Sequence}, nil
+	return sight{Record: r.record(id), stamp: r.stamp, result: m.Sequence}, nil
 }
 
 // Get implements engine.Engine.
-func (e *Engine) Get(ctx context.Context, id int64) (rec engine.Record, err error) {
+func (e *Engine) Get(ctx context.Context, id int64) (engine.Record, error) {
+	rec, err := e.get(ctx, id)
+	if errors.Is(err, errVanished) {
+		err = engine.ErrGone
+	}
+	return rec, err
+}
+
+func (e *Engine) get(ctx context.Context, id int64) (rec engine.Record, err error) {
 	err = e.call(ctx, func(ctx context.Context) error {
 		s, err := e.look(ctx, id)
 		rec = s.Record

@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"crypto/sha256"
 	"encoding/binary"
 	"encoding/hex"
 	"errors"
@@ -17,16 +18,28 @@ import (
 //
 //	job     version, algorithm, tenant (2), accepted (8), delay (8), secret
 //	key     version, jobs (4), accepted (8), delay (8), print (16)
-//	result  version, outcome, algorithm, tenant (2), digest
+//	result  version, outcome, algorithm, tenant (2), stamp (8), digest
 //
-// Numbers are big-endian, times nanoseconds.
-const version = 1
+// Numbers are big-endian, times nanoseconds. Results of version 1 have no stamp.
+const (
+	version       = 1
+	resultVersion = 2
+)
 
 const (
 	jobHeader    = 1 + 1 + 2 + 8 + 8
 	keyBytes     = 1 + 4 + 8 + 8 + 16
 	resultHeader = 1 + 1 + 1 + 2
 )
+
+// stamp tells a sealed job from every other, also from one that had the same id: no two are sealed alike.
+// The zero value is that of a result without one.
+type stamp [8]byte
+
+func stampOf(sealed []byte) stamp {
+	sum := sha256.Sum256(sealed)
+	return stamp(sum[:len(stamp{})])
+}
 
 // storedJob is a job as it lies in the jobs stream.
 type storedJob struct {
@@ -54,18 +67,24 @@ type storedResult struct {
 	outcome   outcome
 	algorithm digest.Algorithm
 	tenant    uint16
+	stamp     stamp  // of the job
 	sum       []byte // of a done job
 }
 
-// codec seals and opens records. Each is bound to its service and kind, so that the cluster can't
-// pass one off as another; a result also to its id, and a key to its name. A job's id is not known
+// codec seals and opens records. Each is bound to its service, store and kind, so that the cluster can't
+// pass one off as another; a result also to its id and its job, and a key to its name. A job's id is not known
 // before it is stored, so jobs can be put in each other's place.
 type codec struct {
 	sealer *seal.Sealer
 	names  names
+	store  string // "" binds to none, as format 1 did
+	old    bool   // records of format 1 are there, too
 }
 
 func (c codec) context(kind, name string) []byte {
+	if c.store != "" {
+		kind = c.store + "/" + kind
+	}
 	return []byte("hashd/" + c.names.prefix + "/" + kind + "/" + name)
 }
 
@@ -82,7 +101,7 @@ func (c codec) sealJob(j *storedJob) ([]byte, error) {
 
 // openJob returns the job. Its secret is the caller's to clear.
 func (c codec) openJob(sealed []byte) (storedJob, error) {
-	b, err := c.open(sealed, c.context("job", ""), jobHeader+1)
+	b, err := c.open(sealed, "job", "", jobHeader+1)
 	if err != nil {
 		return storedJob{}, err
 	}
@@ -111,7 +130,7 @@ func (c codec) sealKey(id [16]byte, k *storedKey) ([]byte, error) {
 }
 
 func (c codec) openKey(id [16]byte, sealed []byte) (storedKey, error) {
-	b, err := c.open(sealed, c.context("key", hex.EncodeToString(id[:])), keyBytes)
+	b, err := c.open(sealed, "key", hex.EncodeToString(id[:]), keyBytes)
 	if err != nil {
 		return storedKey{}, err
 	}
@@ -124,20 +143,26 @@ func (c codec) openKey(id [16]byte, sealed []byte) (storedKey, error) {
 }
 
 func (c codec) sealResult(id int64, r *storedResult) ([]byte, error) {
-	b := make([]byte, resultHeader, resultHeader+digest.MaxSize)
-	b[0], b[1], b[2] = version, byte(r.outcome), byte(r.algorithm)
+	b := make([]byte, resultHeader, resultHeader+len(r.stamp)+digest.MaxSize)
+	b[0], b[1], b[2] = resultVersion, byte(r.outcome), byte(r.algorithm)
 	binary.BigEndian.PutUint16(b[3:], r.tenant)
-	b = append(b, r.sum...)
+	b = append(append(b, r.stamp[:]...), r.sum...)
 	return c.sealer.Seal(b, c.context("result", strconv.FormatInt(id, 10)))
 }
 
 func (c codec) openResult(id int64, sealed []byte) (storedResult, error) {
-	b, err := c.open(sealed, c.context("result", strconv.FormatInt(id, 10)), resultHeader)
+	b, err := c.open(sealed, "result", strconv.FormatInt(id, 10), resultHeader)
 	if err != nil {
 		return storedResult{}, err
 	}
 	r := storedResult{
 		outcome: outcome(b[1]), algorithm: digest.Algorithm(b[2]), tenant: binary.BigEndian.Uint16(b[3:]), sum: b[resultHeader:],
+	}
+	if b[0] == resultVersion {
+		if len(r.sum) < len(r.stamp) {
+			return storedResult{}, seal.ErrDamaged
+		}
+		r.stamp, r.sum = stamp(r.sum), r.sum[len(r.stamp):]
 	}
 	if !r.algorithm.Valid() || !r.outcome.valid() || r.outcome == isDone && len(r.sum) != r.algorithm.Size() {
 		return storedResult{}, seal.ErrDamaged
@@ -147,15 +172,19 @@ func (c codec) openResult(id int64, sealed []byte) (storedResult, error) {
 
 // open returns a record of at least that many bytes. Where the ring lacks a key the engine is down:
 // another instance may have it.
-func (c codec) open(sealed, context []byte, least int) ([]byte, error) {
-	b, err := c.sealer.Open(sealed, context)
+func (c codec) open(sealed []byte, kind, name string, least int) ([]byte, error) {
+	b, err := c.sealer.Open(sealed, c.context(kind, name))
+	if errors.Is(err, seal.ErrDamaged) && c.old && c.store != "" {
+		c.store = ""
+		return c.open(sealed, kind, name, least)
+	}
 	_, unknown := errors.AsType[*seal.UnknownKeyError](err)
 	switch {
 	case unknown:
 		return nil, down(err)
 	case err != nil:
 		return nil, err
-	case len(b) < least || b[0] != version:
+	case len(b) < least || b[0] != version && (kind != "result" || b[0] != resultVersion):
 		return nil, fmt.Errorf("record of %d bytes is of a version this hashd does not know", len(b))
 	}
 	return b, nil

@@ -1,11 +1,7 @@
 package jetstream
 
 import (
-	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"encoding/hex"
-	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -21,25 +17,39 @@ type names struct{ prefix string }
 
 func (n names) jobs() string     { return n.prefix + "_jobs" }
 func (n names) results() string  { return n.prefix + "_results" }
+func (n names) life() string     { return n.prefix + "_life" }
 func (n names) consumer() string { return "hash" }
 
 func (n names) job() string               { return n.prefix + ".job" }
 func (n names) key(id [16]byte) string    { return n.prefix + ".key." + hex.EncodeToString(id[:]) }
 func (n names) result(id int64) string    { return n.prefix + ".result." + strconv.FormatInt(id, 10) }
 func (n names) note() string              { return n.prefix + ".note" }
+func (n names) lifeRecord() string        { return n.prefix + ".life" }
 func (n names) subjectsOfJobs() []string  { return []string{n.job(), n.prefix + ".key.*"} }
 func (n names) subjectsOfResults() string { return n.prefix + ".result.*" }
 
-// Metadata of the jobs stream.
+// Metadata of the streams.
 const (
 	formatLabel = "hashd.format"
-	printLabel  = "hashd.print" // the sealed key of prints, in base64
-	format      = "1"
+	printLabel  = "hashd.print" // jobs: the sealed key of prints, in base64
+	livesLabel  = "hashd.lives" // jobs: which ids its messages have
+	storeLabel  = "hashd.store" // results: the name of the store whose jobs they are of
+
+	// format 2 binds each record to its store. Streams of format 1, which did not, go on as such: what
+	// is stored in them from now on is bound.
+	format      = "2"
+	firstFormat = "1"
 )
 
 // linger is how much longer than its retention a result stays in its stream, though nobody can read
 // it: until then no instance that was stopped can make a canceled or expired job visible again.
 const linger = time.Minute
+
+// wanted is how all that a service has in the cluster is to be set.
+type wanted struct {
+	jobs, results, life jetstream.StreamConfig
+	consumer            jetstream.ConsumerConfig
+}
 
 // jobsStream is the log that is the schedule. A message leaves it once it is acknowledged, which is
 // after its result is stored. Its sequence is the job's id.
@@ -56,6 +66,20 @@ func (e *Engine) jobsStream() jetstream.StreamConfig {
 		MaxMsgsPerSubject:    e.cfg.MaxPending,
 		AllowMsgTTL:          true, // a key goes with its window
 		AllowAtomicPublish:   true,
+	}
+}
+
+// lifeStream holds one message: what the last instance knew of the jobs stream. It is not to be backed
+// up: where it is missing or says something else, the jobs stream is a copy.
+func (e *Engine) lifeStream() jetstream.StreamConfig {
+	return jetstream.StreamConfig{
+		Name:              e.names.life(),
+		Description:       "hashd: how far the ids have come; never restore it from a backup",
+		Subjects:          []string{e.names.lifeRecord()},
+		Retention:         jetstream.LimitsPolicy,
+		Storage:           jetstream.FileStorage,
+		Replicas:          e.cfg.Replicas,
+		MaxMsgsPerSubject: 1,
 	}
 }
 
@@ -90,51 +114,6 @@ func (e *Engine) consumerConfig() jetstream.ConsumerConfig {
 // maxAckPending bounds what all instances together may hold of the head of the schedule.
 const maxAckPending = 50_000
 
-// setUp creates what is not there yet, and verifies what is. It changes nothing that exists.
-func (e *Engine) setUp(ctx context.Context) error {
-	jobs, err := e.stream(ctx, e.jobsStream(), true)
-	if err != nil {
-		return err
-	}
-	if err := e.learnPrint(jobs.CachedInfo().Config.Metadata); err != nil {
-		return err
-	}
-	if e.results, err = e.stream(ctx, e.resultsStream(), false); err != nil {
-		return err
-	}
-	e.jobs = jobs
-	e.consumer, err = jobs.CreateConsumer(ctx, e.consumerConfig())
-	if errors.Is(err, jetstream.ErrConsumerExists) {
-		return fmt.Errorf("consumer %s of stream %s has other settings than this hashd: "+
-			"delete it while no hashd runs, and it is made anew: %w", e.names.consumer(), e.names.jobs(), err)
-	}
-	if err != nil {
-		return fmt.Errorf("consumer %s of stream %s: %w", e.names.consumer(), e.names.jobs(), err)
-	}
-	return nil
-}
-
-// stream creates the stream, or verifies the one of that name.
-func (e *Engine) stream(ctx context.Context, want jetstream.StreamConfig, first bool) (jetstream.Stream, error) {
-	s, err := e.js.Stream(ctx, want.Name)
-	if errors.Is(err, jetstream.ErrStreamNotFound) {
-		want.Metadata = map[string]string{formatLabel: format}
-		if first {
-			if want.Metadata[printLabel], err = e.newPrint(); err != nil {
-				return nil, err
-			}
-		}
-		s, err = e.js.CreateStream(ctx, want)
-		if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) { // another instance was faster
-			s, err = e.js.Stream(ctx, want.Name)
-		}
-	}
-	if err != nil {
-		return nil, fmt.Errorf("stream %s: %w", want.Name, err)
-	}
-	return s, verify(&want, &s.CachedInfo().Config)
-}
-
 // verify compares all that hashd relies on.
 func verify(want, got *jetstream.StreamConfig) error {
 	var wrong []string
@@ -143,7 +122,9 @@ func verify(want, got *jetstream.StreamConfig) error {
 			wrong = append(wrong, fmt.Sprintf("%s is %v, not %v", what, got, want))
 		}
 	}
-	check(formatLabel, format, got.Metadata[formatLabel])
+	if f := got.Metadata[formatLabel]; f != firstFormat {
+		check(formatLabel, format, f)
+	}
 	check("subjects", slices.Sorted(slices.Values(want.Subjects)), slices.Sorted(slices.Values(got.Subjects)))
 	check("retention", want.Retention, got.Retention)
 	check("storage", want.Storage, got.Storage)
@@ -152,11 +133,18 @@ func verify(want, got *jetstream.StreamConfig) error {
 	check("discard per subject", want.DiscardNewPerSubject, got.DiscardNewPerSubject)
 	check("max messages per subject", want.MaxMsgsPerSubject, got.MaxMsgsPerSubject)
 	check("max messages", -1, got.MaxMsgs)
+	check("max bytes", -1, got.MaxBytes)
+	if got.MaxMsgSize > 0 && got.MaxMsgSize < leastPayload {
+		check("max message size", fmt.Sprintf("-1, or %d or more", leastPayload), got.MaxMsgSize)
+	}
 	check("max age", want.MaxAge, got.MaxAge)
 	check("allow TTL", want.AllowMsgTTL, got.AllowMsgTTL)
 	check("allow direct", want.AllowDirect, got.AllowDirect)
 	check("allow atomic", want.AllowAtomicPublish, got.AllowAtomicPublish)
 	check("no ack", false, got.NoAck)
+	check("persist mode", jetstream.DefaultPersistMode, got.PersistMode)
+	check("subject transform", false, got.SubjectTransform != nil)
+	check("mirror or sources", false, got.Mirror != nil || len(got.Sources) > 0)
 	check("sealed", false, got.Sealed)
 	check("deny delete", false, got.DenyDelete)
 	if len(wrong) > 0 {
@@ -166,25 +154,24 @@ func verify(want, got *jetstream.StreamConfig) error {
 	return nil
 }
 
-// newPrint returns a new key of prints, sealed.
-func (e *Engine) newPrint() (string, error) {
-	key := make([]byte, printBytes)
-	_, _ = rand.Read(key) // never fails
-	sealed, err := e.codec.sealer.Seal(key, e.codec.context("print", ""))
-	return base64.StdEncoding.EncodeToString(sealed), err
-}
-
-const printBytes = 32
-
-// learnPrint opens the key that all instances print requests with, which also shows whether this
-// one has the right key ring.
-func (e *Engine) learnPrint(labels map[string]string) error {
-	sealed, err := base64.StdEncoding.DecodeString(labels[printLabel])
-	if err == nil {
-		e.print, err = e.codec.sealer.Open(sealed, e.codec.context("print", ""))
+// verifyConsumer compares all that hashd relies on.
+func verifyConsumer(want *jetstream.ConsumerConfig, got *jetstream.ConsumerInfo) error {
+	var wrong []string
+	check := func(what string, want, got any) {
+		if fmt.Sprint(want) != fmt.Sprint(got) {
+			wrong = append(wrong, fmt.Sprintf("%s is %v, not %v", what, got, want))
+		}
 	}
-	if err != nil {
-		return fmt.Errorf("stream %s was made with another key ring: %w", e.names.jobs(), err)
+	check("ack policy", want.AckPolicy, got.Config.AckPolicy)
+	check("ack wait", want.AckWait, got.Config.AckWait)
+	check("max deliver", want.MaxDeliver, got.Config.MaxDeliver)
+	check("max ack pending", want.MaxAckPending, got.Config.MaxAckPending)
+	check("filter", want.FilterSubject, strings.Join(append(got.Config.FilterSubjects, got.Config.FilterSubject), ""))
+	check("deliver policy", want.DeliverPolicy, got.Config.DeliverPolicy)
+	check("paused", false, got.Paused)
+	if len(wrong) > 0 {
+		return fmt.Errorf("consumer %s of stream %s has other settings than this hashd: %s: "+
+			"delete it, and it is made anew", got.Name, got.Stream, strings.Join(wrong, "; "))
 	}
 	return nil
 }

@@ -33,10 +33,10 @@ func TestConfigIsValidated(t *testing.T) {
 	} {
 		cfg := good
 		spoil(&cfg)
-		_, err := New(cfg)
+		_, err := New(t.Context(), cfg)
 		wantErr(t, err, want)
 	}
-	_, err := New(Config{})
+	_, err := New(t.Context(), Config{})
 	wantErr(t, err, "retention", "max pending", "max results", "no URL", "replicas", "prefix", "no sealer")
 }
 
@@ -53,7 +53,7 @@ func TestStreamsAreVerified(t *testing.T) {
 	} {
 		other := cfg
 		change(&other)
-		_, err := New(other)
+		_, err := New(t.Context(), other)
 		wantErr(t, err, "does not fit these settings", want)
 	}
 	_ = start(t, cfg).Close() // and still does
@@ -76,15 +76,20 @@ func TestVerify(t *testing.T) {
 		"allow TTL":                func(c *jetstream.StreamConfig) { c.AllowMsgTTL = !c.AllowMsgTTL },
 		"allow direct":             func(c *jetstream.StreamConfig) { c.AllowDirect = !c.AllowDirect },
 		"allow atomic":             func(c *jetstream.StreamConfig) { c.AllowAtomicPublish = false },
+		"max bytes":                func(c *jetstream.StreamConfig) { c.MaxBytes = 1 << 30 },
+		"max message size":         func(c *jetstream.StreamConfig) { c.MaxMsgSize = 4096 },
+		"persist mode":             func(c *jetstream.StreamConfig) { c.PersistMode = jetstream.AsyncPersistMode },
+		"subject transform":        func(c *jetstream.StreamConfig) { c.SubjectTransform = &jetstream.SubjectTransformConfig{} },
+		"mirror or sources":        func(c *jetstream.StreamConfig) { c.Sources = []*jetstream.StreamSource{{Name: "other"}} },
 		"no ack":                   func(c *jetstream.StreamConfig) { c.NoAck = true },
 		"sealed":                   func(c *jetstream.StreamConfig) { c.Sealed = true },
 		"deny delete":              func(c *jetstream.StreamConfig) { c.DenyDelete = true },
-		"hashd.format":             func(c *jetstream.StreamConfig) { c.Metadata[formatLabel] = "2" },
+		"hashd.format":             func(c *jetstream.StreamConfig) { c.Metadata[formatLabel] = "3" },
 	} {
 		for _, stream := range []jetstream.StreamConfig{e.jobsStream(), e.resultsStream()} {
 			got := stream
 			got.Metadata = map[string]string{formatLabel: format}
-			got.MaxMsgs = -1 // as a server answers
+			got.MaxMsgs, got.MaxBytes, got.MaxMsgSize = -1, -1, -1 // as a server answers
 			if err := verify(&stream, &got); err != nil {
 				t.Fatalf("a stream as it is made is refused: %v", err)
 			}
@@ -100,7 +105,7 @@ func TestConsumerIsVerified(t *testing.T) {
 	cfg := config(t, single(t))
 	_ = start(t, cfg).Close()
 	cfg.Lease = 20 * time.Second
-	_, err := New(cfg)
+	_, err := New(t.Context(), cfg)
 	wantErr(t, err, "consumer hash of stream "+cfg.Prefix+"_jobs has other settings")
 }
 
@@ -109,7 +114,7 @@ func TestTooFewServers(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, single(t))
 	cfg.Replicas, cfg.Patience = 3, time.Second
-	_, err := New(cfg)
+	_, err := New(t.Context(), cfg)
 	wantErr(t, err, "stream "+cfg.Prefix+"_jobs", "replicas")
 }
 
@@ -120,13 +125,13 @@ func TestClusterAwayAtStart(t *testing.T) {
 	servers.Stop()
 	cfg := config(t, servers)
 	cfg.Patience = 300 * time.Millisecond
-	_, err := New(cfg)
+	_, err := New(t.Context(), cfg)
 	wantErr(t, err, "connect", "no servers available")
 
 	cfg.Patience = patience
 	made := make(chan error, 1)
 	go func() {
-		e, err := New(cfg)
+		e, err := New(t.Context(), cfg)
 		if err == nil {
 			err = e.Close()
 		}

@@ -92,7 +92,7 @@ func TestTLS(t *testing.T) {
 	} {
 		other := cfg
 		spoil(&other)
-		if e, err := New(other); err == nil {
+		if e, err := New(t.Context(), other); err == nil {
 			t.Errorf("%s: no error", what)
 			_ = e.Close()
 		}
