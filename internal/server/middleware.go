@@ -26,6 +26,7 @@ type handler struct {
 	service Service
 	ids     *requestIDs
 	batches batchRoom
+	refused *refusals
 	allowed map[string]string
 }
 

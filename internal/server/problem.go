@@ -113,6 +113,9 @@ func (h handler) problemOf(err error, path string) problem {
 	return problem{kind: internalError, detail: "The server failed to answer. Report the instance to its operator."}
 }
 
+// readinessPath is where balancers ask whether the server takes jobs.
+const readinessPath = "/readyz"
+
 // smaller is advice that a single job has no use for: a batch may be larger than a limit, and then
 // no time to wait would be right.
 func smaller(path string) string {
@@ -138,6 +141,7 @@ func (h handler) answerError(err error, c echo.Context) {
 	if p.kind == internalError {
 		h.logFailure(c, err)
 	}
+	h.refused.note(err, c.Path() == readinessPath)
 	if c.Response().Committed {
 		return
 	}

@@ -45,16 +45,19 @@ type Config struct {
 
 // Server answers HTTP requests. Serve and Shutdown may be called once each.
 type Server struct {
-	cfg  Config
-	http *http.Server
+	cfg     Config
+	http    *http.Server
+	refused *refusals
 }
 
 // New returns a server for the service.
 func New(cfg Config, service Service) *Server {
+	refused := newRefusals(cfg.Log)
 	return &Server{
-		cfg: cfg,
+		cfg:     cfg,
+		refused: refused,
 		http: &http.Server{
-			Handler:           Handler(cfg, service),
+			Handler:           handlerOf(cfg, service, refused),
 			ReadHeaderTimeout: cfg.ReadHeaderTimeout,
 			ReadTimeout:       cfg.ReadTimeout,
 			WriteTimeout:      cfg.WriteTimeout,
@@ -70,6 +73,10 @@ const maxHeaderBytes = 16 << 10
 
 // Handler returns the whole chain that answers a request.
 func Handler(cfg Config, service Service) http.Handler {
+	return handlerOf(cfg, service, newRefusals(cfg.Log))
+}
+
+func handlerOf(cfg Config, service Service, refused *refusals) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = binder{&cfg}
@@ -79,6 +86,7 @@ func Handler(cfg Config, service Service) http.Handler {
 	}
 	h := handler{
 		cfg: cfg, echo: e, service: service, ids: newRequestIDs(), batches: newBatchRoom(&cfg), allowed: allowed(e.Routes()),
+		refused: refused,
 	}
 	e.Use(h.around)
 	return e
@@ -96,6 +104,7 @@ func (s *Server) Serve(l net.Listener) error {
 // Shutdown stops listening and returns once the requests under way are answered. If ctx ends
 // first, their connections are cut.
 func (s *Server) Shutdown(ctx context.Context) error {
+	defer s.refused.close()
 	err := s.http.Shutdown(ctx)
 	if err == nil {
 		return nil
