@@ -91,7 +91,7 @@ func (d design) handler(jobs int64) (http.Handler, func(), error) {
 // fullHandler is the server's handler chain with everything on.
 func fullHandler(e engine.Engine) http.Handler {
 	cfg := server.Config{
-		MaxBodyBytes: 16 << 10, MaxBatchBytes: 8 << 20, MaxBatchMemory: 256 << 20, MaxWait: time.Second, WriteTimeout: time.Minute,
+		MaxBodyBytes: 16 << 10, MaxBatchBytes: 8 << 20, MaxBatchMemory: 256 << 20, WriteTimeout: time.Minute,
 		Log: slog.New(slog.NewTextHandler(io.Discard, nil)), //nolint:sloglint // one at info, as by default; the other is never enabled
 	}
 	return server.Handler(cfg, service.New(service.Config{Engine: e, MaxWait: time.Second}))

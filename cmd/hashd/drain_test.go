@@ -351,7 +351,7 @@ func openSubmission(t *testing.T, i *instance) *submitting {
 	t.Cleanup(func() { _ = conn.Close() })
 	_ = conn.SetDeadline(time.Now().Add(patience))
 	s := &submitting{conn, bufio.NewReader(conn)}
-	if _, err := fmt.Fprintf(conn, "POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\n"+
+	if _, err := fmt.Fprintf(conn, "POST /hash HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
 		"Content-Length: %d\r\nExpect: 100-continue\r\n\r\n", len(submission("late"))); err != nil {
 		t.Fatal(err)
 	}

@@ -98,7 +98,7 @@ func runStuck(t *testing.T, left int64, args ...string) *running {
 		p.engine = stuck{whole, left}
 		p.service = service.New(service.Config{Engine: p.engine, MaxWait: cfg.MaxWait})
 		p.server = server.New(server.Config{
-			MaxBodyBytes: int(cfg.MaxBodyBytes), MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
+			MaxBodyBytes: int(cfg.MaxBodyBytes), MaxConnections: cfg.MaxConnections,
 			ReadTimeout: cfg.ReadTimeout, WriteTimeout: cfg.WriteTimeout, Log: slog.New(slog.DiscardHandler),
 		}, p.service)
 		return errors.Join(p.run(signals), whole.Close())

@@ -60,9 +60,10 @@ func assemble(cfg config.Config, environ []string, log *slog.Logger) (*program, 
 	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait, PrintKey: printKey, Store: storeID(e)})
 	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
-		MaxConnections: cfg.MaxConnections, MaxWait: cfg.MaxWait,
+		MaxConnections:    cfg.MaxConnections,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
-		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout, Log: log, Pages: pages,
+		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
+		Listen: cfg.Address(), Hosts: cfg.HostList(), Log: log, Pages: pages,
 	}, s)}, nil
 }
 

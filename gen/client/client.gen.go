@@ -223,6 +223,7 @@ type Problem struct {
 	// |---|---|---|
 	// | `invalid-request` | 400 | mend what `errors` names |
 	// | `incomplete-request` | 400 | send the whole body again |
+	// | `malformed-request` | 400 | or 417, 431, 501, 505: no request of HTTP/1.1; mend the client |
 	// | `unknown-path` | 404 | the detail names the paths there are |
 	// | `unknown-job` | 404 | submit the job first |
 	// | `method-not-allowed` | 405 | `Allow` lists the methods |
@@ -356,6 +357,9 @@ type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
 	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	//
+	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+	// not be repeated.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -364,6 +368,9 @@ type SubmitBatchParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
 	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	//
+	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+	// not be repeated.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 

@@ -220,6 +220,7 @@ type Problem struct {
 	// |---|---|---|
 	// | `invalid-request` | 400 | mend what `errors` names |
 	// | `incomplete-request` | 400 | send the whole body again |
+	// | `malformed-request` | 400 | or 417, 431, 501, 505: no request of HTTP/1.1; mend the client |
 	// | `unknown-path` | 404 | the detail names the paths there are |
 	// | `unknown-job` | 404 | submit the job first |
 	// | `method-not-allowed` | 405 | `Allow` lists the methods |
@@ -353,6 +354,9 @@ type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
 	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	//
+	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+	// not be repeated.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -361,6 +365,9 @@ type SubmitBatchParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
 	// used answers as the first one did and adds no job. The same key with another body
 	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	//
+	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+	// not be repeated.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -445,7 +452,7 @@ type ServerInterfaceWrapper struct {
 func (w *ServerInterfaceWrapper) SubmitHash(ctx echo.Context) error {
 	var p strict.Params
 	var params SubmitHashParams
-	params.IdempotencyKey = p.HeaderText("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
+	params.IdempotencyKey = p.HeaderKey("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
 	if err := p.Err(); err != nil {
 		return err
 	}
@@ -456,7 +463,7 @@ func (w *ServerInterfaceWrapper) SubmitHash(ctx echo.Context) error {
 func (w *ServerInterfaceWrapper) SubmitBatch(ctx echo.Context) error {
 	var p strict.Params
 	var params SubmitBatchParams
-	params.IdempotencyKey = p.HeaderText("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
+	params.IdempotencyKey = p.HeaderKey("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
 	if err := p.Err(); err != nil {
 		return err
 	}
@@ -478,7 +485,7 @@ func (w *ServerInterfaceWrapper) GetHash(ctx echo.Context) error {
 	var p strict.Params
 	id := p.PathInt64("id", ctx.Param("id"), 1, math.MaxInt64)
 	var params GetHashParams
-	params.Prefer = p.HeaderText("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
+	params.Prefer = p.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
 	if err := p.Err(); err != nil {
 		return err
 	}

@@ -33,6 +33,12 @@ type Config struct {
 	// nil). Port 0 takes any free one. Most platforms hand out a port, not an address.
 	Port *int
 
+	// Hosts are more hosts that a request may name (--hosts, names or IP addresses, each with or without a
+	// port, separated by commas, default none, which is ""). Always allowed are localhost, loopback
+	// addresses, the host of Listen and the address connected to. Without Hosts only connections over
+	// loopback are checked.
+	Hosts string
+
 	// InsecureNoAuth allows an address beyond loopback (--insecure-no-auth, true or false,
 	// default false): whoever reaches the port can submit, read and cancel jobs, so opening
 	// it to others must be somebody's decision.
@@ -164,7 +170,7 @@ type Config struct {
 	ReadTimeout time.Duration
 
 	// WriteTimeout is the time for an answer to be written (--write-timeout, 100ms to 1h,
-	// default 10s). The server extends it by the wait of a long-poll.
+	// default 10s), from its first byte.
 	WriteTimeout time.Duration
 
 	// IdleTimeout is how long a connection may be idle between requests (--idle-timeout,
@@ -191,6 +197,14 @@ func (c Config) Address() string {
 	}
 	host, _, _ := net.SplitHostPort(c.Listen) // Load has checked its form
 	return net.JoinHostPort(host, fmt.Sprint(*c.Port))
+}
+
+// HostList returns Hosts one by one.
+func (c Config) HostList() []string {
+	if c.Hosts == "" {
+		return nil
+	}
+	return strings.Split(c.Hosts, ",")
 }
 
 // loopback reports whether only this machine can reach the host of Listen. Names other than

@@ -131,7 +131,7 @@ func configFields(t *testing.T) (fields []*ast.Field) {
 // Names are a promise to those who run the server: none changes by accident.
 func TestNames(t *testing.T) {
 	want := []string{
-		"listen HASHD_LISTEN", "port HASHD_PORT", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
+		"listen HASHD_LISTEN", "port HASHD_PORT", "hosts HASHD_HOSTS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
 		"delay HASHD_DELAY", "retention HASHD_RETENTION",
 		"idempotency-window HASHD_IDEMPOTENCY_WINDOW", "max-wait HASHD_MAX_WAIT",
 		"drain-timeout HASHD_DRAIN_TIMEOUT", "linger HASHD_LINGER", "drain HASHD_DRAIN",
@@ -168,5 +168,13 @@ func TestFlagsAreTheTable(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestHostList(t *testing.T) {
+	for hosts, want := range map[string][]string{"": nil, "a": {"a"}, "a,b:1,[::1]:2": {"a", "b:1", "[::1]:2"}} {
+		if got := (Config{Hosts: hosts}).HostList(); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", hosts, got, want)
+		}
 	}
 }

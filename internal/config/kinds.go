@@ -183,6 +183,39 @@ func parseAddress(text string) (string, error) {
 	return text, nil
 }
 
+func hostList(field func(*Config) *string) kind {
+	return kind{
+		word:    "hosts",
+		allowed: "names or IP addresses, each with or without a port, separated by commas",
+		set: at(field, func(text string) (string, error) {
+			for one := range strings.SplitSeq(text, ",") {
+				if !isHost(one) {
+					return "", fmt.Errorf("%s is not a host such as hash.example.com, hash.example.com:8443 or [2001:db8::1]", quote(one))
+				}
+			}
+			return text, nil
+		}),
+	}
+}
+
+// isHost reports whether text is a host, or host:port, as the header Host has it: an address of IPv6
+// stands in brackets.
+func isHost(text string) bool {
+	host, port, err := net.SplitHostPort(text)
+	if err != nil {
+		host, port, err = net.SplitHostPort(text + ":0")
+	}
+	ip, notIP := netip.ParseAddr(host)
+	n, notPort := parseNumber(port)
+	switch {
+	case err != nil || notPort != nil || n < 0 || n > math.MaxUint16:
+		return false
+	case strings.HasPrefix(text, "["):
+		return notIP == nil && ip.Is6()
+	}
+	return host != "" && isName(host)
+}
+
 // isName reports whether host has the letters of a host name, or is empty. The resolver is
 // the judge of the rest; this only catches what can never be one, such as a URL.
 func isName(host string) bool {

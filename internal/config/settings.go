@@ -66,6 +66,12 @@ func listening() []setting {
 			usage: "Port to listen on in place of the one in listen, whatever source that comes from. " +
 				"0 takes any free port.",
 		}, {
+			name: "hosts", none: "none",
+			kind: hostList(func(c *Config) *string { return &c.Hosts }),
+			usage: "More hosts that a request may name, such as the public name behind a proxy; one without a port allows any. " +
+				"Always allowed are localhost, loopback addresses, the host of listen and the address connected to. " +
+				"If hosts is not set, only connections over loopback are checked.",
+		}, {
 			name: "insecure-no-auth", initial: "false",
 			kind: boolean(func(c *Config) *bool { return &c.InsecureNoAuth }),
 			usage: "Allow an address beyond loopback. There is no authentication yet: " +
@@ -230,7 +236,7 @@ func timeouts() []setting {
 		}, {
 			name: "write-timeout", initial: "10s",
 			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.WriteTimeout }),
-			usage: "Time for an answer to be written; a long-poll extends it by its wait.",
+			usage: "Time for an answer to be written, from its first byte.",
 		}, {
 			name: "idle-timeout", initial: "2m",
 			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.IdleTimeout }),

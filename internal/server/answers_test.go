@@ -51,17 +51,18 @@ func TestSuccess(t *testing.T) {
 	} {
 		inBubble(t, tt.what, func(t *testing.T) {
 			s := newSite(t, on(fake{record: tt.record}))
-			a := s.ask(tt.what, tt.body, "Prefer:"+tt.prefer).want(tt.status, append(tt.headers, "Content-Type: application/json")...)
+			wanted := append(append(tt.headers, s.varies(tt.what)...), "Content-Type: application/json")
+			a := s.ask(tt.what, tt.body, "Prefer:"+tt.prefer).want(tt.status, wanted...)
 			if a.body != tt.answer+"\n" {
 				t.Errorf("body %s\nwant %s", a.body, tt.answer)
 			}
-			if extra := len(a.header) - len(tt.headers) - 2; extra != 0 {
+			if extra := len(a.header) - len(wanted) - always; extra != 0 {
 				t.Errorf("%d headers more than wanted: %v", extra, a.header)
 			}
 		})
 	}
 	a := newSite(t, on(fake{})).ask("DELETE /hash/7", "").want(http.StatusNoContent)
-	if a.body != "" || len(a.header) != 1 {
+	if a.body != "" || len(a.header) != always+1 { // and Vary
 		t.Errorf("DELETE: body %q, headers %v", a.body, a.header)
 	}
 }
@@ -93,8 +94,9 @@ func TestRefusals(t *testing.T) {
 				body := map[string]string{hash: password, batch: passwords}[what]
 				a := s.ask(what, body, "Prefer:"+prefer)
 				p := a.wantProblem(tt.status, tt.kind)
-				a.want(tt.status, tt.headers...)
-				if extra := len(a.header) - len(tt.headers) - 2; extra != 0 {
+				wanted := append(append(tt.headers, s.varies(what)...), "Content-Type: application/problem+json")
+				a.want(tt.status, wanted...)
+				if extra := len(a.header) - len(wanted) - always; extra != 0 {
 					t.Errorf("%s, %v: %d headers more than wanted: %v", what, tt.err, extra, a.header)
 				}
 				if failed := s.log.lines("request failed"); tt.status == 500 {

@@ -3,7 +3,7 @@ package server
 import (
 	"errors"
 	"fmt"
-	"mime"
+	"net/http"
 	"strings"
 	"time"
 
@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -30,8 +31,8 @@ func (b binder) Bind(into any, c echo.Context) error {
 		return fmt.Errorf("no strict decoder was generated for %T", into)
 	}
 	r := c.Request()
-	if !isJSON(headerValue(r.Header, echo.HeaderContentType)) || headerValue(r.Header, echo.HeaderContentEncoding) != "" {
-		return errMediaType
+	if err := checkContent(r.Header); err != nil {
+		return err
 	}
 	limit, _ := b.cfg.bodyLimit(c.Path())
 	err := strict.Decode(r.Body, r.ContentLength, limit, body)
@@ -42,6 +43,27 @@ func (b binder) Bind(into any, c echo.Context) error {
 		return err
 	}
 	return fmt.Errorf("%w: %w", errBodyRead, err)
+}
+
+// checkContent refuses a body that is not announced as plain JSON, or announced twice.
+func checkContent(h http.Header) error {
+	contentType, once := header.One(h, echo.HeaderContentType)
+	if !once {
+		return repeated(echo.HeaderContentType)
+	}
+	encoding, once := header.One(h, echo.HeaderContentEncoding)
+	if !once {
+		return repeated(echo.HeaderContentEncoding)
+	}
+	if !isJSON(contentType) || encoding != "" {
+		return errMediaType
+	}
+	return nil
+}
+
+// repeated refuses a field that stands there more than once.
+func repeated(name string) error {
+	return &strict.Error{Fields: []strict.FieldError{{In: "header", Parameter: name, Detail: strict.Once}}}
 }
 
 // batchPath is the one path whose bodies are large.
@@ -89,7 +111,6 @@ func isJSON(contentType string) bool {
 	if contentType == echo.MIMEApplicationJSON {
 		return true // nearly always, and parsing is slow
 	}
-	mediaType, params, err := mime.ParseMediaType(contentType)
-	charset, named := params["charset"]
-	return err == nil && mediaType == echo.MIMEApplicationJSON && (!named || strings.EqualFold(charset, "utf-8"))
+	mediaType, charset, ok := header.MediaType(contentType)
+	return ok && mediaType == echo.MIMEApplicationJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }

@@ -133,7 +133,7 @@ func TestBodyTooLarge(t *testing.T) {
 		t.Errorf("a body that is known to be too large is read: %d bytes are left", body.Len())
 	}
 	small := newSite(t, on(fake{}), func(cfg *Config) { cfg.MaxBodyBytes = 30 })
-	if p := (handler{cfg: small.cfg}).problemOf(tooLarge(t, small), "/hash"); !strings.Contains(p.detail, "limit of 30 bytes (max-body-bytes)") {
+	if p := (&handler{cfg: small.cfg}).problemOf(tooLarge(t, small), "/hash"); !strings.Contains(p.detail, "limit of 30 bytes (max-body-bytes)") {
 		t.Errorf("detail %s", p.detail)
 	}
 }
@@ -166,7 +166,7 @@ func TestBodyBreaksOff(t *testing.T) {
 // A body without a generated decoder can only come of a mistake in the templates.
 func TestBodyWithoutDecoder(t *testing.T) {
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(password)), httptest.NewRecorder())
-	if err := (binder{&Config{MaxBodyBytes: 1000}}).Bind(new(struct{ Password string }), c); err == nil || problemTypes[(handler{}).problemOf(err, "/hash").kind].status != 500 {
+	if err := (binder{&Config{MaxBodyBytes: 1000}}).Bind(new(struct{ Password string }), c); err == nil || problemTypes[(&handler{}).problemOf(err, "/hash").kind].status != 500 {
 		t.Errorf("error %v, want one that is internal", err)
 	}
 }

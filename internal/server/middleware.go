@@ -16,6 +16,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -27,12 +28,14 @@ type handler struct {
 	ids     *requestIDs
 	batches batchRoom
 	refused *refusals
+	hosts   hosts
 	allowed map[string]string
+	fields  fields
 }
 
 // around is the one middleware, and its body the order of things: Echo builds the chain anew
 // for each request, so five middlewares would cost five times as much.
-func (h handler) around(next echo.HandlerFunc) echo.HandlerFunc {
+func (h *handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
 		h.identify(c)
@@ -46,7 +49,7 @@ func (h handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 
 // call runs the operation. A panic comes back as an error, but for http.ErrAbortHandler, which
 // net/http wants for itself.
-func (h handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
+func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
@@ -59,8 +62,21 @@ func (h handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 			err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
 		}
 	}()
-	// Echo takes all that follows "/hash/" for an id, slashes too.
-	if strings.Count(c.Request().URL.Path, "/") != strings.Count(c.Path(), "/") {
+	r := c.Request()
+	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
+		// Where a body ended may have been told in two ways, of which net/http shows but the one that it
+		// took: nobody's next request may follow on this connection (RFC 9112, section 6.1).
+		strict.SetHeader(c.Response(), echo.HeaderConnection, "close")
+	}
+	if !h.hosts.answersFor(r) {
+		return errMisdirected
+	}
+	if r.Method == http.MethodOptions && r.RequestURI == "*" {
+		strict.SetHeader(c.Response(), echo.HeaderAllow, h.allowed["*"])
+		return c.NoContent(http.StatusNoContent)
+	}
+	// Echo takes all that follows "/hash/" for an id, slashes too, and "*" for a path.
+	if path := r.URL.Path; strings.Count(path, "/") != strings.Count(c.Path(), "/") || !strings.HasPrefix(path, "/") {
 		return echo.ErrNotFound
 	}
 	if allow := h.hidden(c); allow != "" {
@@ -74,32 +90,42 @@ func (h handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 		}
 		defer release()
 	}
-	h.allowWaiting(c)
 	return operation(c)
 }
 
 // hidden returns what Allow lists if the request is for a path of its own that Echo took for
 // "/hash/{id}", because only that has the method: an OpenAPI path without parameters goes before
 // one with them, whatever the method. Else it returns "".
-func (h handler) hidden(c echo.Context) string {
+func (h *handler) hidden(c echo.Context) string {
 	if path := c.Request().URL.Path; path != c.Path() {
 		return h.allowed[path]
 	}
 	return ""
 }
 
-// allowed returns the value of Allow for each path of the routes.
+// allowed returns the value of Allow for each path of the routes, and for "*", which is all of them.
 func allowed(routes []*echo.Route) map[string]string {
 	methods := make(map[string][]string)
 	for _, r := range routes {
 		methods[r.Path] = append(methods[r.Path], r.Method)
+		methods["*"] = append(methods["*"], r.Method)
 	}
 	values := make(map[string]string)
 	for path, m := range methods {
 		slices.Sort(m)
-		values[path] = strings.Join(append([]string{http.MethodOptions}, m...), ", ")
+		values[path] = strings.Join(append([]string{http.MethodOptions}, slices.Compact(m)...), ", ")
 	}
 	return values
+}
+
+// routes registers each operation of GET for HEAD too, which answers the same without its body
+// (RFC 9110, section 9.3.2): net/http leaves it out.
+type routes struct{ *echo.Echo }
+
+// GET implements the generated EchoRouter.
+func (r routes) GET(path string, handler echo.HandlerFunc, more ...echo.MiddlewareFunc) *echo.Route {
+	r.HEAD(path, handler, more...)
+	return r.Echo.GET(path, handler, more...)
 }
 
 // panicError is a panic in a handler, as an error. Its text never holds the panic's value
@@ -111,21 +137,9 @@ type panicError struct {
 
 func (p *panicError) Error() string { return "panic: " + p.what }
 
-// allowWaiting moves the connection's write deadline for a request that asks to be held, or the
-// server would cut off the very answers it holds. The read deadline stays: net/http lifts it by
-// itself once the request is read.
-func (h handler) allowWaiting(c echo.Context) {
-	if r := c.Request(); r.Method != http.MethodGet || headerValue(r.Header, "Prefer") == "" {
-		return
-	}
-	deadline := time.Now().Add(h.cfg.MaxWait + h.cfg.WriteTimeout)
-	// A writer without deadlines, as in tests, has none to be cut off by.
-	_ = http.NewResponseController(c.Response().Writer).SetWriteDeadline(deadline)
-}
-
 // observe counts accepted submissions for the statistics and logs a line at debug. The log has
 // the route, never the path a client sent, and no method but HTTP's own.
-func (h handler) observe(c echo.Context, took time.Duration) {
+func (h *handler) observe(c echo.Context, took time.Duration) {
 	r, status := c.Request(), c.Response().Status
 	if status == http.StatusAccepted && r.Method == http.MethodPost {
 		h.service.Answered(took)
@@ -149,7 +163,7 @@ func knownMethod(method string) string {
 }
 
 // logFailure logs an internal error. These are our own errors: none holds a secret.
-func (h handler) logFailure(c echo.Context, err error) {
+func (h *handler) logFailure(c echo.Context, err error) {
 	attrs := []slog.Attr{slog.String("request", requestID(c)), slog.String("route", c.Path()), slog.String("error", err.Error())}
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
@@ -173,13 +187,34 @@ func (r *requestIDs) next() string {
 	return string(strconv.AppendUint(append(b[:0], r.prefix...), r.last.Add(1), 36))
 }
 
-// identify gives the request its id: the client's, if that is safe to repeat, or a new one.
-func (h handler) identify(c echo.Context) {
-	id := headerValue(c.Request().Header, requestIDHeader)
+// identify gives the request its id, the client's if that is safe to repeat, or a new one, and the
+// answer what all answers have. A page may put something else in its place.
+func (h *handler) identify(c echo.Context) {
+	id, _ := header.One(c.Request().Header, requestIDHeader)
 	if !isRequestID(id) {
 		id = h.ids.next()
 	}
 	strict.SetHeader(c.Response(), requestIDHeader, id)
+	h.fields.set(c.Response().Header(), c.Path())
+}
+
+// fields are values of header fields that many answers share, so that none has to make its own.
+type fields struct{ noStore, noSniff, key, prefer []string }
+
+func newFields() fields {
+	return fields{noStore: []string{"no-store"}, noSniff: []string{"nosniff"}, key: []string{"Idempotency-Key"}, prefer: []string{"Prefer"}}
+}
+
+// set sets the fields of an answer to the path. Nothing of the API may be kept: what has no job now may
+// have one later. Vary names what the contract has an operation read in the header.
+func (f *fields) set(h http.Header, path string) {
+	h["Cache-Control"], h["X-Content-Type-Options"] = f.noStore, f.noSniff
+	switch path {
+	case "/hash", batchPath:
+		h["Vary"] = f.key
+	case "/hash/:id":
+		h["Vary"] = f.prefer
+	}
 }
 
 // isRequestID says whether a client's id is 1 to 64 harmless characters.
@@ -197,18 +232,13 @@ func isRequestID(id string) bool {
 }
 
 // requestID returns the id that identify gave.
-func requestID(c echo.Context) string { return headerValue(c.Response().Header(), requestIDHeader) }
-
-// headerValue is http.Header.Get for a name in canonical form, without the cost of making it so.
-func headerValue(h http.Header, canonical string) string {
-	if lines := h[canonical]; len(lines) > 0 {
-		return lines[0]
-	}
-	return ""
+func requestID(c echo.Context) string {
+	id, _ := header.One(c.Response().Header(), requestIDHeader)
+	return id
 }
 
 // paths lists the paths there are, as the contract writes them, but for the parts of a page.
-func (h handler) paths() []string {
+func (h *handler) paths() []string {
 	var paths []string
 	for _, r := range h.echo.Routes() {
 		if strings.HasPrefix(r.Path, "/docs/") {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	"strconv"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -118,6 +119,13 @@ func (s *site) disagreement(o oracle, c call) string {
 		}
 		return ""
 	}
+	if n, err := strconv.ParseInt(c.id, 10, 64); !c.posts() && err == nil && strconv.FormatInt(n, 10) != c.id {
+		// The oracle reads numbers with package strconv, which knows several spellings of one.
+		if ours {
+			return "the id has another spelling, and we accept this one"
+		}
+		return ""
+	}
 	theirs, err := o.accepts(c)
 	switch {
 	case err != nil:
@@ -149,6 +157,11 @@ func seeds(tb testing.TB) (calls []call) {
 		}
 	}
 	const body = `{"password":"x"}`
+	for _, key := range []string{
+		`"k"`, `"a b"`, `"\""`, `"\\"`, `"\"`, `"k`, `k"`, `"k"k`, `"k";a=b`, `"k" `, `"k", "l"`, `"é"`, `"k\k"`, "\"k\t\"", `"` + text(253, "k") + `"`, `"` + text(254, "k") + `"`,
+	} {
+		calls = append(calls, call{kind: 0, header: key, has: true, body: body}, call{kind: 3, header: key, has: true, body: passwords})
+	}
 	for _, n := range []int{0, 1, 2, 254, 255, 256, 1023, 1024, 1025} {
 		for _, character := range []string{"k", " ", "é", "🐒", "\xff", ",", `"`} {
 			calls = append(calls, call{kind: 0, header: text(n, character), has: true, body: body},
@@ -157,7 +170,7 @@ func seeds(tb testing.TB) (calls []call) {
 		}
 	}
 	for _, id := range []string{
-		"1", "42", "9223372036854775807", "0", "-1", "-0", "9223372036854775808", "-9223372036854775809", text(400, "9"), "007", "00", "+5", "%2B5", "%2b1",
+		"1", "42", "7", "10", "9000000000", "9223372036854775807", "+1", "01", "042", "0", "-1", "-0", "9223372036854775808", "-9223372036854775809", text(400, "9"), "007", "00", "+5", "%2B5", "%2b1",
 		"%34%32", "4%32", "%2534", "%252531", "%", "%zz", "%00", "%2F", "1%2F2", "1%3F", "1#2", "1;2", "1,2", "1.0", "1e3", "0x1", "1_0", "_1", " 1", "1+1",
 		"%201", "1%20", "x", "é", "%C3%A9", "%EF%BC%91", "١", "null", "true", "{id}", ":id", "*", "~", ".", "..", "=1", "id=1", "\"1\"", "'1'", "[1]",
 	} {
@@ -249,7 +262,8 @@ func TestDisagreementIsFound(t *testing.T) {
 		"id, lowest, 0":   {func(o oracle) { schema(o, "JobID").Min = number(0) }, call{kind: 2, id: "0"}},
 		"id, highest":     {func(o oracle) { schema(o, "JobID").Max = number(41) }, call{kind: 2, id: "42"}},
 		"key, longest":    {func(o oracle) { parameter(o, "IdempotencyKey").Schema.Value.MaxLength = length(254) }, call{header: strings.Repeat("é", 255), has: true, body: `{"password":"x"}`}},
-		"key, shortest":   {func(o oracle) { parameter(o, "IdempotencyKey").Schema.Value.MinLength = 0 }, call{has: true, body: `{"password":"x"}`}},
+		"key, shortest":   {func(o oracle) { parameter(o, "IdempotencyKey").Schema.Value.MinLength = 2 }, call{header: "k", has: true, body: `{"password":"x"}`}},
+		"key, in quotes":  {func(o oracle) { parameter(o, "IdempotencyKey").Schema.Value.Pattern = "" }, call{header: `"k`, has: true, body: `{"password":"x"}`}},
 		"key, required":   {func(o oracle) { parameter(o, "IdempotencyKey").Required = true }, call{body: `{"password":"x"}`}},
 		"prefer, longest": {func(o oracle) { parameter(o, "Prefer").Schema.Value.MaxLength = nil }, call{kind: 1, id: "1", header: strings.Repeat("p", 1025), has: true}},
 		"list, fewest":    {func(o oracle) { list(o).MinItems = 0 }, call{kind: 3, body: `{"passwords":[]}`}},

@@ -21,6 +21,9 @@ func (o oracle) paths() (paths []string, methods map[string][]string, target map
 		target[path] = strings.ReplaceAll(path, "{id}", "42")
 		for method := range item.Operations() {
 			methods[path] = append(methods[path], method)
+			if method == http.MethodGet {
+				methods[path] = append(methods[path], http.MethodHead)
+			}
 		}
 	}
 	slices.Sort(paths)
@@ -137,7 +140,9 @@ func TestPages(t *testing.T) {
 		if a := s.ask("GET "+path, "").want(200, "Content-Type: text/plain"); a.body != "page "+path {
 			t.Errorf("%s: %s", path, a.body)
 		}
-		for _, method := range []string{"HEAD", "POST", "PUT", "DELETE"} {
+		s.ask("HEAD "+path, "").want(200, "Content-Type: text/plain")
+		s.ask("OPTIONS "+path, "").want(204, "Allow: OPTIONS, GET, HEAD")
+		for _, method := range []string{"POST", "PUT", "DELETE"} {
 			s.ask(method+" "+path, password).wantProblem(405, "method-not-allowed")
 		}
 		for _, more := range []string{"/", "/x", "x"} {

@@ -22,6 +22,7 @@ const (
 	internalError kind = iota
 	invalidRequest
 	incompleteRequest
+	malformedRequest
 	unknownPath
 	unknownJob
 	methodNotAllowed
@@ -36,8 +37,11 @@ const (
 	problemKinds // how many there are
 )
 
-// problemPrefix begins each problem's type.
-const problemPrefix = "urn:hashd:problem:"
+// What each problem's type and instance begin with.
+const (
+	problemPrefix  = "urn:hashd:problem:"
+	instancePrefix = "urn:hashd:request:"
+)
 
 // problemTypes says what each kind is to a client.
 var problemTypes = [problemKinds]struct {
@@ -48,6 +52,7 @@ var problemTypes = [problemKinds]struct {
 	internalError:        {"internal", http.StatusInternalServerError, "Internal error"},
 	invalidRequest:       {"invalid-request", http.StatusBadRequest, "Invalid request"},
 	incompleteRequest:    {"incomplete-request", http.StatusBadRequest, "Incomplete request"},
+	malformedRequest:     {"malformed-request", http.StatusBadRequest, "Malformed request"}, // or what net/http says
 	unknownPath:          {"unknown-path", http.StatusNotFound, "Unknown path"},
 	unknownJob:           {"unknown-job", http.StatusNotFound, "Unknown job"},
 	methodNotAllowed:     {"method-not-allowed", http.StatusMethodNotAllowed, "Method not allowed"},
@@ -69,6 +74,9 @@ type problem struct {
 	retryAfter time.Duration // 0 for none
 }
 
+// errMisdirected is for a request that names a host which is not this server.
+var errMisdirected = errors.New("misdirected request")
+
 // whileDraining is when a client may try again: by then another instance should be up.
 const whileDraining = 5 * time.Second
 
@@ -77,7 +85,7 @@ const whileDown = 5 * time.Second
 
 // problemOf is the whole table from errors to answers. What it does not know is an internal
 // error, of which a client learns nothing more.
-func (h handler) problemOf(err error, path string) problem {
+func (h *handler) problemOf(err error, path string) problem {
 	var (
 		invalid *strict.Error
 		limit   *engine.FullError
@@ -105,6 +113,8 @@ func (h handler) problemOf(err error, path string) problem {
 	case errors.Is(err, engine.ErrDown):
 		return problem{kind: down, retryAfter: whileDown,
 			detail: "The server cannot reach or trust its store. What was accepted is safe. Try again after Retry-After."}
+	case errors.Is(err, errMisdirected):
+		return problem{kind: misdirectedRequest, detail: "The server does not answer for the host that the request names. Its operator can allow the name (hosts)."}
 	case errors.Is(err, echo.ErrNotFound):
 		return problem{kind: unknownPath, detail: "No such path; paths have no trailing slash. There are: " + strings.Join(h.paths(), ", ") + "."}
 	case errors.Is(err, echo.ErrMethodNotAllowed):
@@ -126,7 +136,7 @@ func smaller(path string) string {
 }
 
 // bodyLimit says how large a body to the path may be, by which setting, and what to do about it.
-func (h handler) bodyLimit(path string) string {
+func (h *handler) bodyLimit(path string) string {
 	limit, setting := h.cfg.bodyLimit(path)
 	text := strconv.Itoa(limit) + " bytes (" + setting + ")"
 	if path == batchPath {
@@ -136,7 +146,7 @@ func (h handler) bodyLimit(path string) string {
 }
 
 // answerError answers with the error's problem. It does nothing if an answer has already begun.
-func (h handler) answerError(err error, c echo.Context) {
+func (h *handler) answerError(err error, c echo.Context) {
 	p := h.problemOf(err, c.Path())
 	if p.kind == internalError {
 		h.logFailure(c, err)
@@ -148,7 +158,7 @@ func (h handler) answerError(err error, c echo.Context) {
 	t := problemTypes[p.kind]
 	body := api.Problem{
 		Type: problemPrefix + t.name, Title: t.title, Status: int32(t.status), Detail: p.detail,
-		Instance: "urn:hashd:request:" + requestID(c), Errors: fieldErrors(p.fields),
+		Instance: instancePrefix + requestID(c), Errors: fieldErrors(p.fields),
 	}
 	if p.retryAfter > 0 {
 		strict.SetHeader(c.Response(), echo.HeaderRetryAfter, service.Seconds(p.retryAfter))

@@ -60,7 +60,7 @@ func typesOfReadme(t *testing.T) map[string]int {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, name := range strings.Split(row[1], ", ") {
+		for name := range strings.SplitSeq(row[1], ", ") {
 			types[strings.Trim(name, "`")] = status
 		}
 	}

@@ -28,16 +28,18 @@ type Service interface {
 
 // Config holds the server's limits; all must be positive.
 type Config struct {
-	MaxBodyBytes   int           // largest request body but for a batch
-	MaxBatchBytes  int           // largest body of a batch
-	MaxBatchMemory int64         // memory for batches being read, in bytes
-	MaxConnections int           // connections served at a time; more wait to be accepted
-	MaxWait        time.Duration // longest that an answer is held on purpose
+	MaxBodyBytes   int   // largest request body but for a batch
+	MaxBatchBytes  int   // largest body of a batch
+	MaxBatchMemory int64 // memory for batches being read, in bytes
+	MaxConnections int   // connections served at a time; more wait to be accepted
 
 	ReadHeaderTimeout time.Duration // for the header of a request
 	ReadTimeout       time.Duration // for a whole request
-	WriteTimeout      time.Duration // from the header's end to the answer's end, beyond MaxWait
+	WriteTimeout      time.Duration // from an answer's first byte to its last
 	IdleTimeout       time.Duration // between requests of a connection
+
+	Listen string   // the address that Serve's listener was made for, whose host is this server
+	Hosts  []string // more hosts that are, each with a port if only that is; see hosts
 
 	Log   *slog.Logger
 	Pages map[string]http.Handler // more to answer to GET, by path; may be nil
@@ -46,24 +48,26 @@ type Config struct {
 // Server answers HTTP requests. Serve and Shutdown may be called once each.
 type Server struct {
 	cfg     Config
+	ids     *requestIDs
 	http    *http.Server
 	refused *refusals
 }
 
 // New returns a server for the service.
 func New(cfg Config, service Service) *Server {
-	refused := newRefusals(cfg.Log)
+	ids, refused := newRequestIDs(), newRefusals(cfg.Log)
 	return &Server{
 		cfg:     cfg,
+		ids:     ids,
 		refused: refused,
-		http: &http.Server{
-			Handler:           handlerOf(cfg, service, refused),
-			ReadHeaderTimeout: cfg.ReadHeaderTimeout,
-			ReadTimeout:       cfg.ReadTimeout,
-			WriteTimeout:      cfg.WriteTimeout,
-			IdleTimeout:       cfg.IdleTimeout,
-			MaxHeaderBytes:    maxHeaderBytes,
-			ErrorLog:          slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
+		http: &http.Server{ // answers are timed by their connections: see conn
+			Handler:                      newHandler(cfg, service, ids, refused),
+			ReadHeaderTimeout:            cfg.ReadHeaderTimeout,
+			ReadTimeout:                  cfg.ReadTimeout,
+			IdleTimeout:                  cfg.IdleTimeout,
+			MaxHeaderBytes:               maxHeaderBytes,
+			DisableGeneralOptionsHandler: true,
+			ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
 		},
 	}
 }
@@ -73,20 +77,20 @@ const maxHeaderBytes = 16 << 10
 
 // Handler returns the whole chain that answers a request.
 func Handler(cfg Config, service Service) http.Handler {
-	return handlerOf(cfg, service, newRefusals(cfg.Log))
+	return newHandler(cfg, service, newRequestIDs(), newRefusals(cfg.Log))
 }
 
-func handlerOf(cfg Config, service Service, refused *refusals) http.Handler {
+func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = binder{&cfg}
-	api.RegisterHandlers(e, api.NewStrictHandler(service))
+	api.RegisterHandlers(routes{e}, api.NewStrictHandler(service))
 	for path, page := range cfg.Pages {
-		e.GET(path, echo.WrapHandler(page))
+		routes{e}.GET(path, echo.WrapHandler(page))
 	}
-	h := handler{
-		cfg: cfg, echo: e, service: service, ids: newRequestIDs(), batches: newBatchRoom(&cfg), allowed: allowed(e.Routes()),
-		refused: refused,
+	h := &handler{
+		cfg: cfg, echo: e, service: service, ids: ids, batches: newBatchRoom(&cfg), hosts: newHosts(cfg.Listen, cfg.Hosts),
+		allowed: allowed(e.Routes()), fields: newFields(), refused: refused,
 	}
 	e.Use(h.around)
 	return e
@@ -94,7 +98,8 @@ func handlerOf(cfg Config, service Service, refused *refusals) http.Handler {
 
 // Serve answers requests on the listener until Shutdown, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	err := s.http.Serve(netutil.LimitListener(l, s.cfg.MaxConnections))
+	l = &answering{netutil.LimitListener(l, s.cfg.MaxConnections), s.cfg.WriteTimeout, s.ids, s.cfg.Log}
+	err := s.http.Serve(l)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"io"
 	"log/slog"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -106,7 +107,7 @@ func newSite(tb testing.TB, s Service, changes ...func(*Config)) *site {
 	tb.Helper()
 	log := &journal{TB: tb}
 	cfg := Config{
-		MaxBodyBytes: 16384, MaxBatchBytes: 1 << 20, MaxBatchMemory: 4 << 20, MaxConnections: 100, MaxWait: time.Minute,
+		MaxBodyBytes: 16384, MaxBatchBytes: 1 << 20, MaxBatchMemory: 4 << 20, MaxConnections: 100,
 		ReadHeaderTimeout: time.Hour, ReadTimeout: time.Hour, WriteTimeout: time.Hour, IdleTimeout: time.Hour,
 		Log: slog.New(slog.NewJSONHandler(log, &slog.HandlerOptions{Level: slog.LevelDebug})),
 	}
@@ -149,10 +150,12 @@ func (s *site) send(what string, body io.Reader, lines ...string) answer {
 	method, target, _ := strings.Cut(what, " ")
 	r := httptest.NewRequest(method, target, body)
 	r.Header.Set("Content-Type", "application/json")
+	given := http.Header{}
 	for _, line := range lines {
 		name, value, _ := strings.Cut(line, ":")
-		r.Header[http.CanonicalHeaderKey(name)] = []string{strings.TrimSpace(value)}
+		given.Add(name, strings.TrimSpace(value))
 	}
+	maps.Copy(r.Header, given)
 	if r.Header.Get("Content-Type") == "" {
 		r.Header.Del("Content-Type")
 	}
@@ -187,6 +190,15 @@ func (s *site) examine(r *http.Request, res *http.Response) answer {
 	if !isRequestID(a.header.Get("X-Request-Id")) {
 		s.Errorf("%s: X-Request-Id %q", what, a.header.Get("X-Request-Id"))
 	}
+	if caching := a.header.Get("Cache-Control"); caching != "no-store" && s.cfg.Pages[r.URL.Path] == nil {
+		s.Errorf("%s: Cache-Control %q", what, caching)
+	}
+	if a.header.Get("X-Content-Type-Options") != "nosniff" {
+		s.Errorf("%s: the type may be guessed", what)
+	}
+	if r.Method == http.MethodHead && len(body) == 0 {
+		return a // over a network; without one there is the body that net/http would leave out
+	}
 	if err := a.obeys(s.oracle); err != nil {
 		s.Errorf("%s: answer %d breaks the contract: %v\n%s", what, a.status, err, body)
 	}
@@ -196,10 +208,36 @@ func (s *site) examine(r *http.Request, res *http.Response) answer {
 	return a
 }
 
+// always is how many header fields every answer has: X-Request-Id, Cache-Control and
+// X-Content-Type-Options.
+const always = 3
+
+// varies returns the header fields that an operation's answers depend on, in the form of Vary, if there are any.
+func (s *site) varies(what string) (lines []string) {
+	method, target, _ := strings.Cut(what, " ")
+	route, _, err := s.oracle.FindRoute(httptest.NewRequest(method, target, http.NoBody))
+	if err != nil {
+		s.Fatal(err)
+	}
+	// The operations of a path share what they depend on.
+	for _, operation := range route.PathItem.Operations() {
+		for _, p := range operation.Parameters {
+			if p.Value.In == openapi3.ParameterInHeader && !slices.Contains(lines, "Vary: "+p.Value.Name) {
+				lines = append(lines, "Vary: "+p.Value.Name)
+			}
+		}
+	}
+	return lines
+}
+
 // obeys says how the answer breaks the contract: what it has for the operation, or if there is
 // none its schema of problems.
 func (a answer) obeys(o oracle) error {
 	r := (*http.Request)(a.what)
+	if r.Method == http.MethodHead {
+		r = r.Clone(context.Background())
+		r.Method = http.MethodGet // answers the same
+	}
 	route, params, err := o.FindRoute(r)
 	switch {
 	case err == nil:
@@ -241,6 +279,9 @@ func (a answer) problem() (p api.Problem) {
 // asInTheContract compares a problem with the contract's example of its type, if there is one.
 func (a answer) asInTheContract(p api.Problem) {
 	a.Helper()
+	if strings.HasSuffix(p.Type, ":malformed-request") {
+		return // one of many such: TestRefusedUnread
+	}
 	for name, response := range a.oracle.Components.Responses {
 		for _, e := range response.Value.Content["application/problem+json"].Examples {
 			example := e.Value.Value.(map[string]any)

@@ -135,7 +135,7 @@ func FuzzPathID(f *testing.F) {
 		var p strict.Params
 		got := p.PathInt64("id", raw, 1, math.MaxInt64)
 		want, ok := new(big.Int).SetString(raw, 10)
-		ok = ok && want.Sign() > 0 && want.IsInt64()
+		ok = ok && want.Sign() > 0 && want.IsInt64() && want.String() == raw // each id has one spelling
 		switch err := p.Err(); {
 		case ok && (err != nil || got != want.Int64()):
 			t.Errorf("%q: %d, error %v, want %d", raw, got, err, want)

@@ -177,6 +177,7 @@ export type Problem = {
      * |---|---|---|
      * | `invalid-request` | 400 | mend what `errors` names |
      * | `incomplete-request` | 400 | send the whole body again |
+     * | `malformed-request` | 400 | or 417, 431, 501, 505: no request of HTTP/1.1; mend the client |
      * | `unknown-path` | 404 | the detail names the paths there are |
      * | `unknown-job` | 404 | submit the job first |
      * | `method-not-allowed` | 405 | `Allow` lists the methods |
@@ -246,6 +247,9 @@ export type JobId2 = JobId;
  * used answers as the first one did and adds no job. The same key with another body
  * answers `422`. A good key is a new random UUID, sent again only with a retry.
  *
+ * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+ * not be repeated.
+ *
  */
 export type IdempotencyKey = string;
 
@@ -264,6 +268,9 @@ export type SubmitHashData = {
          * Makes a retry safe: within the server's idempotency window, a request with a key already
          * used answers as the first one did and adds no job. The same key with another body
          * answers `422`. A good key is a new random UUID, sent again only with a retry.
+         *
+         * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+         * not be repeated.
          *
          */
         'Idempotency-Key'?: string;
@@ -330,6 +337,9 @@ export type SubmitBatchData = {
          * Makes a retry safe: within the server's idempotency window, a request with a key already
          * used answers as the first one did and adds no job. The same key with another body
          * answers `422`. A good key is a new random UUID, sent again only with a retry.
+         *
+         * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+         * not be repeated.
          *
          */
         'Idempotency-Key'?: string;

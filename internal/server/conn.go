@@ -1,0 +1,128 @@
+package server
+
+import (
+	"bytes"
+	"log/slog"
+	"net"
+	"net/http"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/go-json-experiment/json"
+
+	api "github.com/hashd-project/hashd/gen/server"
+)
+
+// answering is a listener on whose connections an answer has its time from its own first byte,
+// and what net/http refuses by itself is a problem like any other.
+type answering struct {
+	net.Listener
+	limit time.Duration // for an answer to be written
+	ids   *requestIDs
+	log   *slog.Logger
+}
+
+// Accept implements net.Listener.
+func (a *answering) Accept() (net.Conn, error) {
+	c, err := a.Listener.Accept()
+	if err != nil {
+		return nil, err //nolint:wrapcheck // net/http asks this error what kind it is
+	}
+	return &conn{Conn: c, on: a}, nil
+}
+
+// conn is a connection of answering. net/http would have the time of an answer run from the end of
+// its request's header: it would be over before a slow body has come, a long-poll has ended
+// or a slow store has the job, and what was accepted would never be answered.
+type conn struct {
+	net.Conn
+	on      *answering
+	written atomic.Bool // since something was last read: an answer is on its way
+}
+
+// Read implements net.Conn. What is written after it is another answer, also if nothing came: then
+// it says so.
+func (c *conn) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.written.Store(false)
+	return n, err //nolint:wrapcheck // net/http asks this error what kind it is
+}
+
+// Write implements net.Conn.
+func (c *conn) Write(p []byte) (int, error) {
+	if !c.written.Swap(true) {
+		if err := c.SetWriteDeadline(time.Now().Add(c.on.limit)); err != nil {
+			return 0, err //nolint:wrapcheck // as it would be without this
+		}
+	}
+	if status, reason, ok := refusal(p); ok {
+		if _, err := c.Conn.Write(c.on.refuse(status, reason)); err != nil {
+			return 0, err //nolint:wrapcheck // as it would be without this
+		}
+		return len(p), nil
+	}
+	return c.Conn.Write(p) //nolint:wrapcheck // as it would be without this
+}
+
+// How net/http answers what it does not let through to a handler: this line, and nothing of ours in
+// between; or, to an expectation that it does not know, a status that nothing of ours has.
+const (
+	refusalHeader      = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
+	refusedExpectation = "HTTP/1.1 417 "
+)
+
+// refusal reads an answer that net/http gives by itself. Each is written at once and whole.
+func refusal(p []byte) (status int, reason string, ok bool) {
+	const start = "HTTP/1.1 "
+	if len(p) < len(start)+3 || p[len(start)] != '4' && p[len(start)] != '5' || !bytes.HasPrefix(p, []byte(start)) {
+		return 0, "", false // nearly always
+	}
+	line, _, _ := bytes.Cut(p, []byte("\r\n"))
+	if !bytes.HasPrefix(p[len(line):], []byte(refusalHeader)) && !bytes.HasPrefix(p, []byte(refusedExpectation)) {
+		return 0, "", false
+	}
+	status, err := strconv.Atoi(string(line[len(start) : len(start)+3]))
+	_, reason, _ = strings.Cut(string(line), ": ")
+	return status, reason, err == nil
+}
+
+// refuse returns the whole answer that stands in for one of net/http's, and logs it.
+func (a *answering) refuse(status int, reason string) []byte {
+	id := a.ids.next()
+	a.log.Debug("request refused unread", "request", id, "status", status, "reason", reason)
+	t := problemTypes[malformedRequest]
+	body, _ := json.Marshal(&api.Problem{ // texts and a number can be encoded
+		Type: problemPrefix + t.name, Title: t.title, Status: int32(status), Detail: unread(status, reason), Instance: instancePrefix + id,
+	})
+	var b bytes.Buffer
+	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")
+	_ = http.Header{
+		"Cache-Control": {"no-store"}, "Connection": {"close"}, "Content-Length": {strconv.Itoa(len(body) + 1)},
+		"Content-Type": {"application/problem+json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)},
+		requestIDHeader: {id}, "X-Content-Type-Options": {"nosniff"},
+	}.Write(&b)
+	b.WriteString("\r\n")
+	b.Write(append(body, '\n'))
+	return b.Bytes()
+}
+
+// unread says why a request was refused before it was read whole. The reason is net/http's and
+// quotes nothing of the request.
+func unread(status int, reason string) string {
+	switch status {
+	case http.StatusExpectationFailed:
+		return "The only expectation that the server meets is 100-continue."
+	case http.StatusRequestHeaderFieldsTooLarge:
+		return "The request's header is larger than the server takes."
+	case http.StatusNotImplemented:
+		return "The only transfer coding that the server knows is chunked."
+	case http.StatusHTTPVersionNotSupported:
+		return "The server speaks HTTP/1.1."
+	}
+	if reason != "" {
+		return "The request is not HTTP/1.1: " + reason + "."
+	}
+	return "The request is not HTTP/1.1."
+}
