@@ -12,7 +12,8 @@ OASDIFF := $(CACHE)/oasdiff-$(OASDIFF_VERSION)
 # Lists of what is installed beside them, written when all of it is.
 PYTHON := $(CACHE)/venv/requirements.txt
 REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
-CHECKERS := $(PYTHON) $(REDOCLY) $(OASDIFF)
+OGEN := $(CACHE)/ogen
+CHECKERS := $(PYTHON) $(REDOCLY) $(OASDIFF) $(OGEN)
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 GENERATED := server client # package P comes from api/P.cfg.yaml and lies in gen/P/P.gen.go
 
@@ -76,6 +77,10 @@ $(OASDIFF):
 	GOBIN=$(CACHE)/install go install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 	mv $(CACHE)/install/oasdiff $@
 
+# With all that the clients which it generates are built of.
+$(OGEN): .ci/generators/ogen/go.mod .ci/generators/ogen/go.sum
+	cd $(<D) && go mod download && go build -o $@ github.com/ogen-go/ogen/cmd/ogen && touch $@
+
 $(PYTHON): .ci/requirements.txt
 	python3 -m venv --clear $(@D)
 	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
@@ -88,8 +93,8 @@ $(REDOCLY): .ci/redocly/package-lock.json
 	touch $@
 
 .PHONY: test-checks
-test-checks: $(CHECKERS) ## Run Schemathesis against the server, and prove that each check of the contract can fail
-	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|Breaking|LintAPI)' ./api ./cmd/hashd
+test-checks: $(CHECKERS) ## Run Schemathesis and foreign generators' clients against the server, and prove that each check of the contract can fail
+	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|ClientOf|ForeignClientsFind|Breaking|LintAPI)' ./api ./cmd/hashd
 
 $(TS_TOOLS): $(TS)/package-lock.json
 	@$(NEED_NODE); cd $(TS) && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
