@@ -47,6 +47,9 @@ type Service struct {
 	started  time.Time
 	draining atomic.Bool
 
+	waits    context.Context // ends with EndWaits
+	endWaits context.CancelFunc
+
 	answers   atomic.Int64 // submissions answered with an accepted job
 	answering atomic.Int64 // nanoseconds that took in all
 }
@@ -62,7 +65,9 @@ func New(cfg Config) *Service {
 	if cfg.Store == nil {
 		cfg.Store = func() []byte { return cfg.PrintKey }
 	}
-	return &Service{cfg: cfg, started: time.Now()}
+	s := &Service{cfg: cfg, started: time.Now()}
+	s.waits, s.endWaits = context.WithCancel(context.Background())
+	return s
 }
 
 // storeName names what keeps the jobs, without telling what names it, which may be a secret key.
@@ -78,6 +83,9 @@ func (s *Service) Drain(ctx context.Context) error {
 	s.draining.Store(true)
 	return s.cfg.Engine.Drain(ctx)
 }
+
+// EndWaits has every long-poll answered with what there is now, those that come later too.
+func (s *Service) EndWaits() { s.endWaits() }
 
 // Answered counts a submission that was answered with an accepted job, and how long that took
 // from its arrival.
@@ -168,10 +176,20 @@ func (s *Service) lookUp(ctx context.Context, id int64, prefer *string) (engine.
 	}
 	wait = min(wait, s.cfg.MaxWait)
 	applied := "wait=" + fmt.Sprint(int64(wait/time.Second))
-	ctx, cancel := context.WithTimeout(ctx, wait)
+	ctx, cancel := s.waiting(ctx, wait)
 	defer cancel()
 	rec, err := s.cfg.Engine.Wait(ctx, id)
 	return rec, &applied, err
+}
+
+// waiting returns a context for a wait of that length, which EndWaits ends too.
+func (s *Service) waiting(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	ctx, cancel := context.WithTimeout(ctx, wait)
+	stop := context.AfterFunc(s.waits, cancel)
+	return ctx, func() {
+		stop()
+		cancel()
+	}
 }
 
 // CancelHash implements DELETE /hash/{id}.
