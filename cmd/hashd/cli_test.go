@@ -24,9 +24,9 @@ func TestPrecedence(t *testing.T) {
 	environ := []string{"HASHD_CONFIG=" + file, "HASHD_DELAY=30s", "HASHD_MAX_PENDING=3", "HASHD_LOG_FORMAT=json"}
 	i := started(t, launch(t, environ, "--delay=40s", "--port=0"))
 	i.listening.want(t,
-		"delay", int64(40*time.Second), // flag over environment and file
+		"delay", 40*time.Second, // flag over environment and file
 		"max_pending", 3, // environment over file
-		"retention", int64(20*time.Minute), // file over default
+		"retention", "20m0s", // file over default
 		"max_results", 20_000_000, // default
 	)
 	c := i.client(t)

@@ -114,7 +114,7 @@ func TestDrain(t *testing.T) {
 			finishFirst := collect(t, c, jobs[:n/2])
 
 			i.signal(t, sig)
-			i.log(t, draining, 1).want(t, "cause", sig, "pending", n, "timeout", int64(38*time.Second))
+			i.log(t, draining, 1).want(t, "cause", sig, "pending", n, "timeout", 38*time.Second)
 			jobs = append(jobs, submitUntilRefused(t, c)...)
 			finishSecond := collect(t, c, jobs[n/2:])
 			wantDraining(t, c, len(jobs))

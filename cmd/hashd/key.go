@@ -3,6 +3,7 @@ package main
 import (
 	"fmt"
 	"io"
+	"os"
 
 	"github.com/spf13/cobra"
 
@@ -10,18 +11,18 @@ import (
 )
 
 // keyCommand makes and rotates key rings.
-func keyCommand(stdout io.Writer) *cobra.Command {
+func keyCommand(stdout io.Writer, signals <-chan os.Signal) *cobra.Command {
 	key := &cobra.Command{Use: "key", Short: "Make or rotate a key ring", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 		return fmt.Errorf("say what: hashd key create FILE, or hashd key rotate FILE")
 	}}
 	on := func(use, short, done string, do func(path string) error) *cobra.Command {
-		return &cobra.Command{Use: use + " FILE", Short: short, Args: cobra.ExactArgs(1), RunE: func(_ *cobra.Command, args []string) error {
+		return &cobra.Command{Use: use + " FILE", Short: short, Args: cobra.ExactArgs(1), RunE: once(signals, func(args []string) error {
 			if err := do(args[0]); err != nil {
 				return &failure{err}
 			}
 			_, err := fmt.Fprintf(stdout, done+"\n", args[0])
 			return err
-		}}
+		})}
 	}
 	key.AddCommand(
 		on("create", "Write a new key ring to a file that is not there yet", "created %s", seal.CreateFile),

@@ -8,9 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
-	"os/signal"
 	"runtime/debug"
-	"syscall"
 
 	"github.com/spf13/cobra"
 
@@ -18,35 +16,41 @@ import (
 	"github.com/hashd-project/hashd/internal/mistyped"
 )
 
-// The exit codes.
+// The exit codes. A command that a signal ends has 128 and the signal's number, as shells report it.
 const (
-	exitOK          = 0
+	exitOK          = 0   // also if a signal ended the start
 	exitFailed      = 1   // could not run, or stopped with jobs left
 	exitUsage       = 2   // a bad flag, variable or file
-	exitInterrupted = 130 // a second SIGINT, as shells report one
+	exitInterrupted = 130 // a second SIGINT
 )
 
 func main() {
 	forbidCoreFiles()
 	debug.SetTraceback("crash") // so that a crash ends by SIGABRT: the runtime's exit code is that of a bad flag
-	signals := make(chan os.Signal, 8)
-	signal.Notify(signals, syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP) // a closed terminal must lose no job
-	signal.Ignore(syscall.SIGPIPE)                                          // or a log line that nobody reads any more would end the server
-	os.Exit(execute(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, signals))
+	os.Exit(execute(os.Args[1:], os.Environ(), os.Stdout, os.Stderr, notify()))
 }
 
 // execute runs the command line and returns the exit code.
 func execute(args, environ []string, stdout, stderr io.Writer, signals <-chan os.Signal) int {
-	root := command(environ, stdout, stderr, signals)
+	out := newOutbox(stderr)
+	defer out.close()
+	root := command(environ, stdout, out, signals)
 	root.SetArgs(args)
 	root.SetOut(stdout)
-	root.SetErr(stderr)
-	err := root.ExecuteContext(context.Background())
+	root.SetErr(out)
+	return exitCode(root.ExecuteContext(context.Background()), out)
+}
+
+// exitCode says what is wrong, if anything is.
+func exitCode(err error, stderr io.Writer) int {
 	switch {
 	case err == nil:
 		return exitOK
 	case errors.Is(err, errInterrupted):
 		return exitInterrupted
+	}
+	if ended, ok := errors.AsType[*signalError](err); ok {
+		return ended.code()
 	}
 	if _, failed := errors.AsType[*failure](err); failed {
 		_, _ = fmt.Fprintf(stderr, "hashd: %v\n", err)
@@ -61,7 +65,7 @@ type failure struct{ error }
 
 func (f *failure) Unwrap() error { return f.error }
 
-func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signal) *cobra.Command {
+func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan os.Signal) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "hashd",
 		Args:          noArgs,
@@ -72,7 +76,7 @@ func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signa
 	settings := config.New(root.PersistentFlags())
 	load := func(run func(config.Config) error) func(*cobra.Command, []string) error {
 		return func(*cobra.Command, []string) error {
-			cfg, err := settings.Load(environ)
+			cfg, err := until(signals, func(context.Context) (config.Config, error) { return settings.Load(environ) })
 			if err != nil {
 				return err
 			}
@@ -84,25 +88,40 @@ func command(environ []string, stdout, stderr io.Writer, signals <-chan os.Signa
 	}
 	run := load(func(cfg config.Config) error { return serve(cfg, environ, stderr, signals) })
 	version := root.Flags().Bool("version", false, "print the version")
+	printVersion := once(signals, func([]string) error { return printVersion(stdout) })
 	root.RunE = func(c *cobra.Command, args []string) error {
 		if *version {
-			return printVersion(stdout)
+			return printVersion(c, args)
 		}
-		return run(c, args)
+		err := run(c, args)
+		if ended, ok := errors.AsType[*signalError](err); ok {
+			_, _ = fmt.Fprintf(stderr, "hashd: %v, before it was ready\n", ended)
+			return nil
+		}
+		return err
 	}
 	root.AddCommand(&cobra.Command{
 		Use:   "version",
 		Short: "Print the version",
 		Args:  noArgs,
-		RunE:  func(*cobra.Command, []string) error { return printVersion(stdout) },
+		RunE:  printVersion,
 	}, &cobra.Command{
 		Use:   "healthcheck",
 		Short: "Ask the server that runs with these settings whether it is alive",
 		Args:  noArgs,
-		RunE:  load(checkHealth),
-	}, keyCommand(stdout))
+		RunE: load(func(cfg config.Config) error {
+			return untilDone(signals, func() error { return checkHealth(cfg) })
+		}),
+	}, keyCommand(stdout, signals))
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
+}
+
+// once makes a command of a step that a signal ends.
+func once(signals <-chan os.Signal, step func(args []string) error) func(*cobra.Command, []string) error {
+	return func(_ *cobra.Command, args []string) error {
+		return untilDone(signals, func() error { return step(args) })
+	}
 }
 
 // noArgs refuses what is no command, and names the nearest one.
@@ -129,6 +148,6 @@ func help(c *cobra.Command, settings *config.Settings) string {
 		return text
 	}
 	return text + "\n" + settings.Usage() +
-		"\nExit codes: 0 stopped with every job done; 1 could not run, or stopped with jobs left;\n" +
-		"2 bad flag, variable or file; 130 interrupted a second time.\n"
+		"\nExit codes: 0 stopped as asked, with every job done or handed over; 1 could not run, or stopped with\n" +
+		"jobs left; 2 bad flag, variable or file; 130 interrupted a second time.\n"
 }

@@ -90,7 +90,9 @@ func runStuck(t *testing.T, left int64, args ...string) *running {
 	t.Helper()
 	cfg := loadConfig(t, args...)
 	return run(t, func(log *transcript, signals <-chan os.Signal) error {
-		p, err := assemble(cfg, nil, newLogger(cfg, log))
+		out := newOutbox(log)
+		defer out.close()
+		p, err := assemble(t.Context(), cfg, nil, newLogger(cfg, out))
 		if err != nil {
 			return err
 		}
@@ -101,7 +103,7 @@ func runStuck(t *testing.T, left int64, args ...string) *running {
 			MaxBodyBytes: int(cfg.MaxBodyBytes), MaxConnections: cfg.MaxConnections,
 			ReadTimeout: cfg.ReadTimeout, WriteTimeout: cfg.WriteTimeout, Log: slog.New(slog.DiscardHandler),
 		}, p.service)
-		return errors.Join(p.run(signals), whole.Close())
+		return p.run(signals)
 	})
 }
 
@@ -143,11 +145,13 @@ func TestListenerFails(t *testing.T) {
 		t.Fatal(err)
 	}
 	r := run(t, func(log *transcript, signals <-chan os.Signal) error {
-		p, err := assemble(cfg, nil, newLogger(cfg, log))
+		out := newOutbox(log)
+		defer out.close()
+		p, err := assemble(t.Context(), cfg, nil, newLogger(cfg, out))
 		if err != nil {
 			return err
 		}
-		return errors.Join(p.serveOn(l, signals), p.engine.Close())
+		return p.serveOn(l, signals)
 	})
 	c := newClient(t, l.Addr().String())
 	c.http.Transport.(*http.Transport).MaxConnsPerHost = 1 // all on one connection: no other can be made
@@ -200,7 +204,7 @@ func TestExecuteListenFails(t *testing.T) {
 	if err := r.end(t); err == nil || err.Error() != "exit code 1" {
 		t.Errorf("got %v, want exit code 1", err)
 	}
-	want := "hashd: listen: listen tcp " + address + ": bind: address already in use\n"
+	want := "hashd: listen: listen tcp " + address + ": bind: address already in use; is hashd running already? Choose another port with --port\n"
 	if got := r.log.String(); got != want {
 		t.Errorf("it says %q, want %q", got, want)
 	}

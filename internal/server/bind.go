@@ -35,7 +35,10 @@ func (b binder) Bind(into any, c echo.Context) error {
 		return err
 	}
 	limit, _ := b.cfg.bodyLimit(c.Path())
+	client := clientBehind(r)
+	client.receive(true)
 	err := strict.Decode(r.Body, r.ContentLength, limit, body)
+	client.receive(false)
 	if err == nil {
 		return nil
 	}

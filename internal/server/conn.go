@@ -2,6 +2,7 @@ package server
 
 import (
 	"bytes"
+	"errors"
 	"log/slog"
 	"net"
 	"net/http"
@@ -64,6 +65,14 @@ func (c *conn) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	return c.Conn.Write(p) //nolint:wrapcheck // as it would be without this
+}
+
+// CloseWrite lets net/http end its side first, so that a client can read its answer.
+func (c *conn) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite() //nolint:wrapcheck // as it would be without this
+	}
+	return errors.ErrUnsupported
 }
 
 // How net/http answers what it does not let through to a handler: this line, and nothing of ours in

@@ -76,7 +76,7 @@ func serve(s *site, l net.Listener, dial func(context.Context, string, string) (
 	go func() { r.served <- r.server.Serve(l) }()
 	s.Cleanup(func() {
 		r.client.CloseIdleConnections()
-		_ = r.server.Shutdown(context.Background())
+		_ = r.server.Shutdown(context.Background(), time.Hour)
 		<-r.served
 	})
 	return r
@@ -270,34 +270,6 @@ func TestBrokenRequests(t *testing.T) {
 	})
 }
 
-// Two connections are served at a time; a third is accepted when one of them has gone.
-func TestMaxConnections(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := listen(t, on(fake{}), func(cfg *Config) { cfg.MaxConnections = 2 })
-		dial := func() net.Conn {
-			c, err := r.dial(t.Context(), "", "")
-			if err != nil {
-				t.Error(err)
-			}
-			return c
-		}
-		first, second := dial(), dial()
-		third := make(chan net.Conn, 1)
-		go func() { third <- dial() }()
-		synctest.Wait()
-		if len(third) > 0 {
-			t.Error("a third connection is accepted")
-		}
-		first.Close()
-		synctest.Wait()
-		if len(third) == 0 {
-			t.Fatal("no other connection is accepted in place of one that has gone")
-		}
-		second.Close()
-		(<-third).Close()
-	})
-}
-
 // polling starts a long poll that the engine answers when release is closed.
 func polling(t *testing.T) (r *running, release chan struct{}, result chan error) {
 	release, result = make(chan struct{}), make(chan error, 1)
@@ -328,7 +300,7 @@ func TestShutdownWaits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r, release, result := polling(t)
 		stopped := make(chan error, 1)
-		go func() { stopped <- r.server.Shutdown(t.Context()) }()
+		go func() { stopped <- r.server.Shutdown(t.Context(), time.Hour) }()
 		time.Sleep(20 * time.Second)
 		synctest.Wait()
 		if len(stopped) > 0 || len(result) > 0 {
@@ -363,7 +335,7 @@ func TestShutdownCuts(t *testing.T) {
 			r, _, result := polling(t)
 			ctx, cancel := limit(t.Context())
 			defer cancel()
-			err := r.server.Shutdown(ctx)
+			err := r.server.Shutdown(ctx, time.Hour)
 			if !errors.Is(err, ctx.Err()) || err == nil || !strings.HasPrefix(err.Error(), "shutdown: ") {
 				t.Errorf("shutdown: error %v, want %v", err, ctx.Err())
 			}

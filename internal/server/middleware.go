@@ -16,6 +16,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
+	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -75,6 +76,9 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 		strict.SetHeader(c.Response(), echo.HeaderAllow, h.allowed["*"])
 		return c.NoContent(http.StatusNoContent)
 	}
+	if err := admit(c); err != nil {
+		return err
+	}
 	// Echo takes all that follows "/hash/" for an id, slashes too, and "*" for a path.
 	if path := r.URL.Path; strings.Count(path, "/") != strings.Count(c.Path(), "/") || !strings.HasPrefix(path, "/") {
 		return echo.ErrNotFound
@@ -91,6 +95,20 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 		defer release()
 	}
 	return operation(c)
+}
+
+// admit refuses a request on a connection beyond max-connections, but for those that ask how the
+// server is. Such a connection has one answer and is closed.
+func admit(c echo.Context) error {
+	client := clientBehind(c.Request())
+	if client == nil || client.owner.admit(client) {
+		return nil
+	}
+	strict.SetHeader(c.Response(), "Connection", "close")
+	if path := c.Path(); path == "/healthz" || path == "/readyz" {
+		return nil
+	}
+	return &engine.FullError{Limit: "max-connections", RetryAfter: time.Second}
 }
 
 // hidden returns what Allow lists if the request is for a path of its own that Echo took for

@@ -14,7 +14,6 @@ import (
 	"time"
 
 	"github.com/labstack/echo/v4"
-	"golang.org/x/net/netutil"
 
 	api "github.com/hashd-project/hashd/gen/server"
 )
@@ -31,7 +30,7 @@ type Config struct {
 	MaxBodyBytes   int   // largest request body but for a batch
 	MaxBatchBytes  int   // largest body of a batch
 	MaxBatchMemory int64 // memory for batches being read, in bytes
-	MaxConnections int   // connections served at a time; more wait to be accepted
+	MaxConnections int   // connections at a time; then idle ones are closed, and at last new ones refused
 
 	ReadHeaderTimeout time.Duration // for the header of a request
 	ReadTimeout       time.Duration // for a whole request
@@ -49,6 +48,7 @@ type Config struct {
 type Server struct {
 	cfg     Config
 	ids     *requestIDs
+	conns   *connections
 	http    *http.Server
 	refused *refusals
 }
@@ -56,9 +56,11 @@ type Server struct {
 // New returns a server for the service.
 func New(cfg Config, service Service) *Server {
 	ids, refused := newRequestIDs(), newRefusals(cfg.Log)
+	conns := newConnections(cfg.MaxConnections, cfg.Log)
 	return &Server{
 		cfg:     cfg,
 		ids:     ids,
+		conns:   conns,
 		refused: refused,
 		http: &http.Server{ // answers are timed by their connections: see conn
 			Handler:                      newHandler(cfg, service, ids, refused),
@@ -67,6 +69,8 @@ func New(cfg Config, service Service) *Server {
 			IdleTimeout:                  cfg.IdleTimeout,
 			MaxHeaderBytes:               maxHeaderBytes,
 			DisableGeneralOptionsHandler: true,
+			ConnContext:                  withClient,
+			ConnState:                    conns.changed,
 			ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
 		},
 	}
@@ -98,21 +102,42 @@ func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals)
 
 // Serve answers requests on the listener until Shutdown, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	l = &answering{netutil.LimitListener(l, s.cfg.MaxConnections), s.cfg.WriteTimeout, s.ids, s.cfg.Log}
-	err := s.http.Serve(l)
+	l = &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
+	err := s.http.Serve(&answering{l, s.cfg.WriteTimeout, s.ids, s.cfg.Log})
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve: %w", err)
 }
 
-// Shutdown stops listening and returns once the requests under way are answered. If ctx ends
-// first, their connections are cut.
-func (s *Server) Shutdown(ctx context.Context) error {
+// Shutdown stops listening, closes the connections on which no request is under way, and returns once
+// the requests under way are answered. A body that is still arriving is given that much patience and
+// then refused. If ctx ends first, all connections are cut.
+func (s *Server) Shutdown(ctx context.Context, patience time.Duration) error {
 	defer s.refused.close()
+	defer s.conns.crowd.stop()
+	s.conns.close(time.Now().Add(patience))
 	err := s.http.Shutdown(ctx)
 	if err == nil {
 		return nil
 	}
-	return fmt.Errorf("shutdown: %w", errors.Join(err, s.http.Close()))
+	cut := s.conns.open()
+	return &CutError{Connections: cut, Err: errors.Join(err, s.http.Close())}
 }
+
+// CutError says that a shutdown ended before its requests did.
+type CutError struct {
+	Connections int   // how many were cut
+	Err         error // why
+}
+
+func (e *CutError) Error() string {
+	return fmt.Sprintf("shutdown: %v: %d connections cut", e.Err, e.Connections)
+}
+
+// Unwrap returns the cause.
+func (e *CutError) Unwrap() error { return e.Err }
+
+// Limit returns how many connections there may be: fewer than MaxConnections if the system lets the
+// process have fewer files open.
+func (s *Server) Limit() int { return s.conns.limit }

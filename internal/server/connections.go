@@ -1,0 +1,349 @@
+package server
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"net"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"time"
+)
+
+// reserve is how many connections beyond the limit are accepted, so that a health check gets its
+// answer and others a refusal instead of silence.
+const reserve = 16
+
+// spareLife is how long a connection beyond the limit is kept: ample for one short request.
+const spareLife = 2 * time.Second
+
+// connections owns the client connections. It bounds them by closing the silent ones first, then by
+// refusing, and in the end by leaving others unaccepted.
+type connections struct {
+	limit int
+	crowd *crowd
+	freed chan struct{} // tells a waiting Accept that a connection has gone
+
+	cutAt atomic.Pointer[time.Time] // when bodies that are still being received are cut; set by close
+
+	mu     sync.Mutex
+	all    map[*client]struct{}
+	spares int    // how many of them are beyond the limit
+	silent client // head of the ring of those that have sent nothing since they were accepted or answered, longest first
+}
+
+// The states of a connection. A request's header is arriving and its body is received at the
+// client's pace; between them, and after, the server is working. What is gone is closed.
+const (
+	stateSilent int32 = iota
+	stateArriving
+	stateWorking
+	stateReceiving
+	stateGone
+)
+
+func newConnections(limit int, log *slog.Logger) *connections {
+	files := openFiles()
+	limit = min(limit, max(1, files-reserve-min(otherFiles, files/4)))
+	cs := &connections{
+		limit: limit, crowd: &crowd{limit: limit, log: log}, freed: make(chan struct{}, 1), all: make(map[*client]struct{}),
+	}
+	cs.silent.before, cs.silent.after = &cs.silent, &cs.silent
+	return cs
+}
+
+// otherFiles is how many files are left to the rest of the process.
+const otherFiles = 64
+
+// client is a connection of a client. Its last fields are the owner's, under its lock.
+type client struct {
+	net.Conn
+	owner  *connections
+	state  atomic.Int32
+	beyond atomic.Bool // the limit
+
+	before, after *client     // among the silent ones; nil while the client has said something
+	ending        *time.Timer // ends it, if it is beyond the limit
+}
+
+// Read clears p first: net/http reads into buffers that it shares between connections, and what they
+// hold of an earlier request is a secret that nobody needs any more.
+func (c *client) Read(p []byte) (int, error) {
+	clear(p)
+	n, err := c.Conn.Read(p)
+	if n > 0 && c.state.Load() == stateSilent && !c.owner.speaks(c, stateArriving) {
+		clear(p[:n])
+		return 0, net.ErrClosed
+	}
+	return n, err
+}
+
+// Close gives the connection's place to another.
+func (c *client) Close() error {
+	c.owner.mu.Lock()
+	c.owner.forget(c)
+	c.owner.mu.Unlock()
+	return c.Conn.Close()
+}
+
+// CloseWrite lets net/http end its side first, so that a client can read its answer.
+func (c *client) CloseWrite() error {
+	if half, ok := c.Conn.(interface{ CloseWrite() error }); ok {
+		return half.CloseWrite()
+	}
+	return errors.ErrUnsupported
+}
+
+// receive marks the time in which a body is read: a stop cuts it short.
+func (c *client) receive(now bool) {
+	switch {
+	case c == nil:
+	case !now:
+		c.state.CompareAndSwap(stateReceiving, stateWorking)
+	case c.state.CompareAndSwap(stateWorking, stateReceiving):
+		if cutAt := c.owner.cutAt.Load(); cutAt != nil {
+			_ = c.SetReadDeadline(*cutAt)
+		}
+	}
+}
+
+// add takes a connection that was just accepted.
+func (cs *connections) add(accepted net.Conn) *client {
+	c := &client{Conn: accepted, owner: cs}
+	cs.mu.Lock()
+	victim := cs.makeRoom()
+	cs.all[c] = struct{}{}
+	cs.listen(c)
+	if len(cs.all)-cs.spares > cs.limit {
+		cs.spares++
+		c.beyond.Store(true)
+		c.ending = time.AfterFunc(spareLife, func() { _ = c.Close() })
+	}
+	cs.mu.Unlock()
+	cs.end(victim)
+	if cs.cutAt.Load() != nil {
+		_ = c.Close()
+	}
+	return c
+}
+
+// listen puts a connection behind those that have been silent for longer.
+func (cs *connections) listen(c *client) {
+	c.before, c.after = cs.silent.before, &cs.silent
+	c.before.after, c.after.before = c, c
+}
+
+// heard takes a connection out of the silent ones.
+func (cs *connections) heard(c *client) {
+	if c.before != nil {
+		c.before.after, c.after.before = c.after, c.before
+		c.before, c.after = nil, nil
+	}
+}
+
+// makeRoom forgets the connection that was silent for longest if the limit leaves no room for one
+// more. The caller holds the lock, and ends it without.
+func (cs *connections) makeRoom() (victim *client) {
+	if len(cs.all)-cs.spares < cs.limit {
+		return nil
+	}
+	return cs.takeSilent(false)
+}
+
+// looks bounds how many silent connections are asked whether something has arrived.
+const looks = 64
+
+// takeSilent forgets the connection that was silent for longest, if there is one.
+func (cs *connections) takeSilent(beyond bool) (victim *client) {
+	c := cs.silent.after
+	for range looks {
+		if c == &cs.silent {
+			break
+		}
+		if (beyond || !c.beyond.Load()) && !arrived(c.Conn) {
+			cs.forget(c)
+			return c
+		}
+		c = c.after
+	}
+	return nil
+}
+
+// end closes a connection that makeRoom or takeSilent forgot.
+func (cs *connections) end(victim *client) {
+	if victim != nil {
+		_ = victim.Conn.Close()
+		cs.crowd.note()
+	}
+}
+
+// forget takes a connection out of the books. The caller holds the lock.
+func (cs *connections) forget(c *client) {
+	if c.state.Swap(stateGone) == stateGone {
+		return
+	}
+	delete(cs.all, c)
+	cs.heard(c)
+	cs.settle(c)
+	select {
+	case cs.freed <- struct{}{}:
+	default:
+	}
+}
+
+// settle makes a connection beyond the limit one like the others, or stops counting it.
+func (cs *connections) settle(c *client) {
+	if c.beyond.Load() {
+		c.beyond.Store(false)
+		c.ending.Stop()
+		cs.spares--
+	}
+}
+
+// speaks notes that a silent client has said something. It is false if the connection was closed
+// meanwhile.
+func (cs *connections) speaks(c *client, state int32) bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.heard(c)
+	return c.state.CompareAndSwap(stateSilent, state)
+}
+
+// changed is the server's ConnState hook.
+func (cs *connections) changed(nc net.Conn, state http.ConnState) {
+	c := clientOf(nc)
+	switch {
+	case c == nil:
+	case state == http.StateActive: // the header is complete
+		if !c.state.CompareAndSwap(stateArriving, stateWorking) {
+			cs.speaks(c, stateWorking) // it came along with the request before
+		}
+	case state == http.StateIdle:
+		cs.mu.Lock()
+		if c.state.CompareAndSwap(stateWorking, stateSilent) {
+			cs.listen(c)
+		}
+		cs.mu.Unlock()
+	}
+}
+
+// admit says whether a request on the connection is served. One beyond the limit is, if there is
+// room by now. It panics with http.ErrAbortHandler if the connection is closed already: an answer
+// could not be sent.
+func (cs *connections) admit(c *client) bool {
+	if c.state.Load() == stateGone {
+		panic(http.ErrAbortHandler)
+	}
+	if !c.beyond.Load() {
+		return true
+	}
+	cs.mu.Lock()
+	victim := cs.makeRoom()
+	room := len(cs.all)-cs.spares < cs.limit
+	if room {
+		cs.settle(c)
+	}
+	cs.mu.Unlock()
+	cs.end(victim)
+	return room
+}
+
+// close closes the connections on which no request is under way, and has those whose body is still
+// arriving cut at the given time. Ones that are accepted later are closed at once.
+func (cs *connections) close(cutAt time.Time) {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	cs.cutAt.Store(&cutAt)
+	for c := range cs.all {
+		switch c.state.Load() {
+		case stateSilent, stateArriving:
+			cs.forget(c)
+			_ = c.Conn.Close()
+		case stateReceiving:
+			_ = c.SetReadDeadline(cutAt)
+		}
+	}
+}
+
+// open returns how many connections there are.
+func (cs *connections) open() int {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	return len(cs.all)
+}
+
+// listener accepts connections for their owner.
+type listener struct {
+	net.Listener
+	conns  *connections
+	closed chan struct{}
+	once   sync.Once
+}
+
+// Accept waits while even the reserve is used up by requests under way.
+func (l *listener) Accept() (net.Conn, error) {
+	for !l.conns.spareRoom() {
+		select {
+		case <-l.conns.freed:
+		case <-l.closed:
+			return nil, net.ErrClosed
+		}
+	}
+	for {
+		c, err := l.Listener.Accept()
+		switch {
+		case err == nil:
+			return l.conns.add(c), nil
+		case (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.conns.release():
+		default:
+			return nil, err //nolint:wrapcheck // net/http looks at it
+		}
+	}
+}
+
+// Close stops accepting, also where that waits.
+func (l *listener) Close() error {
+	l.once.Do(func() { close(l.closed) })
+	return l.Listener.Close() //nolint:wrapcheck // the listener's own
+}
+
+// spareRoom says whether one more connection may be accepted. A silent one makes room for it.
+func (cs *connections) spareRoom() bool {
+	cs.mu.Lock()
+	room := len(cs.all) < cs.limit+reserve
+	cs.mu.Unlock()
+	return room || cs.release()
+}
+
+// release closes the connection that was silent for longest, and says whether there was one.
+func (cs *connections) release() bool {
+	cs.mu.Lock()
+	victim := cs.takeSilent(true)
+	cs.mu.Unlock()
+	cs.end(victim)
+	return victim != nil
+}
+
+// clientOf returns the client whose connection net/http has; nil if it is none of ours.
+func clientOf(nc net.Conn) *client {
+	if answering, ok := nc.(*conn); ok {
+		nc = answering.Conn
+	}
+	c, _ := nc.(*client)
+	return c
+}
+
+// clientKey is the key of a request's client in its context.
+type clientKey struct{}
+
+func withClient(ctx context.Context, nc net.Conn) context.Context {
+	return context.WithValue(ctx, clientKey{}, clientOf(nc))
+}
+
+// clientBehind returns the client that a request came from; nil if that is none of ours.
+func clientBehind(r *http.Request) *client {
+	c, _ := r.Context().Value(clientKey{}).(*client)
+	return c
+}
