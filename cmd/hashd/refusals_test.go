@@ -30,3 +30,37 @@ func TestFullServerSaysSoInTheLog(t *testing.T) {
 		})
 	}
 }
+
+// A server that holds as many results as it may refuses every job until some are erased: it says so
+// where it can be watched, and stays ready, or nobody could erase them through a balancer.
+func TestFullOfResultsIsShown(t *testing.T) {
+	t.Parallel()
+	for what, args := range map[string][]string{
+		"memory": nil, "file": onDisk(t.TempDir()),
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			i := start(t, append([]string{"--max-results=2", "--delay=0s"}, args...)...)
+			c := i.client(t)
+			jobs := submitBatch(t, c, 2)
+			wantHashes(t, c, jobs)
+			wantFull := func(limit string) {
+				t.Helper()
+				got := ""
+				if full := c.stats(t).Full; full != nil {
+					got = *full
+				}
+				if got != limit {
+					t.Errorf("the statistics say that it is full for %q, want %q", got, limit)
+				}
+				c.do(t, http.MethodGet, "/readyz", "").want(t, http.StatusOK)
+			}
+			c.do(t, http.MethodPost, "/hash", submission("one more")).wantProblem(t, http.StatusServiceUnavailable, "full")
+			wantFull("max-results")
+			c.do(t, http.MethodDelete, path(jobs[0].id), "").want(t, http.StatusNoContent)
+			wantFull("")
+			c.submit(t, "one more")
+			i.stop(t)
+		})
+	}
+}

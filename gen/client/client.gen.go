@@ -285,6 +285,14 @@ type Stats struct {
 	// Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
 	// start. Percentiles are rounded up by at most an eighth.
 	Lateness Lateness `json:"lateness"`
+
+	// Full Only while every new job is refused for a limit that stays reached when pending jobs are
+	// done: `max-results`, until results are erased or past their retention, or `disk`, until
+	// there is room on it
+	//
+	//
+	// Example: max-results
+	Full *string `json:"full,omitempty"`
 }
 
 // Status defines model for Status.
@@ -529,7 +537,9 @@ type ClientInterface interface {
 
 	// GetReadiness Whether new jobs are taken
 	//
-	// Answers `503` while the server drains, so that new jobs are sent elsewhere.
+	// Answers `503` while the server drains or its store is down, so that new jobs are sent
+	// elsewhere. A server that is merely full is ready: jobs are collected and erased in it, which
+	// makes room. `full` in `GET /stats` says that it is.
 	//
 	// Corresponds with GET /readyz (the `GetReadiness` operationId).
 	GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -686,7 +696,9 @@ func (c *Client) GetHealth(ctx context.Context, reqEditors ...RequestEditorFn) (
 
 // GetReadiness Whether new jobs are taken
 //
-// Answers `503` while the server drains, so that new jobs are sent elsewhere.
+// Answers `503` while the server drains or its store is down, so that new jobs are sent
+// elsewhere. A server that is merely full is ready: jobs are collected and erased in it, which
+// makes room. `full` in `GET /stats` says that it is.
 //
 // Corresponds with GET /readyz (the `GetReadiness` operationId).
 func (c *Client) GetReadiness(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1153,7 +1165,9 @@ type ClientWithResponsesInterface interface {
 
 	// GetReadinessWithResponse Whether new jobs are taken
 	//
-	// Answers `503` while the server drains, so that new jobs are sent elsewhere.
+	// Answers `503` while the server drains or its store is down, so that new jobs are sent
+	// elsewhere. A server that is merely full is ready: jobs are collected and erased in it, which
+	// makes room. `full` in `GET /stats` says that it is.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1979,7 +1993,9 @@ func (c *ClientWithResponses) GetHealthWithResponse(ctx context.Context, reqEdit
 
 // GetReadinessWithResponse Whether new jobs are taken
 //
-// Answers `503` while the server drains, so that new jobs are sent elsewhere.
+// Answers `503` while the server drains or its store is down, so that new jobs are sent
+// elsewhere. A server that is merely full is ready: jobs are collected and erased in it, which
+// makes room. `full` in `GET /stats` says that it is.
 //
 // Returns a wrapper object for the known response body format(s).
 //

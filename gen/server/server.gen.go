@@ -282,6 +282,14 @@ type Stats struct {
 	// Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
 	// start. Percentiles are rounded up by at most an eighth.
 	Lateness Lateness `json:"lateness"`
+
+	// Full Only while every new job is refused for a limit that stays reached when pending jobs are
+	// done: `max-results`, until results are erased or past their retention, or `disk`, until
+	// there is room on it
+	//
+	//
+	// Example: max-results
+	Full *string `json:"full,omitempty"`
 }
 
 // Status defines model for Status.

@@ -68,8 +68,14 @@ type Engine interface {
 	Cancel(ctx context.Context, id int64) error
 
 	// Ready returns nil if the engine takes jobs as far as it knows, else ErrDown, ErrDraining or
-	// ErrClosed. An engine that is merely full is ready.
+	// ErrClosed. An engine that is merely full is ready: jobs are read and erased in it, and to keep those
+	// calls from it, as balancers do from what is not ready, would keep it full. Full says that it is.
 	Ready(ctx context.Context) error
+
+	// Full returns the name of the limit for which it refuses every new job and that stays reached when
+	// pending jobs are done, "max-results" or "disk", or "" if there is none. Such a limit is lifted by
+	// the end of retention, by Cancel, or by an operator.
+	Full() string
 
 	// Stats returns the counters as they are now, consistent with one another.
 	Stats() Stats

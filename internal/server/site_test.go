@@ -396,6 +396,7 @@ func (f fake) Wait(ctx context.Context, id int64) (engine.Record, error) {
 
 func (f fake) Cancel(context.Context, int64) error { return f.err }
 func (f fake) Drain(context.Context) error         { return nil }
+func (f fake) Full() string                        { return "" }
 func (f fake) Stats() engine.Stats                 { return engine.Stats{Accepted: 3, Pending: 1} }
 
 // done is the record of a job that is done.

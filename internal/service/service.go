@@ -217,7 +217,16 @@ func (s *Service) GetStats(context.Context, api.GetStatsRequestObject) (api.GetS
 			P99: st.Lateness.P99.Microseconds(),
 			Max: st.Lateness.Max.Microseconds(),
 		},
+		Full: nonEmpty(s.cfg.Engine.Full()),
 	}}, nil
+}
+
+// nonEmpty returns nil for what the contract leaves out where there is nothing to say.
+func nonEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
 }
 
 // average returns the mean time in microseconds that accepting answers took, rounded; 0

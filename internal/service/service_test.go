@@ -32,6 +32,7 @@ type fake struct {
 	drain       func(context.Context) error
 	ready       error
 	stats       engine.Stats
+	full        string
 }
 
 func (f fake) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
@@ -44,6 +45,7 @@ func (f fake) Wait(ctx context.Context, id int64) (engine.Record, error)        
 func (f fake) Cancel(_ context.Context, id int64) error                         { return f.cancel(id) }
 func (f fake) Drain(ctx context.Context) error                                  { return f.drain(ctx) }
 func (f fake) Ready(context.Context) error                                      { return f.ready }
+func (f fake) Full() string                                                     { return f.full }
 func (f fake) Stats() engine.Stats                                              { return f.stats }
 
 func serviceOn(e fake) *service.Service {
@@ -355,6 +357,9 @@ func TestStats(t *testing.T) {
 	}
 	if got := stats(t, s); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
+	}
+	if got := stats(t, serviceOn(fake{full: "max-results"})).Full; got == nil || *got != "max-results" {
+		t.Errorf("a full engine is shown as %v", got)
 	}
 }
 

@@ -32,6 +32,14 @@ func (x *trial) wantFullError(err error, limit string) engine.FullError {
 	return *full
 }
 
+// wantNamed fails the test unless Full names that limit.
+func (s *subject) wantNamed(limit string) {
+	s.x.Helper()
+	if got := s.Full(); got != limit {
+		s.x.Errorf("the engine is full for %q, want %q", got, limit)
+	}
+}
+
 func maxPending(x *trial) {
 	e := x.engine(Config{Delay: unreached, MaxPending: 3})
 	var ids []int64
@@ -39,6 +47,8 @@ func maxPending(x *trial) {
 		ids = append(ids, e.accept("secret").ID)
 	}
 	e.wantFull("max-pending")
+	e.wantNamed("") // for work lifts it
+	x.wantErr("ready while full", e.Ready(x.Context()), nil)
 	e.wantCounts(engine.Stats{Accepted: 3, Pending: 3, Rejected: 2})
 	e.cancel(ids[1])
 	if id := e.accept("fourth").ID; id != e.first+3 && !x.suite.Gaps {
@@ -75,11 +85,15 @@ func maxResults(x *trial) {
 		ids = append(ids, e.accept("secret").ID)
 	}
 	e.wantFull("max-results") // pending ones count
+	e.wantNamed("max-results")
 	for _, id := range ids {
 		e.result(id)
 	}
 	e.wantFull("max-results")
+	e.wantNamed("max-results")
+	x.wantErr("ready while full", e.Ready(x.Context()), nil)
 	e.cancel(ids[2])
+	e.wantNamed("")
 	e.cancel(e.accept("in the room made").ID) // pending or done: room again
 	e.result(e.accept("in the room made").ID)
 	e.wantFull("max-results")

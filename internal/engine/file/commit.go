@@ -196,12 +196,14 @@ func (e *Engine) wipe() {
 func (e *Engine) conclude(err error) {
 	switch {
 	case err == nil:
+		e.noRoom.Store(false)
 		for _, p := range e.jobs {
 			e.HandOver(p)
 		}
 	case isFull(err) && e.intact():
+		e.noRoom.Store(true)
 		e.Retract(e.jobs)
-		err = &engine.FullError{Limit: "disk", RetryAfter: diskFullRetry}
+		err = &engine.FullError{Limit: diskLimit, RetryAfter: diskFullRetry}
 	default:
 		e.Retract(e.jobs)
 		e.fail(err)
@@ -218,6 +220,9 @@ func (e *Engine) answer(err error) {
 	clear(e.group)
 	e.group = e.group[:0]
 }
+
+// diskLimit names a disk without room among the limits.
+const diskLimit = "disk"
 
 // diskFullRetry is when a full disk is worth another try.
 const diskFullRetry = 5 * time.Second

@@ -68,6 +68,8 @@ type Engine struct {
 	close func() error
 	down  atomic.Bool
 
+	noRoom atomic.Bool // the last write found the disk full
+
 	committer
 }
 
@@ -208,6 +210,14 @@ func (e *Engine) Cancel(ctx context.Context, id int64) error {
 	}
 	<-r.answered
 	return r.err
+}
+
+// Full implements engine.Engine.
+func (e *Engine) Full() string {
+	if e.noRoom.Load() {
+		return diskLimit
+	}
+	return e.Engine.Full()
 }
 
 // Ready implements engine.Engine.

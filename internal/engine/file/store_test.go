@@ -266,10 +266,16 @@ func TestFullDisk(t *testing.T) {
 	if err := e.Ready(t.Context()); err != nil {
 		t.Errorf("a full engine is not ready: %v", err)
 	}
+	if got := e.Full(); got != "disk" {
+		t.Errorf("with a full disk the engine is full for %q", got)
+	}
 	d.fail(nil, false)
 	after, err := e.Accept(t.Context(), engine.Job{Secret: []byte("taken"), Key: key})
 	if err != nil || after.ID != before.ID+1 {
 		t.Errorf("after that id %d follows %d, error %v", after.ID, before.ID, err)
+	}
+	if got := e.Full(); got != "" {
+		t.Errorf("with room on the disk the engine is full for %q", got)
 	}
 	if st := e.Stats(); st.Accepted != 2 || st.Rejected != 3 || st.Pending != 2 {
 		t.Errorf("counters are %+v", st)

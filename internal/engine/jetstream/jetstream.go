@@ -242,6 +242,9 @@ func (e *Engine) Ready(ctx context.Context) error {
 	})
 }
 
+// Full implements engine.Engine.
+func (e *Engine) Full() string { return e.ledger.full() }
+
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats { return e.ledger.stats() }
 

@@ -74,13 +74,13 @@ func (l *ledger) refusal(n int64, key engine.Key) error {
 	case l.draining:
 		return engine.ErrDraining
 	case l.crowded:
-		return full("max-results", measureEvery)
+		return full(maxResultsName, measureEvery)
 	case l.pending.live+l.kept.live+l.reserved+n > l.cfg.MaxResults:
 		eases := l.cfg.Delay + l.cfg.Retention
 		if len(l.expiring) > 0 {
 			eases = l.expiring[0].at.Sub(now)
 		}
-		return full("max-results", eases)
+		return full(maxResultsName, eases)
 	case key != (engine.Key{}) && int64(len(l.keys)) >= l.cfg.MaxKeys:
 		eases := l.cfg.KeyWindow
 		if len(l.keys) > 0 {
@@ -89,6 +89,20 @@ func (l *ledger) refusal(n int64, key engine.Key) error {
 		return full("max-idempotency-keys", eases)
 	}
 	return nil
+}
+
+// maxResultsName is the name of the setting.
+const maxResultsName = "max-results"
+
+// full names the limit that refuses every job, and does so too once none is pending.
+func (l *ledger) full() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(time.Now())
+	if l.crowded || l.pending.live+l.kept.live+l.reserved >= l.cfg.MaxResults {
+		return maxResultsName
+	}
+	return ""
 }
 
 // full is a refusal that names its limit.

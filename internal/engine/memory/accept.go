@@ -139,10 +139,18 @@ func (e *Engine) refusalOf(id int64) error {
 		return engine.ErrDraining
 	case id > e.pendingEnd():
 		return e.full("max-pending", e.dueOf(e.head+id-e.pendingEnd()-1))
-	case id > e.resultsEnd(), id > e.mappedEnd() && e.mapped >= e.maxSegments():
-		return e.full("max-results", e.nextExpiry())
+	case e.resultsFull(id):
+		return e.full(maxResultsName, e.nextExpiry())
 	}
 	return nil
+}
+
+// maxResultsName is the name of the setting.
+const maxResultsName = "max-results"
+
+// resultsFull says whether MaxResults does not allow the id.
+func (e *Engine) resultsFull(id int64) bool {
+	return id > e.resultsEnd() || id > e.mappedEnd() && e.mapped >= e.maxSegments()
 }
 
 // full makes the refusal for a limit that eases at the given instant.

@@ -318,6 +318,16 @@ func (e *Engine) Ready(context.Context) error {
 	return nil
 }
 
+// Full implements engine.Engine.
+func (e *Engine) Full() string {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.resultsFull(e.end()) {
+		return maxResultsName
+	}
+	return ""
+}
+
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats {
 	e.mu.Lock()

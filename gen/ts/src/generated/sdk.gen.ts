@@ -93,6 +93,9 @@ export const getHealth = <ThrowOnError extends boolean = true>(options: Options<
 /**
  * Whether new jobs are taken
  *
- * Answers `503` while the server drains, so that new jobs are sent elsewhere.
+ * Answers `503` while the server drains or its store is down, so that new jobs are sent
+ * elsewhere. A server that is merely full is ready: jobs are collected and erased in it, which
+ * makes room. `full` in `GET /stats` says that it is.
+ *
  */
 export const getReadiness = <ThrowOnError extends boolean = true>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });

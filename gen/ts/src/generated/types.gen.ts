@@ -106,6 +106,13 @@ export type Stats = {
      */
     kept: number;
     lateness: Lateness;
+    /**
+     * Only while every new job is refused for a limit that stays reached when pending jobs are
+     * done: `max-results`, until results are erased or past their retention, or `disk`, until
+     * there is room on it
+     *
+     */
+    full?: string;
 };
 
 /**
