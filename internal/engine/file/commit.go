@@ -163,6 +163,8 @@ func (e *Engine) prepare(due time.Time, accepted moment) {
 // write is the transaction.
 func (e *Engine) write(settled int64) error {
 	defer e.wipe()
+	e.asked.Store(max(1, int64(time.Since(e.made))))
+	defer e.asked.Store(0)
 	next := e.next
 	for _, p := range e.jobs {
 		next = p.Receipt.ID + int64(p.Jobs)

@@ -53,8 +53,11 @@ type Config struct {
 	Log *slog.Logger // is told what an operator should know of the start; nil for none
 
 	spoil    func(transact) transact // in tests of a disk that fails
-	patience time.Duration           // in tests of one that hangs; 0 for closeWait
+	patience time.Duration           // in tests of one that hangs; 0 for that below
 }
+
+// diskWait is how long a disk may take before it counts as one that hangs.
+const diskWait = 10 * time.Second
 
 // Engine implements engine.Engine.
 type Engine struct {
@@ -67,6 +70,8 @@ type Engine struct {
 	ended chan struct{} // closed when the committer has ended, and has closed the store
 	close func() error
 	down  atomic.Bool
+	made  time.Time
+	asked atomic.Int64 // since then, when the disk was asked what it has not answered; 0 for nothing
 
 	noRoom atomic.Bool // the last write found the disk full
 
@@ -83,7 +88,7 @@ func New(cfg Config) (*Engine, error) {
 		cfg.Log = slog.New(slog.DiscardHandler)
 	}
 	if cfg.patience == 0 {
-		cfg.patience = closeWait
+		cfg.patience = diskWait
 	}
 	e, err := open(cfg)
 	if err != nil {
@@ -109,7 +114,7 @@ func open(cfg Config) (*Engine, error) {
 	if cfg.spoil != nil {
 		s.update = cfg.spoil(s.update)
 	}
-	e := &Engine{cfg: cfg, store: s, queue: newQueue(), stop: make(chan struct{}), ended: make(chan struct{})}
+	e := &Engine{cfg: cfg, store: s, queue: newQueue(), stop: make(chan struct{}), ended: make(chan struct{}), made: time.Now()}
 	err = s.guard(func() error {
 		positions := cfg.Config
 		positions.FirstID = 1
@@ -156,7 +161,7 @@ func (e *Engine) submit(r *request) (engine.Receipt, error) {
 	switch {
 	case !r.batch.Valid():
 		return engine.Receipt{}, engine.ErrInvalid
-	case e.down.Load():
+	case e.isDown():
 		e.Refused(len(r.batch.Secrets))
 		return engine.Receipt{}, engine.ErrDown
 	}
@@ -173,21 +178,19 @@ func (e *Engine) submit(r *request) (engine.Receipt, error) {
 }
 
 // Get implements engine.Engine.
-func (e *Engine) Get(ctx context.Context, id int64) (engine.Record, error) {
-	rec, err := e.Engine.Get(ctx, e.store.lives.position(id))
-	return e.named(rec, err)
+func (e *Engine) Get(ctx context.Context, id int64) (rec engine.Record, err error) {
+	rec, err = e.Engine.Get(ctx, e.store.lives.position(id))
+	if err == nil {
+		rec.ID = id
+	}
+	return rec, err
 }
 
 // Wait implements engine.Engine.
-func (e *Engine) Wait(ctx context.Context, id int64) (engine.Record, error) {
-	rec, err := e.Engine.Wait(ctx, e.store.lives.position(id))
-	return e.named(rec, err)
-}
-
-// named gives the record of a position its id.
-func (e *Engine) named(rec engine.Record, err error) (engine.Record, error) {
+func (e *Engine) Wait(ctx context.Context, id int64) (rec engine.Record, err error) {
+	rec, err = e.Engine.Wait(ctx, e.store.lives.position(id))
 	if err == nil {
-		rec.ID = e.store.lives.id(rec.ID)
+		rec.ID = id
 	}
 	return rec, err
 }
@@ -195,7 +198,7 @@ func (e *Engine) named(rec engine.Record, err error) (engine.Record, error) {
 // Cancel implements engine.Engine. It returns once the store holds that the job is gone. With an
 // error of the store the job is gone from this process, and perhaps back after a restart.
 func (e *Engine) Cancel(ctx context.Context, id int64) error {
-	if e.down.Load() {
+	if e.isDown() {
 		return engine.ErrDown
 	}
 	position := e.store.lives.position(id)
@@ -222,14 +225,17 @@ func (e *Engine) Full() string {
 
 // Ready implements engine.Engine.
 func (e *Engine) Ready(ctx context.Context) error {
-	if e.down.Load() {
+	if e.isDown() {
 		return engine.ErrDown
 	}
 	return e.Engine.Ready(ctx)
 }
 
-// closeWait is how long Close waits for the disk.
-const closeWait = 10 * time.Second
+// isDown says whether the store failed for good, or the disk hangs: then it is down until that answers.
+func (e *Engine) isDown() bool {
+	asked := e.asked.Load()
+	return e.down.Load() || asked != 0 && time.Since(e.made)-time.Duration(asked) > e.cfg.patience
+}
 
 // errHangs says that a stop did not wait for the disk any longer.
 var errHangs = errors.New("the disk does not answer: the store is left as it is")

@@ -4,7 +4,6 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
-	"math"
 	"slices"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -70,13 +69,12 @@ func (l lives) another(position, above int64) lives {
 func (l lives) last() life { return l[len(l)-1] }
 
 // at returns the life that the position belongs to.
-func (l lives) at(position int64) life {
-	for _, one := range slices.Backward(l) {
-		if position >= one.position {
-			return one
-		}
+func (l lives) at(position int64) *life {
+	n := len(l) - 1
+	for n > 0 && position < l[n].position {
+		n--
 	}
-	return l[0]
+	return &l[n]
 }
 
 // id returns the id of the job at the position.
@@ -87,17 +85,15 @@ func (l lives) id(position int64) int64 {
 
 // position returns where the job with the id is, or will be; 0 for an id that is never given.
 func (l lives) position(id int64) int64 {
-	end := int64(math.MaxInt64)
-	for _, one := range slices.Backward(l) {
-		if id >= one.id {
-			if position := one.position + (id - one.id); position < end {
-				return position
-			}
-			return 0
-		}
-		end = one.position
+	n := len(l) - 1
+	for n > 0 && id < l[n].id {
+		n--
 	}
-	return 0
+	position := l[n].position + (id - l[n].id)
+	if id < l[n].id || n < len(l)-1 && position >= l[n+1].position {
+		return 0
+	}
+	return position
 }
 
 // lifeBytes is what a life takes in the store: position, id, name, and 1 if it is bound.

@@ -445,6 +445,34 @@ func TestRecordsAreBoundToTheirJobs(t *testing.T) {
 	}
 }
 
+// A disk that hangs shows within seconds, and so does that it answers again.
+func TestDiskThatHangsIsDown(t *testing.T) {
+	t.Parallel()
+	d, release := new(disk), make(chan struct{})
+	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil, patience: 2 * time.Second})
+	before := accept(t, e, "before")
+	d.mu.Lock()
+	d.before = func() { <-release }
+	d.mu.Unlock()
+	answered := make(chan error, 1)
+	go func() {
+		_, err := e.Accept(context.Background(), engine.Job{Secret: []byte("waits")})
+		answered <- err
+	}()
+	until(t, "it is not ready", func() bool { return errors.Is(e.Ready(t.Context()), engine.ErrDown) })
+	_, err := e.Accept(t.Context(), engine.Job{Secret: []byte("refused")})
+	wantErr(t, "accept", err, engine.ErrDown)
+	wantErr(t, "cancel", e.Cancel(t.Context(), before.ID), engine.ErrDown)
+	if _, err := e.Get(t.Context(), before.ID); err != nil {
+		t.Errorf("the job of before: %v", err)
+	}
+	close(release)
+	wantErr(t, "what waited", <-answered, nil)
+	until(t, "it is ready again", func() bool { return e.Ready(t.Context()) == nil })
+	accept(t, e, "after")
+	closeEngine(t, e)
+}
+
 // A stop is bounded, whatever the disk does.
 func TestCloseDoesNotWaitForADiskThatHangs(t *testing.T) {
 	t.Parallel()
