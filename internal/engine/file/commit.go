@@ -76,7 +76,10 @@ func (e *Engine) run() {
 
 // inspect takes the engine down if the store or its lock is not there any more, also while nobody submits.
 func (e *Engine) inspect() {
-	if err := errors.Join(e.store.present(), e.store.folder.present()); err != nil {
+	if e.down.Load() {
+		return
+	}
+	if err := errors.Join(e.store.present(), e.store.folder.present(), e.store.unchanged()); err != nil {
 		e.fail(err)
 	}
 }

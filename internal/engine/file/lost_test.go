@@ -110,6 +110,19 @@ func TestStoreLostWhileRunning(t *testing.T) {
 			b, err := os.ReadFile(name)
 			return errors.Join(err, os.WriteFile(name+".copy", b, 0o600), os.Rename(name+".copy", name))
 		},
+		"store overwritten by an older copy": func(dir string) error {
+			name := filepath.Join(dir, StoreName)
+			old, err := os.ReadFile(name + ".before")
+			if err != nil {
+				return err
+			}
+			f, err := os.OpenFile(name, os.O_WRONLY, 0) // not cut first
+			if err != nil {
+				return err
+			}
+			_, err = f.WriteAt(old, 0)
+			return errors.Join(err, f.Close())
+		},
 		"lock removed": func(dir string) error { return os.Remove(filepath.Join(dir, LockName)) },
 	} {
 		for _, traffic := range []bool{false, true} {
@@ -124,6 +137,8 @@ func testLostWhileRunning(t *testing.T, what string, lose func(dir string) error
 	e := newEngine(t, Config{
 		Config: limits(time.Hour), Dir: filepath.Join(t.TempDir(), "data"), Failed: func(err error) { told <- err },
 	})
+	b, err := os.ReadFile(filepath.Join(e.cfg.Dir, StoreName))
+	must(t, err, os.WriteFile(filepath.Join(e.cfg.Dir, StoreName+".before"), b, 0o600))
 	before := accept(t, e, "before")
 	must(t, lose(e.cfg.Dir))
 	if traffic {
@@ -139,7 +154,7 @@ func testLostWhileRunning(t *testing.T, what string, lose func(dir string) error
 		t.Fatalf("%s: nobody is told", what)
 	}
 	wantErr(t, what+", ready", e.Ready(t.Context()), engine.ErrDown)
-	_, err := e.Accept(t.Context(), engine.Job{Secret: []byte("after")})
+	_, err = e.Accept(t.Context(), engine.Job{Secret: []byte("after")})
 	wantErr(t, what+", accept", err, engine.ErrDown)
 	wantErr(t, what+", cancel", e.Cancel(t.Context(), before.ID), engine.ErrDown)
 	if rec, err := e.Get(t.Context(), before.ID); err != nil || rec.State != engine.Pending {

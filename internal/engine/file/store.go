@@ -54,7 +54,7 @@ type store struct {
 	update   transact
 	printKey []byte
 	lives    lives
-	tx       uint64 // the last transaction, carried out or not
+	tx       uint64 // the last transaction that was carried out
 	broken   bool   // the library panicked: what it had locked stays locked
 }
 
@@ -112,11 +112,18 @@ func (s *store) carryOut(f func(*bolt.Tx) error) error {
 	if err != nil {
 		return err
 	}
-	s.tx = uint64(tx.ID())
+	if id := uint64(tx.ID()); id != s.tx+1 { // not to be rolled back either
+		s.broken = true
+		return s.overwritten()
+	}
 	if err := f(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
-	return tx.Commit()
+	if err := tx.Commit(); err != nil {
+		return err
+	}
+	s.tx++
+	return nil
 }
 
 func options(noSync bool, file *os.File) *bolt.Options {
@@ -276,6 +283,23 @@ func (s *store) present() error {
 		s.info = info
 	}
 	return err
+}
+
+// unchanged returns an error unless the last transaction in the file is this store's own: else another copy
+// was written over it in its place.
+func (s *store) unchanged() error {
+	return s.guard(func() error {
+		return s.db.View(func(tx *bolt.Tx) error {
+			if uint64(tx.ID()) != s.tx {
+				return s.overwritten()
+			}
+			return nil
+		})
+	})
+}
+
+func (s *store) overwritten() error {
+	return fmt.Errorf("%s was overwritten while in use: %w", s.path, ErrLost)
 }
 
 // follow marks the last transaction. Where there is no room for that the mark is behind, which is right.
