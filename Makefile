@@ -124,7 +124,7 @@ test-mapped: ## Run the engine's tests on mapped memory, which the race detector
 
 .PHONY: chaos
 chaos: ## Break servers and disks again and again under load, and say what became of each job
-	go test -count 1 -timeout 30m -v ./cmd/hashd -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced' -kill-rounds 50
+	go test -count 1 -timeout 30m -v ./cmd/hashd -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced|TestPowerCuts' -kill-rounds 50 -power-cuts 5000
 	go test -count 1 -timeout 30m -v ./internal/engine/jetstream -run 'TestLeader|TestServerAway|TestJobsOfALostInstance|OnThreeServers' -chaos
 
 .PHONY: fuzz
