@@ -204,21 +204,57 @@ func TestHealthcheckFails(t *testing.T) {
 	}
 	t.Cleanup(func() { _ = silent.Close() })
 	for _, tt := range []struct{ address, want string }{
-		{failing.Listener.Addr().String(), "hashd: healthcheck: 500 Internal Server Error\n"},
-		{silent.Addr().String(), "context deadline exceeded\n"},
+		{failing.Listener.Addr().String(), "500 Internal Server Error"},
+		{silent.Addr().String(), "no answer within 3s"},
 	} {
 		got := finish(t, nil, "healthcheck", "--listen="+tt.address)
-		if got.code != 1 || got.stdout != "" || !strings.HasPrefix(got.stderr, "hashd: healthcheck: ") || !strings.HasSuffix(got.stderr, tt.want) {
-			t.Errorf("%s: %+v, want %q", tt.address, got, tt.want)
+		want := outcome{1, "", "hashd: healthcheck: http://" + tt.address + "/healthz: " + tt.want + "\n"}
+		if got != want {
+			t.Errorf("%+v, want %+v", got, want)
 		}
 	}
+}
+
+// The line that says where it listens can be clicked, and names the documentation.
+func TestListeningNamesURL(t *testing.T) {
+	t.Parallel()
+	for _, listen := range []string{"--listen=127.0.0.1:0", "--listen=:0", "--listen=0.0.0.0:0"} {
+		i := start(t, listen, "--insecure-no-auth")
+		_, port, _ := net.SplitHostPort(i.address)
+		home, _ := i.listening["url"].(string)
+		if want := "http://127.0.0.1:" + port; home != want {
+			t.Errorf("%s: url %s, want %s", listen, home, want)
+		}
+		i.listening.want(t, "docs", home+"/docs")
+		if page := exchange(t, i, "GET /docs HTTP/1.1\r\nHost: localhost\r\n\r\n"); !strings.Contains(page, "swagger-ui") {
+			t.Errorf("there are no docs: %s", page)
+		}
+		i.stop(t)
+	}
+}
+
+// A hosting platform's PORT is listened on, and the health check finds it there.
+func TestPlatformPort(t *testing.T) {
+	t.Parallel()
+	environ := func(port string) []string {
+		return []string{"PORT=" + port, "HASHD_INSECURE_NO_AUTH=true", "HASHD_LOG_FORMAT=json"}
+	}
+	i := started(t, launch(t, environ("0")))
+	host, port, _ := net.SplitHostPort(i.address)
+	if !net.ParseIP(host).IsUnspecified() || port == "8080" {
+		t.Errorf("it listens on %s", i.address)
+	}
+	if got := finish(t, environ(port), "healthcheck"); got != (outcome{}) {
+		t.Errorf("health check: %+v", got)
+	}
+	i.stop(t)
 }
 
 func TestPortTaken(t *testing.T) {
 	t.Parallel()
 	i := start(t)
 	got := finish(t, nil, "--listen="+i.address)
-	if got.code != 1 || !strings.Contains(got.stderr, "hashd: listen: ") || !strings.Contains(got.stderr, "address already in use") {
+	if got.code != 1 || !strings.Contains(got.stderr, "hashd: listen: ") || !strings.Contains(got.stderr, "address already in use") || !strings.Contains(got.stderr, "--port") {
 		t.Errorf("a second server on %s: %+v", i.address, got)
 	}
 	i.client(t).do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)

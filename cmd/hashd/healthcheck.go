@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
 	"net/netip"
+	"net/url"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/config"
@@ -15,21 +17,38 @@ import (
 const healthTimeout = 3 * time.Second
 
 // checkHealth asks the server that runs with the same settings whether it is alive.
-func checkHealth(cfg config.Config) error {
-	ctx, cancel := context.WithTimeout(context.Background(), healthTimeout)
-	defer cancel()
-	req, err := http.NewRequestWithContext(ctx, http.MethodGet, "http://"+reachable(cfg.Address())+"/healthz", nil)
-	if err != nil {
-		return fmt.Errorf("healthcheck: %w", err)
+func checkHealth(ctx context.Context, cfg config.Config) error {
+	address := "http://" + reachable(cfg.Address()) + "/healthz"
+	if err := askHealth(ctx, address); err != nil {
+		return fmt.Errorf("healthcheck: %s: %w", address, err)
 	}
-	client := &http.Client{Transport: &http.Transport{DisableKeepAlives: true}} // no proxy: it is this machine
-	resp, err := client.Do(req)
+	return nil
+}
+
+func askHealth(ctx context.Context, address string) error {
+	ctx, cancel := context.WithTimeoutCause(ctx, healthTimeout, fmt.Errorf("no answer within %v", healthTimeout))
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("healthcheck: %w", err)
+		return err //nolint:wrapcheck // checkHealth wraps it
+	}
+	client := &http.Client{
+		Transport:     &http.Transport{DisableKeepAlives: true}, // no proxy: it is this machine
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}
+	resp, err := client.Do(req)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	if failed, ok := errors.AsType[*url.Error](err); ok {
+		return failed.Err // without the address, which checkHealth tells
+	}
+	if err != nil {
+		return err //nolint:wrapcheck // checkHealth wraps it
 	}
 	_ = resp.Body.Close()
 	if resp.StatusCode != http.StatusOK {
-		return fmt.Errorf("healthcheck: %s", resp.Status)
+		return errors.New(resp.Status)
 	}
 	return nil
 }

@@ -110,7 +110,8 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 		Short: "Ask the server that runs with these settings whether it is alive",
 		Args:  noArgs,
 		RunE: load(func(cfg config.Config) error {
-			return untilDone(signals, func() error { return checkHealth(cfg) })
+			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, cfg) })
+			return err
 		}),
 	}, keyCommand(stdout, signals))
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })

@@ -75,7 +75,9 @@ func (p *program) run(signals <-chan os.Signal) error {
 	if err != nil {
 		return errors.Join(listenError(p.cfg.Address(), err), p.close(signals))
 	}
-	url := "http://" + reachable(l.Addr().String())
+	host, _, _ := net.SplitHostPort(p.cfg.Address()) // as it was given, for it to be recognized
+	_, port, _ := net.SplitHostPort(l.Addr().String())
+	url := "http://" + reachable(net.JoinHostPort(host, port))
 	p.log.Info("listening", "address", l.Addr().String(), "url", url, "docs", url+"/docs", "engine", p.cfg.Engine, "delay", p.cfg.Delay,
 		"max_pending", p.cfg.MaxPending, "max_results", p.cfg.MaxResults, "retention", p.cfg.Retention, "pending", p.engine.Stats().Pending)
 	if limit := p.server.Limit(); limit < p.cfg.MaxConnections {

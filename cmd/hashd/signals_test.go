@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -274,72 +275,35 @@ func TestInterruptWhileEngineHangs(t *testing.T) {
 	}
 }
 
-// fullPipe returns a pipe that takes no more, and its other end.
-func fullPipe(t *testing.T) (from, to *os.File) {
+// launchUnread starts a server, at the level that says most, of whose log the first line was read. log
+// has the rest.
+func launchUnread(t *testing.T) (p *process, c *client, log io.Reader) {
 	t.Helper()
-	var fds [2]int
-	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		t.Fatal(err)
-	}
-	from, to = os.NewFile(uintptr(fds[0]), "from"), os.NewFile(uintptr(fds[1]), "to")
-	t.Cleanup(func() { _, _ = from.Close(), to.Close() })
-	if err := unix.SetNonblock(fds[1], true); err != nil {
-		t.Fatal(err)
-	}
-	for n := 1 << 12; n > 0; n /= 2 { // down to the last byte
-		for {
-			if _, err := unix.Write(fds[1], make([]byte, n)); err != nil {
-				break
-			}
-		}
-	}
-	if err := unix.SetNonblock(fds[1], false); err != nil {
-		t.Fatal(err)
-	}
-	return from, to
-}
-
-// freePort returns an address where nobody listens.
-func freePort(t *testing.T) string {
-	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	from, stderr, err := os.Pipe()
 	if err != nil {
 		t.Fatal(err)
 	}
-	address := l.Addr().String()
-	if err := l.Close(); err != nil {
+	t.Cleanup(func() { _ = from.Close() })
+	cmd := exec.Command(binary(), "--port=0", "--log-format=json", "--log-level=debug", "--delay=1h")
+	cmd.Stderr = stderr
+	p = launchCommand(t, nil, cmd)
+	_ = stderr.Close()
+	first := json.NewDecoder(from)
+	var listening struct{ Address string }
+	if err := first.Decode(&listening); err != nil {
 		t.Fatal(err)
 	}
-	return address
-}
-
-// launchUnread starts a server whose log nobody reads, at the level that says most.
-func launchUnread(t *testing.T, stderr *os.File, args ...string) (*process, *client) {
-	t.Helper()
-	address := freePort(t)
-	cmd := exec.Command(binary(), append([]string{"--listen=" + address, "--log-format=json", "--log-level=debug", "--delay=1h"}, args...)...)
-	cmd.Stderr = stderr
-	p := launchCommand(t, nil, cmd)
-	c := newClient(t, address)
-	for deadline := time.Now().Add(patience); ; {
-		if a, err := c.try(t.Context(), http.MethodGet, "/healthz", ""); err == nil && a.status == http.StatusOK {
-			return p, c
-		}
-		if time.Now().After(deadline) {
-			t.Fatal("the server is not there")
-		}
-		time.Sleep(10 * time.Millisecond)
+	c = newClient(t, listening.Address)
+	for range 3000 { // more lines than anything holds
+		c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
 	}
+	return p, c, io.MultiReader(first.Buffered(), from)
 }
 
 // A log that nobody reads stops nothing: neither jobs nor health checks nor the end.
 func TestUnreadLogStopsNothing(t *testing.T) {
 	t.Parallel()
-	_, stderr := fullPipe(t)
-	p, c := launchUnread(t, stderr)
-	for range 3000 { // more lines than anything holds
-		c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
-	}
+	p, c, _ := launchUnread(t)
 	id := c.submit(t, "unread").Id
 	c.do(t, http.MethodDelete, path(id), "").want(t, http.StatusNoContent)
 	p.signal(t, syscall.SIGTERM)
@@ -349,11 +313,7 @@ func TestUnreadLogStopsNothing(t *testing.T) {
 // Who reads the log again hears how many lines are missing.
 func TestLogThatIsReadAgain(t *testing.T) {
 	t.Parallel()
-	from, stderr := fullPipe(t)
-	p, c := launchUnread(t, stderr)
-	for range 3000 {
-		c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
-	}
+	p, _, from := launchUnread(t)
 	log := newTranscript()
 	read := make(chan struct{})
 	go func() {
@@ -367,6 +327,5 @@ func TestLogThatIsReadAgain(t *testing.T) {
 	p.signal(t, syscall.SIGTERM)
 	log.await(t, p.ended, stopped, 1)
 	p.wantExit(t, 0)
-	_ = stderr.Close()
 	<-read
 }

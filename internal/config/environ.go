@@ -26,6 +26,19 @@ func (s *Settings) fromEnviron(environ []string) (values []given, errs []error) 
 	return values, errs
 }
 
+// platformPort is the variable by which hosting platforms hand out a port.
+const platformPort = "PORT"
+
+// fromPlatform returns the port of a hosting platform, if there is one.
+func (s *Settings) fromPlatform(environ []string) (given, bool) {
+	for _, entry := range environ {
+		if text, ok := strings.CutPrefix(entry, platformPort+"="); ok && text != "" {
+			return given{s.find("port", func(row *setting) string { return row.name }), text, "environment " + platformPort}, true
+		}
+	}
+	return given{}, false
+}
+
 // Variables of ours that are no settings. The first is a secret, and a Config holds none; the other
 // tells hashctl, the client, where the server is, and both run in one shell.
 const (

@@ -3,6 +3,7 @@ package config
 import (
 	"errors"
 	"fmt"
+	"net"
 	"slices"
 
 	"github.com/spf13/pflag"
@@ -63,6 +64,9 @@ func (s *Settings) Load(environ []string) (Config, error) {
 	for _, g := range slices.Concat(s.fromDefaults(), file, env, flags) {
 		l.take(g)
 	}
+	if port, ok := s.fromPlatform(environ); ok {
+		l.takePlatform(port)
+	}
 	l.settleDrain()
 	l.checkStorage()
 	l.checkExposure()
@@ -109,6 +113,22 @@ func (l *loading) take(g given) {
 		return
 	}
 	l.last[name] = g
+}
+
+// takePlatform takes the port that a hosting platform hands out, unless somebody chose an address. A
+// platform's clients come from beyond this machine: where that is allowed, they are let in.
+func (l *loading) takePlatform(port given) {
+	if _, chosen := l.last["port"]; chosen || l.last["listen"].source != "default" || l.bad["listen"] || l.bad["port"] {
+		return
+	}
+	if err := port.setting.set(&l.config, port.text); err != nil {
+		l.refuse(port, err.Error(), "allowed: "+port.setting.allowed+"; where port or listen is set, it is not looked at")
+		return
+	}
+	l.last["port"] = port
+	if l.config.InsecureNoAuth {
+		l.config.Listen = net.JoinHostPort("", port.text)
+	}
 }
 
 // refuse notes what is wrong with a value. Without a remedy it gives the values allowed.

@@ -64,7 +64,8 @@ func listening() []setting {
 			name: "port", none: "none",
 			kind: port(0, 65535, func(c *Config) **int { return &c.Port }),
 			usage: "Port to listen on in place of the one in listen, whatever source that comes from. " +
-				"0 takes any free port.",
+				"0 takes any free port. Where neither is set, the variable PORT of hosting platforms is taken, on all interfaces " +
+				"if insecure-no-auth allows that, else on 127.0.0.1.",
 		}, {
 			name: "hosts", none: "none",
 			kind: hostList(func(c *Config) *string { return &c.Hosts }),
@@ -213,7 +214,7 @@ func limits() []setting {
 		}, {
 			name: "max-connections", initial: "10000",
 			kind:  number(1, 1_000_000, func(c *Config) *int { return &c.MaxConnections }),
-			usage: "Client connections open at once.",
+			usage: "Client connections open at once. Beyond it idle ones are closed, then new ones refused.",
 		}, {
 			name: "workers", initial: "0",
 			kind:  number(0, 1024, func(c *Config) *int { return &c.Workers }),
