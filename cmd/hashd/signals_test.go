@@ -62,17 +62,7 @@ func TestSignalsAsProcessOne(t *testing.T) {
 		{[]syscall.Signal{syscall.SIGTERM}, 0},
 		{[]syscall.Signal{syscall.SIGINT, syscall.SIGINT}, 130},
 	} {
-		cmd := exec.Command(binary(), "--port=0", "--log-format=json", "--delay=1h")
-		cmd.SysProcAttr = &syscall.SysProcAttr{
-			Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID,
-			UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
-			GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
-		}
-		probe := exec.Command("/bin/true")
-		probe.SysProcAttr = cmd.SysProcAttr
-		if err := probe.Run(); err != nil {
-			skipUnlessCI(t, fmt.Sprintf("no namespace of process ids: %v", err))
-		}
+		cmd := asProcessOne(t, "--port=0", "--log-format=json", "--delay=1h")
 		i := started(t, launchCommand(t, nil, cmd))
 		if len(tt.signals) > 1 {
 			i.client(t).submit(t, "pending")
@@ -83,6 +73,24 @@ func TestSignalsAsProcessOne(t *testing.T) {
 		}
 		i.wantExit(t, tt.code)
 	}
+}
+
+// asProcessOne returns hashd as the first process of a namespace, or skips the test where nobody may make
+// one.
+func asProcessOne(t *testing.T, args ...string) *exec.Cmd {
+	t.Helper()
+	cmd := exec.Command(binary(), args...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{
+		Cloneflags:  syscall.CLONE_NEWUSER | syscall.CLONE_NEWPID,
+		UidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}},
+		GidMappings: []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}},
+	}
+	probe := exec.Command("/bin/true")
+	probe.SysProcAttr = cmd.SysProcAttr
+	if err := probe.Run(); err != nil {
+		skipUnlessCI(t, fmt.Sprintf("no namespace of process ids (allow them to users, or run as root): %v", err))
+	}
+	return cmd
 }
 
 func skipUnlessCI(t *testing.T, why string) {
