@@ -80,6 +80,9 @@ func (p *program) run(signals <-chan os.Signal) error {
 	url := "http://" + reachable(net.JoinHostPort(host, port))
 	p.log.Info("listening", "address", l.Addr().String(), "url", url, "docs", url+"/docs", "engine", p.cfg.Engine, "delay", p.cfg.Delay,
 		"max_pending", p.cfg.MaxPending, "max_results", p.cfg.MaxResults, "retention", p.cfg.Retention, "pending", p.engine.Stats().Pending)
+	if p.cfg.Engine == "memory" {
+		p.log.Info("jobs and results are kept in memory alone: a crash or kill -9 loses them all; --engine=file or jetstream keeps them")
+	}
 	if limit := p.server.Limit(); limit < p.cfg.MaxConnections {
 		p.log.Warn("fewer connections than max-connections: the system lets this process have too few files open",
 			"limit", limit, "max_connections", p.cfg.MaxConnections)

@@ -473,7 +473,8 @@ type ClientInterface interface {
 	// SubmitHashWithBody Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job is never lost: it ends with a hash unless it is canceled.
+	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+	// one that keeps jobs in memory loses them with its process.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -483,7 +484,8 @@ type ClientInterface interface {
 	// SubmitHash Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job is never lost: it ends with a hash unless it is canceled.
+	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+	// one that keeps jobs in memory loses them with its process.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -562,7 +564,8 @@ type ClientInterface interface {
 // SubmitHashWithBody Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job is never lost: it ends with a hash unless it is canceled.
+// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+// one that keeps jobs in memory loses them with its process.
 //
 // Takes any type of body and a specified content type.
 //
@@ -582,7 +585,8 @@ func (c *Client) SubmitHashWithBody(ctx context.Context, params *SubmitHashParam
 // SubmitHash Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job is never lost: it ends with a hash unless it is canceled.
+// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+// one that keeps jobs in memory loses them with its process.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1095,7 +1099,8 @@ type ClientWithResponsesInterface interface {
 	// SubmitHashWithBodyWithResponse Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job is never lost: it ends with a hash unless it is canceled.
+	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+	// one that keeps jobs in memory loses them with its process.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1105,7 +1110,8 @@ type ClientWithResponsesInterface interface {
 	// SubmitHashWithResponse Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job is never lost: it ends with a hash unless it is canceled.
+	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+	// one that keeps jobs in memory loses them with its process.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1881,7 +1887,8 @@ func (r GetStatusResponse) ContentType() string {
 // SubmitHashWithBodyWithResponse Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job is never lost: it ends with a hash unless it is canceled.
+// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+// one that keeps jobs in memory loses them with its process.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1897,7 +1904,8 @@ func (c *ClientWithResponses) SubmitHashWithBodyWithResponse(ctx context.Context
 // SubmitHashWithResponse Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job is never lost: it ends with a hash unless it is canceled.
+// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+// one that keeps jobs in memory loses them with its process.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //

@@ -11,9 +11,6 @@ import (
 
 func idsCountUpFromTheFirst(x *trial) {
 	for _, first := range []int64{1, 2, 1 << 31, engine.MaxFirstID - 1, engine.MaxFirstID, engine.DrawFirstID()} {
-		if x.suite.FromOne {
-			first = 1
-		}
 		e := x.engine(Config{Delay: unreached, FirstID: first})
 		last := first - 1
 		for n := range 20 {
@@ -29,9 +26,6 @@ func idsCountUpFromTheFirst(x *trial) {
 // Where nobody says where ids begin, each store begins elsewhere, and does not know the ids of the
 // others: an old id never shows another job's hash.
 func storesShareNoIDs(x *trial) {
-	if x.suite.FromOne {
-		return
-	}
 	wide := Config{Delay: short, Retention: unreached, MaxPending: 10, MaxResults: 10}
 	a, b := &subject{Engine: x.start(wide), x: x}, &subject{Engine: x.start(wide), x: x}
 	mine, other := a.accept("mine").ID, b.accept("other").ID

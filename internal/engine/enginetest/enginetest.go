@@ -45,9 +45,6 @@ type Suite struct {
 
 	// Outlives is set for an engine whose results outlive the process.
 	Outlives bool
-
-	// FromOne is set for an engine whose ids start at 1, whatever Config says.
-	FromOne bool
 }
 
 // Run runs the whole suite as subtests of t.
@@ -209,8 +206,5 @@ func (s Suite) onFakeClock(t *testing.T, tests []test) {
 // depend on where ids begin.
 func (s Suite) first(n int) int64 {
 	firsts := []int64{1, engine.MaxFirstID, 2, engine.DrawFirstID()}
-	if s.FromOne {
-		return 1
-	}
 	return firsts[n%len(firsts)]
 }

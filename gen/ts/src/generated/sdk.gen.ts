@@ -22,7 +22,8 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
  * Submit a secret to be hashed after the delay
  *
  * Answers at once with the job's id and the instant at which its hash will be computed.
- * An accepted job is never lost: it ends with a hash unless it is canceled.
+ * An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+ * one that keeps jobs in memory loses them with its process.
  *
  */
 export const submitHash = <ThrowOnError extends boolean = true>(options: Options<SubmitHashData, ThrowOnError>) => options.client.post<SubmitHashResponses, SubmitHashErrors, ThrowOnError>({
