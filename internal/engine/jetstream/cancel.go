@@ -42,7 +42,7 @@ func (e *Engine) tryCancel(ctx context.Context, id int64) error {
 	if end == isErased {
 		return nil
 	}
-	err = e.jobs.SecureDeleteMsg(ctx, s.place)
+	err = e.link().jobs.SecureDeleteMsg(ctx, s.place)
 	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the mark
 	if err != nil && !refused && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		e.cfg.Log.Warn("the sealed secret of a canceled job stays in the cluster until the job is due", "id", id, "error", err)

@@ -17,25 +17,77 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
+// link is a connection, and what is reached by it.
+type link struct {
+	conn     *nats.Conn
+	js       jetstream.JetStream
+	jobs     jetstream.Stream
+	results  jetstream.Stream
+	consumer jetstream.Consumer
+}
+
+// link returns the one in use; nil before the first.
+func (e *Engine) link() *link { return e.linked.Load() }
+
 // connect dials the cluster.
 func (e *Engine) connect(ctx context.Context) error {
+	l, err := e.dial(ctx)
+	if err == nil {
+		e.linked.Store(l)
+	}
+	return err
+}
+
+// dial makes a connection by which notes come in. It is not tied to ctx once it is made.
+func (e *Engine) dial(ctx context.Context) (*link, error) {
 	d := &dialer{starting: ctx, life: e.life}
 	conn, err := nats.Connect(strings.Join(e.cfg.URLs, ","), append(e.options(), nats.SetCustomDialer(d))...)
 	d.started()
 	if err != nil {
-		return fmt.Errorf("connect: %w", err)
+		return nil, fmt.Errorf("connect: %w", err)
 	}
-	e.conn = conn
-	e.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(e.cfg.Timeout))
-	return err
+	l := &link{conn: conn}
+	if l.js, err = jetstream.New(conn, jetstream.WithDefaultTimeout(e.cfg.Timeout)); err == nil {
+		_, err = conn.Subscribe(e.names.note(), e.read)
+	}
+	if err == nil {
+		err = conn.FlushWithContext(ctx)
+	}
+	if err != nil {
+		conn.Close()
+		return nil, fmt.Errorf("connect: %w", err)
+	}
+	return l, nil
 }
 
-// subscribe has notes read from now on.
-func (e *Engine) subscribe(ctx context.Context) error {
-	if _, err := e.conn.Subscribe(e.names.note(), e.read); err != nil {
-		return fmt.Errorf("subscribe: %w", err)
+// reach finds the streams and the consumer, which are there.
+func (l *link) reach(ctx context.Context, n names) (err error) {
+	if l.jobs, err = l.js.Stream(ctx, n.jobs()); err != nil {
+		return fmt.Errorf("stream %s: %w", n.jobs(), err)
 	}
-	return e.conn.FlushWithContext(ctx)
+	if l.results, err = l.js.Stream(ctx, n.results()); err != nil {
+		return fmt.Errorf("stream %s: %w", n.results(), err)
+	}
+	if l.consumer, err = l.js.Consumer(ctx, n.jobs(), n.consumer()); err != nil {
+		return fmt.Errorf("consumer %s of stream %s: %w", n.consumer(), n.jobs(), err)
+	}
+	return nil
+}
+
+// relink replaces the connection. The library gives one up for good when a server ends it for a reason that it
+// does not know, and only a new one learns what the servers allow now.
+func (e *Engine) relink(ctx context.Context) error {
+	l, err := e.dial(ctx)
+	if err != nil {
+		return err
+	}
+	if err := l.reach(ctx, e.names); err != nil {
+		l.conn.Close()
+		return err
+	}
+	e.linked.Swap(l).conn.Close()
+	signal(e.back)
+	return nil
 }
 
 // dialer has the first connection end with the start, as the library does not: until all of its
@@ -98,8 +150,9 @@ func (e *Engine) options() []nats.Option {
 		nats.ReconnectBufSize(-1), // what cannot be sent fails, it is not sent later
 		nats.PingInterval(2 * time.Second),
 		nats.MaxPingsOutstanding(2), // a server that hangs is left after 4 to 6 s
-		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			if e.life.Err() == nil { // else it is closed
+		nats.IgnoreAuthErrorAbort(), // what is not allowed may be again
+		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
+			if e.life.Err() == nil && e.inUse(c) { // else it is our doing
 				e.cfg.Log.Warn("connection to NATS lost", "error", err)
 			}
 		}),
@@ -125,6 +178,12 @@ func (e *Engine) options() []nats.Option {
 		options = append(options, nats.ClientCert(e.cfg.Cert, e.cfg.Key))
 	}
 	return options
+}
+
+// inUse reports whether a connection is not one that was replaced.
+func (e *Engine) inUse(c *nats.Conn) bool {
+	l := e.link()
+	return l != nil && l.conn == c
 }
 
 // await tries until it succeeds, the cluster says what will not change, Patience is over, or ctx ends.
@@ -163,7 +222,7 @@ func transient(err error) bool {
 		}, api.ErrorCode)
 	}
 	return slices.ContainsFunc([]error{
-		errOtherMade, errTaken, errBusy,
+		errOtherMade, errTaken, errBusy, jetstream.ErrNoStreamResponse,
 		nats.ErrNoServers, nats.ErrTimeout, nats.ErrNoResponders, nats.ErrConnectionClosed, nats.ErrDisconnected,
 		nats.ErrReconnectBufExceeded, context.DeadlineExceeded, jetstream.ErrJetStreamNotEnabled,
 	}, func(known error) bool { return errors.Is(err, known) })
@@ -173,7 +232,7 @@ func transient(err error) bool {
 // stamps the messages.
 func (e *Engine) measureClock(ctx context.Context) error {
 	return e.clock.measure(ctx, func(ctx context.Context) (time.Time, error) {
-		info, err := e.jobs.Info(ctx)
+		info, err := e.link().jobs.Info(ctx)
 		if err != nil {
 			return time.Time{}, fmt.Errorf("time of the cluster: %w", err)
 		}
@@ -185,7 +244,7 @@ func (e *Engine) measureClock(ctx context.Context) error {
 // once.
 func (e *Engine) probeBatchLimit(ctx context.Context) error {
 	const usual = 1_000
-	tooLarge, err := e.probe(ctx, e.names.job())
+	tooLarge, err := e.probe(ctx, e.names.job(), 0)
 	if err != nil {
 		return fmt.Errorf("limit of batches: %w", err)
 	}
@@ -199,14 +258,15 @@ func (e *Engine) probeBatchLimit(ctx context.Context) error {
 }
 
 // probe publishes what no server stores: the end of a batch without its beginning. The answer shows
-// that the subject can be published to and has a leader. A server tells a batch that is too large from one whose
+// that the subject can be published to, with so many bytes, and has a leader. A server tells a batch that is too large from one whose
 // beginning it does not know.
-func (e *Engine) probe(ctx context.Context, subject string) (tooLarge bool, err error) {
+func (e *Engine) probe(ctx context.Context, subject string, size int) (tooLarge bool, err error) {
 	const codeTooLarge = 10199
 	msg := nats.NewMsg(subject)
 	msg.Header.Set(batchID, nats.NewInbox()[len(nats.InboxPrefix):])
 	msg.Header.Set(batchSequence, strconv.Itoa(engine.MaxBatch+1))
-	_, err = e.js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
+	msg.Data = make([]byte, size)
+	_, err = e.link().js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code != 503 {
 		return api.ErrorCode == codeTooLarge, nil
 	}

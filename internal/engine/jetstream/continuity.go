@@ -76,7 +76,7 @@ func (e *Engine) adopt(ctx context.Context, jobs *jetstream.StreamInfo, l lives)
 		cfg := jobs.Config
 		cfg.Metadata = maps.Clone(cfg.Metadata)
 		cfg.Metadata[livesLabel] = label
-		if _, err := e.js.UpdateStream(ctx, cfg); err != nil {
+		if _, err := e.link().js.UpdateStream(ctx, cfg); err != nil {
 			return fmt.Errorf("stream %s: %w", cfg.Name, err)
 		}
 	}

@@ -110,7 +110,7 @@ func (e *Engine) pullHead() []*task {
 	const pause = 250 * time.Millisecond
 	ctx, cancel := context.WithTimeout(e.life, longPull)
 	defer cancel()
-	pulled, err := e.consumer.Fetch(1, jetstream.FetchContext(ctx))
+	pulled, err := e.link().consumer.Fetch(1, jetstream.FetchContext(ctx))
 	tasks := e.take(pulled, err)
 	if failed := err != nil || pulled.Error() != nil; failed && len(tasks) == 0 && ctx.Err() == nil {
 		signal(e.suspect) // such as a consumer that is gone
@@ -124,7 +124,7 @@ func (e *Engine) pullHead() []*task {
 
 // pullMore returns as many jobs as there are now, at most n.
 func (e *Engine) pullMore(n int) []*task {
-	pulled, err := e.consumer.FetchNoWait(n)
+	pulled, err := e.link().consumer.FetchNoWait(n)
 	return e.take(pulled, err)
 }
 

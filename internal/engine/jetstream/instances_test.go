@@ -103,7 +103,7 @@ func TestInstancesCancelPending(t *testing.T) {
 	if st := all[0].Stats(); st.Canceled != 1 || st.Pending != 0 {
 		t.Errorf("counters are %+v", st)
 	}
-	if msg, err := all[0].jobs.GetMsg(t.Context(), uint64(r.ID)); !errors.Is(err, jetstream.ErrMsgNotFound) {
+	if msg, err := all[0].link().jobs.GetMsg(t.Context(), uint64(r.ID)); !errors.Is(err, jetstream.ErrMsgNotFound) {
 		t.Errorf("the canceled job is still in the log: %v, %v", msg, err)
 	}
 }
@@ -193,7 +193,7 @@ func TestLogEmpties(t *testing.T) {
 		wantHash(t, e, accept(t, e, engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{n + 1}}}), "secret")
 	}
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
-		info, err := e.jobs.Info(t.Context())
+		info, err := e.link().jobs.Info(t.Context())
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -215,9 +215,9 @@ func TestIdleInstanceIsQuiet(t *testing.T) {
 	for range 100 {
 		accept(t, e, engine.Job{Secret: []byte("secret")})
 	}
-	before := e.conn.Stats().OutMsgs
+	before := e.link().conn.Stats().OutMsgs
 	time.Sleep(2 * time.Second)
-	if sent := e.conn.Stats().OutMsgs - before; sent > 20 {
+	if sent := e.link().conn.Stats().OutMsgs - before; sent > 20 {
 		t.Errorf("%d messages in 2 s with 100 jobs pending", sent)
 	}
 }
@@ -389,7 +389,8 @@ func TestJobsOfALostInstance(t *testing.T) {
 	for range 50 {
 		receipts = append(receipts, accept(t, lost, engine.Job{Secret: []byte("secret")}))
 	}
-	lost.conn.Close() // as a crash would: nothing is given back
+	lost.end()
+	lost.link().conn.Close() // as a crash would: nothing is given back
 	other := start(t, cfg)
 	for _, r := range receipts {
 		wantHash(t, other, r, "secret")

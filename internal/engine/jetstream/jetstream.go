@@ -28,9 +28,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/seal"
 )
@@ -146,11 +143,7 @@ type Engine struct {
 	print []byte // the key of prints
 	label string // the same as the stream has it
 
-	conn       *nats.Conn
-	js         jetstream.JetStream
-	jobs       jetstream.Stream
-	results    jetstream.Stream
-	consumer   jetstream.Consumer
+	linked     atomic.Pointer[link]
 	batchLimit int                   // messages that the cluster takes in one atomic batch
 	known      atomic.Pointer[lives] // which ids the messages of the log have
 	acked      atomic.Uint64         // the last sequence that the cluster has acknowledged to this instance, in this life of the log
@@ -208,7 +201,7 @@ func newOn(ctx context.Context, c *clock, cfg Config) (*Engine, error) {
 
 func (e *Engine) start(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		e.connect, e.setUp, e.measureClock, e.watchRoom, e.probeBatchLimit, e.subscribe,
+		e.connect, e.setUp, e.measureClock, e.watchRoom, e.probeBatchLimit,
 	}
 	for _, step := range steps {
 		if err := e.await(ctx, step); err != nil {
@@ -236,10 +229,14 @@ func (e *Engine) Ready(ctx context.Context) error {
 	if f := e.fault.Load(); f != nil && e.life.Err() == nil {
 		return down(f.error)
 	}
-	return e.call(ctx, func(ctx context.Context) error {
-		_, err := e.jobs.Info(ctx)
+	err := e.call(ctx, func(ctx context.Context) error {
+		_, err := e.link().jobs.Info(ctx)
 		return down(err)
 	})
+	if err != nil {
+		signal(e.suspect)
+	}
+	return err
 }
 
 // Full implements engine.Engine.
@@ -275,12 +272,12 @@ func (e *Engine) Close() error {
 	e.once.Do(func() {
 		e.end()
 		e.done.Wait()
-		if e.conn == nil {
+		if e.link() == nil {
 			return
 		}
 		e.held.release()
-		_ = e.conn.FlushTimeout(time.Second) // or the leases run out
-		e.conn.Close()
+		_ = e.link().conn.FlushTimeout(time.Second) // or the leases run out
+		e.link().conn.Close()
 	})
 	return nil
 }

@@ -26,7 +26,7 @@ func (e *Engine) tell(o outcome, jobs ...int64) {
 	for _, id := range jobs {
 		b = binary.BigEndian.AppendUint64(b, uint64(id))
 	}
-	_ = e.conn.Publish(e.names.note(), b)
+	_ = e.link().conn.Publish(e.names.note(), b)
 }
 
 // read reads a note, our own ones too.
@@ -88,7 +88,7 @@ func (e *Engine) watchClock() {
 // hold twice max-results, and some thousand marks and results past their retention beside.
 func (e *Engine) watchRoom(ctx context.Context) error {
 	const slack = 1_000
-	info, err := e.results.Info(ctx)
+	info, err := e.link().results.Info(ctx)
 	if err != nil {
 		return down(err)
 	}
@@ -105,7 +105,7 @@ func (e *Engine) reconcile() {
 	}
 	var floor uint64
 	err := e.call(e.life, func(ctx context.Context) error {
-		info, err := e.consumer.Info(ctx)
+		info, err := e.link().consumer.Info(ctx)
 		if err == nil {
 			floor = info.AckFloor.Stream
 		}

@@ -195,7 +195,7 @@ func (e *Engine) tryCommit(msgs []*nats.Msg) (last uint64, err error) {
 		}
 		// Batches larger than one of the publisher's ask now and then whether the servers keep up.
 		pace := jetstreamext.BatchFlowControl{AckEvery: groupMsgs, AckTimeout: e.cfg.Timeout}
-		ack, err := jetstreamext.PublishMsgBatch(ctx, e.js, msgs, pace)
+		ack, err := jetstreamext.PublishMsgBatch(ctx, e.link().js, msgs, pace)
 		if err == nil {
 			last = ack.Sequence
 		}
@@ -212,7 +212,7 @@ func (e *Engine) commitOne(ctx context.Context, m *nats.Msg) (uint64, error) {
 	for _, name := range []string{batchID, batchSequence, batchCommit} { // left from a batch that was refused
 		m.Header.Del(name)
 	}
-	ack, err := e.js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
+	ack, err := e.link().js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))
 	if err != nil {
 		return 0, err
 	}

@@ -34,7 +34,7 @@ func (e *Engine) ask(ctx context.Context, stream string, r request) (*message, e
 	if err != nil {
 		return nil, err
 	}
-	reply, err := e.conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
+	reply, err := e.link().conn.RequestWithContext(ctx, "$JS.API.STREAM.MSG.GET."+stream, body)
 	if err != nil {
 		return nil, down(err)
 	}
@@ -54,7 +54,7 @@ func (e *Engine) ask(ctx context.Context, stream string, r request) (*message, e
 // askAny asks any server that has the results, which spares the leader. One that is a little behind
 // may not know of a result yet, or still know of one that was just erased.
 func (e *Engine) askAny(ctx context.Context, id int64) (*message, error) {
-	raw, err := e.results.GetLastMsgForSubject(ctx, e.names.result(id))
+	raw, err := e.link().results.GetLastMsgForSubject(ctx, e.names.result(id))
 	switch {
 	case errors.Is(err, jetstream.ErrMsgNotFound):
 		return nil, nil
@@ -102,7 +102,7 @@ func (e *Engine) look(ctx context.Context, id int64) (sight, error) {
 	if !errors.Is(err, errNothing) {
 		return s, err
 	}
-	info, err := e.jobs.Info(ctx)
+	info, err := e.link().jobs.Info(ctx)
 	switch {
 	case err != nil:
 		return sight{}, down(err)

@@ -18,6 +18,8 @@ import (
 // errOtherMade says that what was to be made is there now, though not yet to be seen.
 var errOtherMade = errors.New("another instance makes it at this moment")
 
+var errMaxPayload = errors.New("max_payload of the NATS servers is too small")
+
 // leastPayload is the largest message that hashd sends, in bytes, with all that surrounds it: the note of
 // as many ids as are hashed at a time. A job of the longest secret takes half as much.
 const leastPayload = 16 << 10
@@ -28,30 +30,24 @@ func (e *Engine) setUp(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	e.jobs, err = e.find(ctx, e.names.jobs())
+	jobs, err := e.find(ctx, e.names.jobs())
 	switch {
 	case err != nil:
 		return err
-	case e.jobs == nil && results != nil:
+	case jobs == nil && results != nil:
 		return e.lostJobs()
-	case e.jobs == nil:
-		if e.jobs, err = e.createJobs(ctx); err != nil {
+	case jobs == nil:
+		if jobs, err = e.createJobs(ctx); err != nil {
 			return err
 		}
 	}
-	if err := e.learnStore(e.jobs.CachedInfo().Config.Metadata); err != nil {
+	if err := e.learnStore(jobs.CachedInfo().Config.Metadata); err != nil {
 		return err
 	}
 	if err := e.check(ctx); err != nil {
 		return err
 	}
-	if e.results, err = e.js.Stream(ctx, e.names.results()); err != nil {
-		return fmt.Errorf("stream %s: %w", e.names.results(), err)
-	}
-	if e.consumer, err = e.js.Consumer(ctx, e.names.jobs(), e.names.consumer()); err != nil {
-		return fmt.Errorf("consumer %s of stream %s: %w", e.names.consumer(), e.names.jobs(), err)
-	}
-	return nil
+	return e.link().reach(ctx, e.names)
 }
 
 // lostJobs says that the one stream which is not made again is gone.
@@ -63,7 +59,7 @@ func (e *Engine) lostJobs() error {
 
 // find returns the stream, or nil if there is none.
 func (e *Engine) find(ctx context.Context, name string) (jetstream.Stream, error) {
-	s, err := e.js.Stream(ctx, name)
+	s, err := e.link().js.Stream(ctx, name)
 	if errors.Is(err, jetstream.ErrStreamNotFound) {
 		return nil, nil
 	}
@@ -75,7 +71,7 @@ func (e *Engine) find(ctx context.Context, name string) (jetstream.Stream, error
 
 // create makes the stream, or finds the one that another instance has made meanwhile.
 func (e *Engine) create(ctx context.Context, cfg jetstream.StreamConfig) (jetstream.Stream, error) {
-	s, err := e.js.CreateStream(ctx, cfg)
+	s, err := e.link().js.CreateStream(ctx, cfg)
 	if errors.Is(err, jetstream.ErrStreamNameAlreadyInUse) {
 		if s, err = e.find(ctx, cfg.Name); err == nil && s == nil {
 			err = errOtherMade
@@ -151,8 +147,13 @@ func (e *Engine) StoreID() []byte {
 // results stream that is gone, whose jobs are gone with it. It runs at the start and every few seconds from then on, on one
 // goroutine at a time.
 func (e *Engine) check(ctx context.Context) error {
-	if got := e.conn.MaxPayload(); got < leastPayload {
-		return fmt.Errorf("max_payload of the NATS servers is %d: hashd needs %d or more", got, leastPayload)
+	if e.link().conn.IsClosed() {
+		if err := e.relink(ctx); err != nil {
+			return err
+		}
+	}
+	if got := e.link().conn.MaxPayload(); got < leastPayload {
+		return fmt.Errorf("%w: it is %d, and hashd needs %d or more", errMaxPayload, got, leastPayload)
 	}
 	results, err := e.find(ctx, e.names.results())
 	if err != nil {
@@ -178,8 +179,9 @@ func (e *Engine) check(ctx context.Context) error {
 	if err := e.checkConsumer(ctx, jobs); err != nil {
 		return err
 	}
-	for _, subject := range []string{e.names.job(), e.names.result(0)} {
-		if _, err := e.probe(ctx, subject); err != nil {
+	const largest = leastPayload - 1<<10 // and its header
+	for subject, size := range map[string]int{e.names.job(): largest, e.names.result(0): 0} {
+		if _, err := e.probe(ctx, subject, size); err != nil {
 			return fmt.Errorf("publish to %s: %w", subject, err)
 		}
 	}
@@ -221,7 +223,7 @@ func (e *Engine) checkConsumer(ctx context.Context, jobs jetstream.Stream) error
 	want := e.want.consumer
 	c, err := jobs.Consumer(ctx, want.Durable)
 	if errors.Is(err, jetstream.ErrConsumerNotFound) {
-		if e.consumer != nil {
+		if e.link().consumer != nil {
 			e.cfg.Log.Warn("the consumer is gone and made anew", "consumer", want.Durable, "stream", e.names.jobs())
 		}
 		c, err = jobs.CreateConsumer(ctx, want)

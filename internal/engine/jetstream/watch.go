@@ -1,6 +1,7 @@
 package jetstream
 
 import (
+	"errors"
 	"sync"
 	"time"
 )
@@ -16,12 +17,15 @@ type fault struct {
 const (
 	watchEvery = 2 * time.Second
 	watchAgain = 250 * time.Millisecond // while something is wrong, or may be
+	// relinkEvery is how often an instance makes its connection anew while it cannot work: only a new one
+	// learns what the servers allow now.
+	relinkEvery = 10 * time.Second
 )
 
 // watch is the goroutine that looks whether the cluster still has what the engine needs, whoever changed it,
 // with or without traffic.
 func (e *Engine) watch() {
-	pause := watchEvery
+	pause, linked := watchEvery, time.Now()
 	for failures := 0; ; {
 		select {
 		case <-e.life.Done():
@@ -39,9 +43,13 @@ func (e *Engine) watch() {
 			return
 		}
 		if failures, pause = failures+1, watchAgain; err == nil {
-			failures, pause = 0, watchEvery
+			failures, pause, linked = 0, watchEvery, time.Now()
 		}
 		e.judge(err, failures)
+		if err != nil && time.Since(linked) >= relinkEvery && (transient(err) || errors.Is(err, errMaxPayload)) {
+			linked = time.Now()
+			_ = e.call(e.life, e.relink) // or later: the old one is still there
+		}
 	}
 }
 

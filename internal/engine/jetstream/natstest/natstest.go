@@ -48,6 +48,8 @@ type Config struct {
 	Options []nats.Option
 	// Extra is added to each server's settings.
 	Extra string
+	// User and password, with a colon between them, are for servers whose Extra asks for them.
+	User string
 	// BatchLimit is how many messages a server takes in one atomic batch; 0 means enough for hashd.
 	BatchLimit int
 }
@@ -108,9 +110,13 @@ func start(ctx context.Context, cfg Config) (*Cluster, error) {
 }
 
 func newNode(cfg Config, n int, ports []int) (*Node, error) {
+	user := cfg.User
+	if user != "" {
+		user += "@"
+	}
 	node := &Node{
 		Name:     fmt.Sprintf("n%d", n+1),
-		URL:      fmt.Sprintf("nats://127.0.0.1:%d", ports[n]),
+		URL:      fmt.Sprintf("nats://%s127.0.0.1:%d", user, ports[n]),
 		binary:   cfg.Binary,
 		settings: filepath.Join(cfg.Dir, fmt.Sprintf("n%d.conf", n+1)),
 	}
