@@ -150,5 +150,5 @@ func help(c *cobra.Command, settings *config.Settings) string {
 	}
 	return text + "\n" + settings.Usage() +
 		"\nExit codes: 0 stopped as asked, with every job done or handed over; 1 could not run, or stopped with\n" +
-		"jobs left; 2 bad flag, variable or file; 130 interrupted a second time.\n"
+		"jobs left; 2 bad flag, variable or file; 130 interrupted a second time. A crash ends by SIGABRT (134).\n"
 }
