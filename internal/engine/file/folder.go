@@ -109,7 +109,7 @@ func (f *folder) checkModes() error {
 	case !info.IsDir():
 		return fmt.Errorf("%s is no folder", f.dir)
 	case mode&0o002 != 0:
-		return fmt.Errorf("%s has mode %04o: any user could replace what is in it: chmod o-w it", f.dir, mode)
+		return fmt.Errorf("%s has mode %04o: any user could replace what is in it: chmod o-w it, or name a folder in it", f.dir, mode)
 	case mode&0o020 != 0: // as Kubernetes makes volumes for a group of their own
 		f.log.Warn("the data folder is writable by its group, which could replace what is in it", "path", f.dir, "mode", fmt.Sprintf("%04o", mode))
 	}
