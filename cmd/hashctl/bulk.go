@@ -91,7 +91,8 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 		in: newLineReader(in, o.raw), out: out, state: state, collecting: make(chan struct{}, 2),
 	}
 	if !p.json {
-		b.progress = newProgress(p.stderr, total, o.output != "" || !isTerminal(p.stdout))
+		work := workload{total: total, done: state.nextLine() - 1, room: int64(o.batch) * int64(o.inFlight), wait: b.wait, resumed: state.resumed}
+		b.progress = newProgress(p.stderr, work, o.output != "" || !isTerminal(p.stdout))
 	}
 	if b.jobs, err = p.jobs(o.patience(p.retryFor), b.progress.retrying); err == nil {
 		err = b.run(ctx)

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"strconv"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -72,7 +73,6 @@ func (b *bulk) read(ctx context.Context, g *errgroup.Group, queue chan<- *flight
 		if n < written {
 			next.wipe()
 			b.skipped += lines
-			b.progress.skip(lines)
 			continue
 		}
 		f := &flight{next, make(chan result, 1)}
@@ -142,7 +142,9 @@ func (b *bulk) process(ctx context.Context, next *batch) ([]record, error) {
 		return nil, err
 	}
 	h := holding{store: store}
-	h.step, _ = b.state.known(next.number)
+	if h.step, _ = b.state.known(next.number); h.First > 0 {
+		b.progress.submit(len(next.secrets), time.Time{})
+	}
 	for range maxRounds {
 		if h.First == 0 || h.Store != h.store {
 			if h.First != 0 {
@@ -167,6 +169,7 @@ func (b *bulk) process(ctx context.Context, next *batch) ([]record, error) {
 		if final {
 			return records, nil
 		}
+		b.progress.collect(-len(records))
 	}
 	return nil, errors.New("the server forgets its jobs all the time, or there are several at its URL that do not share theirs")
 }
@@ -208,10 +211,16 @@ func (b *bulk) store(ctx context.Context) (string, error) {
 func (b *bulk) submit(ctx context.Context, next *batch, h *holding) error {
 	o := b.options
 	o.Key = b.state.asked.Run + "-" + strconv.Itoa(next.number)
+	if h.First > 0 {
+		b.progress.submit(-len(next.secrets), time.Time{})
+	}
+	leave := b.progress.enter(submitting)
 	accepted, err := b.jobs.SubmitBatch(ctx, next.secrets, o)
+	leave()
 	if err != nil {
 		return fmt.Errorf("lines %d to %d: %w", next.line, next.line+int64(len(next.secrets))-1, err)
 	}
+	b.progress.submit(len(next.secrets), accepted.Due)
 	h.step = step{Batch: next.number, First: accepted.First, Store: h.store, Algorithm: string(accepted.Algorithm)}
 	return b.state.record(h.step)
 }
@@ -230,7 +239,9 @@ const collectors = 8
 // collect waits for the last job of the batch, and then fetches all hashes.
 func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]record, error) {
 	records := pendingRecords(next, first)
-	if _, err := b.fetch(ctx, records[len(records)-1]); err != nil {
+	leave := b.progress.enter(waiting)
+	_, err := b.fetch(ctx, records[len(records)-1])
+	if leave(); err != nil {
 		return nil, err
 	}
 	select {
@@ -239,6 +250,7 @@ func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]
 	case <-ctx.Done():
 		return nil, context.Cause(ctx)
 	}
+	defer b.progress.enter(collecting)()
 	g, ctx := errgroup.WithContext(ctx)
 	var last atomic.Int64
 	for range collectors {
@@ -252,6 +264,7 @@ func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]
 				if records[i], err = b.fetch(ctx, records[i]); err != nil {
 					return err
 				}
+				b.progress.collect(1)
 			}
 		})
 	}
@@ -304,7 +317,6 @@ func (b *bulk) write(ctx context.Context, queue <-chan *flight) error {
 		}
 		b.done += int64(len(r.records))
 		b.missing += s.Missing
-		b.progress.add(int64(len(r.records)))
 	}
 	return context.Cause(ctx)
 }

@@ -12,38 +12,85 @@ import (
 	"golang.org/x/term"
 )
 
-// noteEvery is how often progress is told where there is no terminal, and at most how often it is
-// told what is waited for.
-const noteEvery = 5 * time.Second
+const (
+	// noteEvery is how often progress is told where there is no terminal, and at most how often it is
+	// told what is waited for.
+	noteEvery = 5 * time.Second
+	// drawEvery is how often a bar is drawn.
+	drawEvery = 200 * time.Millisecond
+	// surely is how long must have been measured before a rate is told.
+	surely = time.Second
+	// marksOfRound is how finely a round is measured.
+	marksOfRound = 16
+)
+
+// phase is what happens to a batch.
+type phase int
+
+const (
+	submitting phase = iota
+	waiting          // until its last job is done
+	collecting       // its hashes
+	phases
+)
 
 // progress tells how far a bulk has come: with a bar on a terminal, else in lines. A nil one tells
-// nothing. Its methods may be called by any number of goroutines.
+// nothing. Its methods may be called by any number of goroutines, and don't wait for what is told.
 type progress struct {
 	w     io.Writer
-	total int64 // lines in all, or -1 if that is not known
+	work  workload
 	start time.Time
-
 	again atomic.Bool // it was told that lines are submitted again
 
-	mu          sync.Mutex
-	bar         *progressbar.ProgressBar // nil if w is no terminal
-	skipped     int64                    // lines that were done before
-	done        int64                    // lines done, skipped ones too
-	told, noted time.Time
+	submitted, collected atomic.Int64         // lines, in this run
+	batches              [phases]atomic.Int64 // that are in each phase
+	due                  atomic.Int64         // the latest, in ns since 1970 by the server's clock; 0 if none is known
+
+	measured sync.Mutex // what follows
+	stretch  mark       // where the batches that are collected now began
+	round    []mark     // the first is a round ago, as soon as there was one
+
+	mu    sync.Mutex
+	bar   *progressbar.ProgressBar // nil if w is no terminal
+	told  string                   // the last line
+	noted time.Time
+
+	stop  chan struct{}
+	ended chan struct{}
 }
 
-// newProgress returns the progress of so many lines. It has no bar, even on a terminal, if that
-// would stand in the way of the records.
-func newProgress(w io.Writer, total int64, bar bool) *progress {
-	p := &progress{w: w, total: total, start: time.Now(), told: time.Now()}
+// workload is what a bulk has to do, in lines.
+type workload struct {
+	total int64 // -1 if that is not known
+	done  int64 // by earlier runs
+	room  int64 // how many are under way at most: a round
+	wait  bool  // for the hashes
+
+	resumed bool // lines may have been submitted by an earlier run
+}
+
+// mark is how many lines were collected at a time.
+type mark struct {
+	at    time.Time
+	lines int64
+}
+
+// newProgress returns the progress of so much work; finish ends it. It has no bar, even on a terminal, if
+// that would stand in the way of the records.
+func newProgress(w io.Writer, work workload, bar bool) *progress {
+	p := &progress{w: w, work: work, start: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
+	if !work.resumed {
+		p.round = []mark{{at: p.start}}
+	}
+	every := noteEvery
 	if bar && isTerminal(w) {
-		p.bar = progressbar.NewOptions64(total,
-			progressbar.OptionSetWriter(w), progressbar.OptionSetDescription("hashing"),
-			progressbar.OptionShowCount(), progressbar.OptionShowIts(), progressbar.OptionSetItsString("lines"),
-			progressbar.OptionSetPredictTime(true), progressbar.OptionSetWidth(30),
-			progressbar.OptionThrottle(100*time.Millisecond), progressbar.OptionSetRenderBlankState(true),
+		every = drawEvery
+		p.bar = progressbar.NewOptions64(work.total,
+			progressbar.OptionSetWriter(w), progressbar.OptionShowCount(), progressbar.OptionSetPredictTime(false),
+			progressbar.OptionSetElapsedTime(false), progressbar.OptionSetWidth(30), progressbar.OptionSetRenderBlankState(false),
 		)
 	}
+	go p.tell(every)
 	return p
 }
 
@@ -52,46 +99,170 @@ func isTerminal(w any) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// skip counts lines that an earlier run has done. They say nothing of how fast this one is.
-func (p *progress) skip(lines int64) {
-	if p == nil {
-		return
-	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.skipped += lines
-	p.done += lines
-	if p.bar != nil && p.total > 0 {
-		p.bar.ChangeMax64(p.total - p.skipped)
+// tell tells now and then how far it is.
+func (p *progress) tell(every time.Duration) {
+	defer close(p.ended)
+	ticker := time.NewTicker(every)
+	defer ticker.Stop()
+	for {
+		p.mu.Lock()
+		if p.bar != nil {
+			p.draw()
+		} else if line := p.line(); line != p.told && time.Since(p.start) >= every {
+			p.told = line
+			_, _ = fmt.Fprintln(p.w, "hashctl: "+line)
+		}
+		p.mu.Unlock()
+		select {
+		case <-ticker.C:
+		case <-p.stop:
+			return
+		}
 	}
 }
 
-// add counts lines done.
-func (p *progress) add(lines int64) {
-	if p == nil {
-		return
+// draw draws the bar. One that can't be drawn stops nothing.
+func (p *progress) draw() {
+	at, any := p.phase()
+	text := [...]string{"submitting", "due", "collecting"}[at]
+	switch left, known := p.left(); {
+	case !any:
+		text = "hashing"
+	case at == waiting:
+		text = "due at " + p.dueTime()
+	case at == submitting && p.work.wait:
+		text = fmt.Sprintf("submitting %d", p.work.done+p.submitted.Load())
+	case known:
+		text += fmt.Sprintf(", %v left", left)
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.done += lines
-	if p.bar != nil {
-		_ = p.bar.Add64(lines) // a bar that can't be drawn stops nothing
-		return
+	p.bar.Describe(fmt.Sprintf("%-24s", text))
+	_ = p.bar.Set64(p.finished())
+}
+
+// finished returns how many lines need nothing more.
+func (p *progress) finished() int64 {
+	if p.work.wait {
+		return p.work.done + p.collected.Load()
 	}
-	if p.done != p.total && time.Since(p.told) >= noteEvery { // the summary tells the end
-		p.told = time.Now()
-		_, _ = fmt.Fprintln(p.w, "hashctl: "+p.line())
+	return p.work.done + p.submitted.Load()
+}
+
+// phase returns what is done now, and whether anything is. Batches are in several phases at a time: it is
+// the latest that moves.
+func (p *progress) phase() (at phase, any bool) {
+	switch {
+	case p.batches[collecting].Load() > 0:
+		return collecting, true
+	case p.batches[submitting].Load() > 0:
+		return submitting, true
+	case p.batches[waiting].Load() > 0:
+		return waiting, true
 	}
+	return submitting, false
 }
 
 // line is the progress in words.
 func (p *progress) line() string {
-	rate := float64(p.done-p.skipped) / time.Since(p.start).Seconds()
-	if p.total < 0 || rate == 0 {
-		return fmt.Sprintf("%d lines, %.0f lines/s", p.done, rate)
+	submitted := p.work.done + p.submitted.Load()
+	at, _ := p.phase()
+	switch at {
+	case waiting:
+		return p.of(submitted) + " submitted, due at " + p.dueTime()
+	case submitting:
+		return "submitting: " + p.of(submitted)
 	}
-	left := time.Duration(float64(p.total-p.done) / rate * float64(time.Second))
-	return fmt.Sprintf("%d of %d lines, %.0f lines/s, %v left", p.done, p.total, rate, left.Round(time.Second))
+	line := "collecting: " + p.of(p.finished())
+	if left, known := p.left(); known {
+		line += fmt.Sprintf(", %v left", left)
+	}
+	return line
+}
+
+func (p *progress) of(lines int64) string {
+	if p.work.total < 0 {
+		return fmt.Sprintf("%d lines", lines)
+	}
+	return fmt.Sprintf("%d of %d lines", lines, p.work.total)
+}
+
+// dueTime is what the server says, in this machine's time zone.
+func (p *progress) dueTime() string {
+	due := p.due.Load()
+	if due == 0 {
+		return "a time that an earlier run was told"
+	}
+	return time.Unix(0, due).Format(time.TimeOnly)
+}
+
+// left returns how long the rest will take, if that is known: what is under way goes as fast as the batches that
+// are collected now, and the rest in rounds of what may be under way, of which each has the server's delay.
+func (p *progress) left() (left time.Duration, known bool) {
+	p.measured.Lock()
+	defer p.measured.Unlock()
+	collected := p.collected.Load()
+	took, lines := time.Since(p.stretch.at), collected-p.stretch.lines
+	if p.work.total < 0 || lines <= 0 || took < surely {
+		return 0, false
+	}
+	left = time.Duration(float64(took) / float64(lines) * float64(p.submitted.Load()-collected))
+	rest := p.work.total - p.work.done - p.submitted.Load()
+	if rest <= 0 {
+		return left.Round(time.Second), p.batches[waiting].Load() == 0
+	}
+	if len(p.round) == 0 || collected-p.round[0].lines < p.work.room {
+		return 0, false
+	}
+	took, lines = time.Since(p.round[0].at), collected-p.round[0].lines
+	left += time.Duration(float64(took) / float64(lines) * float64(rest))
+	return left.Round(time.Second), true
+}
+
+// measure notes that so many lines are collected.
+func (p *progress) measure(lines int64) {
+	p.measured.Lock()
+	defer p.measured.Unlock()
+	if len(p.round) == 0 && p.work.resumed && lines < p.work.room {
+		return // the jobs of an earlier run are due already, and tell nothing of a round
+	}
+	if n := len(p.round); n == 0 || lines >= p.round[n-1].lines+max(p.work.room/marksOfRound, 1) {
+		p.round = append(p.round, mark{time.Now(), lines})
+	}
+	for len(p.round) > 1 && p.round[1].lines <= lines-p.work.room {
+		p.round = p.round[1:]
+	}
+}
+
+// enter tells that a batch is in a phase, until the function that it returns is called.
+func (p *progress) enter(at phase) (leave func()) {
+	if p == nil {
+		return func() {}
+	}
+	if p.batches[at].Add(1) == 1 && at == collecting {
+		p.measured.Lock()
+		p.stretch = mark{time.Now(), p.collected.Load()}
+		p.measured.Unlock()
+	}
+	return func() { p.batches[at].Add(-1) }
+}
+
+// submit counts lines that are submitted, and when the server says that they are due. A negative number are
+// those that must be submitted again.
+func (p *progress) submit(lines int, due time.Time) {
+	if p == nil {
+		return
+	}
+	p.submitted.Add(int64(lines))
+	if !due.IsZero() {
+		p.due.Store(max(p.due.Load(), due.UnixNano()))
+	}
+}
+
+// collect counts lines whose hashes are here, or never will be. A negative number are those that must be
+// collected again.
+func (p *progress) collect(lines int) {
+	if p != nil {
+		p.measure(p.collected.Add(int64(lines)))
+	}
 }
 
 // retrying tells what is waited for.
@@ -130,9 +301,12 @@ func (p *progress) finish(summary string) {
 	if p == nil {
 		return
 	}
+	close(p.stop)
+	<-p.ended
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.bar != nil {
+		p.draw()
 		_ = p.bar.Exit()
 		_, _ = fmt.Fprintln(p.w)
 		p.bar = nil

@@ -8,30 +8,127 @@ import (
 	"time"
 )
 
-// Where there is no terminal, progress is a line every few seconds. Lines of an earlier run say
-// nothing of how fast this one is.
-func TestProgressLines(t *testing.T) {
+// due is when a batch submitted now is, as a server with a delay of 8 s says.
+func due() time.Time { return time.Now().Add(8 * time.Second) }
+
+// Where there is no terminal, progress is a line every few seconds: it tells the phase, lines that are
+// submitted as such, and no rate or estimate of lines that can't be done yet.
+func TestProgressTellsPhases(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
-		p := newProgress(&b, 1000, true)
-		p.skip(500)
-		for range 11 {
-			time.Sleep(time.Second)
-			p.add(10)
+		p := newProgress(&b, workload{total: 1000, room: 2000, wait: true}, true)
+		leave := p.enter(submitting)
+		time.Sleep(3 * time.Second)
+		p.submit(400, due())
+		time.Sleep(3 * time.Second) // a line at 5 s
+		p.submit(600, due())
+		leave()
+		at := due().Format(time.TimeOnly)
+		leave = p.enter(waiting)
+		time.Sleep(8*time.Second + 500*time.Millisecond) // a line at 10 s
+		leave()
+		leave = p.enter(collecting)
+		for range 10 {
+			time.Sleep(time.Second) // lines at 15 s and 20 s
+			p.collect(50)
 		}
+		leave()
 		p.finish("done")
-		want := "hashctl: 550 of 1000 lines, 10 lines/s, 45s left\n" + "hashctl: 600 of 1000 lines, 10 lines/s, 40s left\n" + "hashctl: done\n"
-		if b.String() != want {
-			t.Errorf("it says\n%swant\n%s", &b, want)
+		want := "hashctl: submitting: 400 of 1000 lines\n" +
+			"hashctl: 1000 of 1000 lines submitted, due at " + at + "\n" +
+			"hashctl: collecting: 0 of 1000 lines\n" +
+			"hashctl: collecting: 250 of 1000 lines, 17s left\n" +
+			"hashctl: done\n"
+		if got := b.String(); got != want {
+			t.Errorf("it says\n%swant\n%s", got, want)
 		}
+	})
+}
 
-		b.Reset()
-		p = newProgress(&b, -1, true)
-		time.Sleep(noteEvery)
-		p.add(10)
+// A bulk that goes on counts from where it was, and its estimate is of what is left, by what this run does.
+func TestProgressOfResumeCountsOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		p := newProgress(&b, workload{total: 1000, done: 500, room: 2000, wait: true, resumed: true}, true)
+		p.submit(500, time.Time{})
+		leave := p.enter(waiting)
+		time.Sleep(6500 * time.Millisecond)
+		leave()
+		leave = p.enter(collecting)
+		for range 5 {
+			time.Sleep(time.Second)
+			p.collect(50)
+		}
+		leave()
 		p.finish("")
-		if want := "hashctl: 10 lines, 2 lines/s\n"; b.String() != want {
+		want := "hashctl: 1000 of 1000 lines submitted, due at a time that an earlier run was told\n" + "hashctl: collecting: 650 of 1000 lines, 8s left\n"
+		if got := b.String(); got != want {
+			t.Errorf("it says\n%swant\n%s", got, want)
+		}
+	})
+}
+
+// A bulk of many rounds, each with the server's delay, has no estimate in its first round, and one that is right
+// from then on.
+func TestProgressEstimateIsRightOrAbsent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		const rounds, lines = 10, 100
+		p := newProgress(&strings.Builder{}, workload{total: rounds * lines, room: lines, wait: true}, true)
+		for n := range rounds {
+			leave := p.enter(submitting)
+			time.Sleep(time.Second)
+			p.submit(lines, due())
+			leave()
+			leave = p.enter(waiting)
+			time.Sleep(8 * time.Second)
+			leave()
+			leave = p.enter(collecting)
+			for line := range lines {
+				time.Sleep(20 * time.Millisecond)
+				p.collect(1)
+				left, known := p.left()
+				sure := n > 0 && time.Duration(line+1)*20*time.Millisecond >= surely
+				really := time.Duration(rounds-1-n)*11*time.Second + time.Duration(lines-1-line)*20*time.Millisecond
+				if known && (left < really*3/4-time.Second || left > really*5/4+time.Second) || known && n == 0 && line < lines-1 || known != sure && n > 0 {
+					t.Fatalf("in round %d, line %d: %v left (known: %v), really %v", n, line, left, known, really)
+				}
+			}
+			leave()
+		}
+		p.finish("")
+	})
+}
+
+// Of a pipe the end is not known; and with --no-wait lines are finished once they are submitted.
+func TestProgressWithoutTotal(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		p := newProgress(&b, workload{total: -1, room: 10}, true)
+		leave := p.enter(submitting)
+		p.submit(10, due())
+		time.Sleep(noteEvery + time.Second)
+		if got := p.finished(); got != 10 {
+			t.Errorf("%d lines are finished", got)
+		}
+		leave()
+		p.finish("")
+		if want := "hashctl: submitting: 10 lines\n"; b.String() != want {
 			t.Errorf("it says %q, want %q", &b, want)
+		}
+	})
+}
+
+// What does not change is told once: an hour of waiting is a line, not 720.
+func TestProgressDoesNotRepeatItself(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		p := newProgress(&b, workload{total: 10, room: 10, wait: true}, true)
+		p.submit(10, due())
+		defer p.enter(waiting)()
+		time.Sleep(time.Hour)
+		p.finish("")
+		if strings.Count(b.String(), "\n") != 1 {
+			t.Errorf("it says\n%s", &b)
 		}
 	})
 }
@@ -40,12 +137,14 @@ func TestProgressLines(t *testing.T) {
 func TestProgressNotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
-		p := newProgress(&b, 10, true)
+		p := newProgress(&b, workload{total: 10, wait: true}, true)
 		for range 7 {
 			p.retrying(errors.New("full"), 1234*time.Millisecond)
 			time.Sleep(time.Second)
 		}
-		if want := strings.Repeat("hashctl: full; trying again in 1.2s\n", 2); b.String() != want {
+		p.finish("")
+		note := "hashctl: full; trying again in 1.2s\n"
+		if want := note + "hashctl: submitting: 0 of 10 lines\n" + note; b.String() != want && b.String() != note+note+"hashctl: submitting: 0 of 10 lines\n" {
 			t.Errorf("it says %q, want %q", &b, want)
 		}
 	})
@@ -54,8 +153,10 @@ func TestProgressNotes(t *testing.T) {
 // Nobody is told anything.
 func TestNoProgress(*testing.T) {
 	var p *progress
-	p.skip(1)
-	p.add(1)
+	p.submit(1, time.Time{})
+	p.collect(1)
+	p.enter(collecting)()
+	p.lost("it was restored")
 	p.retrying(errors.New("full"), time.Second)
 	p.finish("done")
 }

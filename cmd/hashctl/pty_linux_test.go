@@ -168,15 +168,15 @@ func TestPromptRefuses(t *testing.T) {
 	}
 }
 
-// A bulk on a terminal has a bar with a rate and the time left.
+// A bulk on a terminal has a bar that tells what is done now.
 func TestProgressBar(t *testing.T) {
 	t.Parallel()
 	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=300ms"))
 	c := w.bulk(p, "--in-flight=1")
 	s := onTerminal(t, c)
-	s.await(t, `hashing +0% \|.*\| \(0/45`)
-	s.await(t, `hashing +\d\d% \|█+ *\| \(\d+/45, \d+ lines/\w+\) \[\d+\w+:\d+\w+\]`)
-	s.await(t, `100%.*\(45/45`)
+	s.await(t, `(submitting|due at|collecting)[^%]* \d+% \|.*\| \(\d+/45\)`)
+	s.await(t, `due at \d\d:\d\d:\d\d +\d+% \|[█ ]*\| \(\d+/45\)`)
+	s.await(t, `100%.*\(45/45\)`)
 	s.await(t, `\nhashctl: 45 lines: 45 hashed, 0 without a hash\r\n$`)
 	c.end(t, exitOK)
 	w.wantRecords(t, nil)
