@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -136,8 +137,12 @@ func (o *bulkOptions) hint(err error, kept bool) string {
 		return "remove " + o.output + " and " + o.output + stateSuffix + ", and give a smaller --batch"
 	case refused && problem.Status == http.StatusRequestEntityTooLarge:
 		return "give a smaller --batch"
+	case kept && errors.Is(err, syscall.ENOSPC):
+		return "make room, and the same command goes on where this one stopped"
 	case kept:
 		return "the same command goes on where this one stopped"
+	case errors.Is(err, syscall.EPIPE):
+		return "what was to read the output has ended; what was submitted stays submitted"
 	}
 	return "what was submitted stays submitted; with --output the same command could go on"
 }

@@ -4,7 +4,9 @@ import (
 	"bytes"
 	"context"
 	"strings"
+	"syscall"
 	"testing"
+	"time"
 
 	"github.com/hashd-project/hashd/gen/client"
 )
@@ -109,6 +111,45 @@ func TestBulkCollectsFromDrainingServer(t *testing.T) {
 			t.Errorf("%d lines: exit code %d: %s", lines, code, stderr)
 		}
 		w.wantRecords(t, nil)
+	}
+}
+
+// A server that keeps its jobs in memory and is stopped amid a bulk finishes what it has accepted, and stays until
+// that is collected: the bulk has all of it, though the server is gone then.
+func TestBulkCollectsWhatDrainFinishes(t *testing.T) {
+	t.Parallel()
+	w := newWork(t, 500)
+	h, err := launch("--delay=2s")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(h.kill)
+	c := command(h.address, "bulk", w.in, "--output", w.out, "--batch=100", "--retry-for=5s").start(t)
+	jobs, err := client.NewJobs(client.Config{Server: "http://" + h.address})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for deadline := time.Now().Add(patience); ; time.Sleep(10 * time.Millisecond) {
+		s, err := jobs.Stats(t.Context())
+		if err != nil || time.Now().After(deadline) {
+			t.Fatalf("%+v, %v", s, err)
+		}
+		if s.Total == int64(w.lines) {
+			break
+		}
+	}
+	if err := h.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	c.end(t, exitOK)
+	w.wantRecords(t, nil)
+	select {
+	case <-h.ended:
+	case <-time.After(patience):
+		t.Fatal("the server does not end")
+	}
+	if code := h.cmd.ProcessState.ExitCode(); code != 0 {
+		t.Errorf("the server ended with %d", code)
 	}
 }
 

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/signal"
 	"runtime/debug"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -22,11 +23,22 @@ import (
 )
 
 func main() {
-	debug.SetTraceback("crash") // so that a crash ends by SIGABRT: the runtime's exit code is one of ours
-	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	debug.SetTraceback("crash")    // so that a crash ends by SIGABRT: the runtime's exit code is one of ours
+	signal.Ignore(syscall.SIGPIPE) // output that nobody reads any more is told, with how to go on
+	ctx, stop := interrupted()
 	context.AfterFunc(ctx, stop) // a second one ends the process at once
 	p := &program{env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(p.run(ctx, os.Args[1:]))
+}
+
+// interrupted returns a context that a signal ends: Ctrl-C, a request to end, or a terminal that is closed.
+// One that was ignored when the process began, as by nohup, stays ignored.
+func interrupted() (ctx context.Context, stop context.CancelFunc) {
+	signals := slices.DeleteFunc([]os.Signal{os.Interrupt, syscall.SIGTERM, syscall.SIGHUP}, signal.Ignored)
+	if len(signals) == 0 { // to NotifyContext that would be all
+		return context.WithCancel(context.Background())
+	}
+	return signal.NotifyContext(context.Background(), signals...)
 }
 
 // program is one run of hashctl.

@@ -60,40 +60,57 @@ var built = sync.OnceValues(func() (dir string, err error) {
 // noRaceSleep keeps a binary with the race detector from sleeping a second before it exits.
 const noRaceSleep = "GORACE=atexit_sleep_ms=0"
 
-// startServer starts a server on a free loopback port and returns its address and what kills it.
-func startServer(args ...string) (address string, kill func(), err error) {
+// hashd is a server that runs as a process.
+type hashd struct {
+	address string
+	cmd     *exec.Cmd
+	ended   chan struct{}
+}
+
+func (h *hashd) kill() {
+	_ = h.cmd.Process.Kill()
+	<-h.ended
+}
+
+// launch starts a server on a free loopback port.
+func launch(args ...string) (*hashd, error) {
 	dir, _ := built() // TestMain has seen to errors
 	cmd := exec.Command(filepath.Join(dir, "hashd"), append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)...)
 	cmd.Env = []string{noRaceSleep}
 	stderr, err := cmd.StderrPipe()
 	if err != nil {
-		return "", nil, err
+		return nil, err
 	}
 	if err := cmd.Start(); err != nil {
-		return "", nil, err
+		return nil, err
 	}
-	ended := make(chan struct{})
-	kill = func() {
-		_ = cmd.Process.Kill()
-		<-ended
-	}
+	h := &hashd{cmd: cmd, ended: make(chan struct{})}
 	lines := bufio.NewScanner(stderr)
-	for address == "" && lines.Scan() {
+	for h.address == "" && lines.Scan() {
 		var line struct{ Msg, Address string }
 		if json.Unmarshal(lines.Bytes(), &line) == nil && line.Msg == "listening" {
-			address = line.Address
+			h.address = line.Address
 		}
 	}
 	go func() {
-		defer close(ended)
+		defer close(h.ended)
 		_, _ = io.Copy(io.Discard, stderr)
 		_ = cmd.Wait()
 	}()
-	if address == "" {
-		kill()
-		return "", nil, fmt.Errorf("hashd %q does not listen", args)
+	if h.address == "" {
+		h.kill()
+		return nil, fmt.Errorf("hashd %q does not listen", args)
 	}
-	return address, kill, nil
+	return h, nil
+}
+
+// startServer starts a server and returns its address and what kills it.
+func startServer(args ...string) (address string, kill func(), err error) {
+	h, err := launch(args...)
+	if err != nil {
+		return "", nil, err
+	}
+	return h.address, h.kill, nil
 }
 
 // server starts a server for a test and returns its address.

@@ -35,6 +35,8 @@ func (p *program) networkHint(err error) string {
 		return "nothing listens at " + p.server + ": is hashd running? " + another
 	case network && errors.Is(err, context.DeadlineExceeded):
 		return p.server + " does not answer: is it a hashd, and does a firewall let it through? " + another
+	case !network && errors.Is(err, syscall.EPIPE):
+		return "what was to read the output has ended"
 	case network:
 		return "is hashd running at " + p.server + "? " + another
 	}

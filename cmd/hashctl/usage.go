@@ -18,7 +18,7 @@ Exit codes:
   3    not done yet: a pending job, or a wait that timed out
   4    the job is gone (canceled, erased, or past its retention), or no job has this id
   5    a bulk came to its end, but some of its lines have no hash
-  130  interrupted`
+  130  interrupted: by Ctrl-C, a request to end, or a terminal that is closed`
 
 const usage = `hashctl submits secrets to a hashd server and collects their hashes.
 
