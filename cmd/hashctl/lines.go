@@ -36,7 +36,7 @@ func newLineReader(r io.Reader, raw bool) *lineReader {
 }
 
 // next returns the secret of the next line, which is valid until the next call, or io.EOF. Past a
-// *badLine it can go on.
+// *badLineError it can go on.
 func (l *lineReader) next() ([]byte, error) {
 	if l.line == 0 {
 		start, err := l.r.Peek(4)
@@ -63,7 +63,7 @@ func (l *lineReader) next() ([]byte, error) {
 		secret = trimNewline(text)
 	}
 	if bad := flaw(secret, l.raw); bad != "" {
-		return nil, &badLine{l.line, bad, flaw(secret, true) == ""}
+		return nil, &badLineError{l.line, bad, flaw(secret, true) == ""}
 	}
 	if l.other == 0 && !l.raw && !oneSpelling(secret) {
 		l.other = l.line
@@ -76,21 +76,21 @@ func (l *lineReader) skipLong() error {
 	for {
 		switch _, err := l.r.ReadSlice('\n'); {
 		case err == nil || errors.Is(err, io.EOF):
-			return &badLine{l.line, flaw(make([]byte, maxSecretBytes+1), l.raw), false}
+			return &badLineError{l.line, flaw(make([]byte, maxSecretBytes+1), l.raw), false}
 		case !errors.Is(err, bufio.ErrBufferFull):
 			return err
 		}
 	}
 }
 
-// badLine is a line that is not taken.
-type badLine struct {
+// badLineError is a line that is not taken.
+type badLineError struct {
 	line    int64
 	problem string
 	doubt   bool // raw, it would be
 }
 
-func (b *badLine) Error() string { return fmt.Sprintf("line %d %s", b.line, b.problem) }
+func (b *badLineError) Error() string { return fmt.Sprintf("line %d %s", b.line, b.problem) }
 
 // toldLines is how many bad lines are told one by one.
 const toldLines = 20
@@ -104,7 +104,7 @@ type badLines struct {
 
 // take notes a bad line, and returns any other error.
 func (b *badLines) take(err error) error {
-	bad, ok := errors.AsType[*badLine](err)
+	bad, ok := errors.AsType[*badLineError](err)
 	if !ok {
 		return err
 	}

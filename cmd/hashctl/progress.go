@@ -16,6 +16,8 @@ const (
 	// noteEvery is how often progress is told where there is no terminal, and at most how often it is
 	// told what is waited for.
 	noteEvery = 5 * time.Second
+	// quiet is how long a bulk takes without a word where there is no terminal.
+	quiet = 2 * noteEvery
 	// drawEvery is how often a bar is drawn.
 	drawEvery = 200 * time.Millisecond
 	// surely is how long must have been measured before a rate is told.
@@ -31,7 +33,6 @@ const (
 	submitting phase = iota
 	waiting          // until its last job is done
 	collecting       // its hashes
-	phases
 )
 
 // progress tells how far a bulk has come: with a bar on a terminal, else in lines. A nil one tells
@@ -42,9 +43,9 @@ type progress struct {
 	start time.Time
 	again atomic.Bool // it was told that lines are submitted again
 
-	submitted, collected atomic.Int64         // lines, in this run
-	batches              [phases]atomic.Int64 // that are in each phase
-	due                  atomic.Int64         // the latest, in ns since 1970 by the server's clock; 0 if none is known
+	submitted, collected atomic.Int64                 // lines, in this run
+	batches              [collecting + 1]atomic.Int64 // that are in each phase
+	due                  atomic.Int64                 // the latest, in ns since 1970 by the server's clock; 0 if none is known
 
 	measured sync.Mutex // what follows
 	stretch  mark       // where the batches that are collected now began
@@ -108,7 +109,7 @@ func (p *progress) tell(every time.Duration) {
 		p.mu.Lock()
 		if p.bar != nil {
 			p.draw()
-		} else if line := p.line(); line != p.told && time.Since(p.start) >= every {
+		} else if line := p.line(); line != p.told && time.Since(p.start) >= quiet {
 			p.told = line
 			_, _ = fmt.Fprintln(p.w, "hashctl: "+line)
 		}
@@ -170,6 +171,7 @@ func (p *progress) line() string {
 		return p.of(submitted) + " submitted, due at " + p.dueTime()
 	case submitting:
 		return "submitting: " + p.of(submitted)
+	case collecting:
 	}
 	line := "collecting: " + p.of(p.finished())
 	if left, known := p.left(); known {

@@ -18,29 +18,45 @@ func TestProgressTellsPhases(t *testing.T) {
 		var b strings.Builder
 		p := newProgress(&b, workload{total: 1000, room: 2000, wait: true}, true)
 		leave := p.enter(submitting)
-		time.Sleep(3 * time.Second)
+		time.Sleep(8 * time.Second)
 		p.submit(400, due())
-		time.Sleep(3 * time.Second) // a line at 5 s
+		time.Sleep(4 * time.Second) // a line at 10 s
 		p.submit(600, due())
 		leave()
 		at := due().Format(time.TimeOnly)
 		leave = p.enter(waiting)
-		time.Sleep(8*time.Second + 500*time.Millisecond) // a line at 10 s
+		time.Sleep(8*time.Second + 500*time.Millisecond) // a line at 15 s
 		leave()
 		leave = p.enter(collecting)
 		for range 10 {
-			time.Sleep(time.Second) // lines at 15 s and 20 s
+			time.Sleep(time.Second) // lines at 25 s and 30 s
 			p.collect(50)
 		}
 		leave()
 		p.finish("done")
 		want := "hashctl: submitting: 400 of 1000 lines\n" +
 			"hashctl: 1000 of 1000 lines submitted, due at " + at + "\n" +
-			"hashctl: collecting: 0 of 1000 lines\n" +
-			"hashctl: collecting: 250 of 1000 lines, 17s left\n" +
+			"hashctl: collecting: 200 of 1000 lines, 18s left\n" +
+			"hashctl: collecting: 450 of 1000 lines, 12s left\n" +
 			"hashctl: done\n"
 		if got := b.String(); got != want {
 			t.Errorf("it says\n%swant\n%s", got, want)
+		}
+	})
+}
+
+// A bulk of a few seconds says nothing but its end where there is no terminal.
+func TestShortBulkIsQuiet(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var b strings.Builder
+		p := newProgress(&b, workload{total: 10, room: 10, wait: true}, true)
+		p.submit(10, due())
+		leave := p.enter(waiting)
+		time.Sleep(quiet - time.Second)
+		leave()
+		p.finish("done")
+		if b.String() != "hashctl: done\n" {
+			t.Errorf("it says %q", &b)
 		}
 	})
 }
@@ -52,7 +68,7 @@ func TestProgressOfResumeCountsOn(t *testing.T) {
 		p := newProgress(&b, workload{total: 1000, done: 500, room: 2000, wait: true, resumed: true}, true)
 		p.submit(500, time.Time{})
 		leave := p.enter(waiting)
-		time.Sleep(6500 * time.Millisecond)
+		time.Sleep(11500 * time.Millisecond)
 		leave()
 		leave = p.enter(collecting)
 		for range 5 {
@@ -106,7 +122,7 @@ func TestProgressWithoutTotal(t *testing.T) {
 		p := newProgress(&b, workload{total: -1, room: 10}, true)
 		leave := p.enter(submitting)
 		p.submit(10, due())
-		time.Sleep(noteEvery + time.Second)
+		time.Sleep(quiet + time.Second)
 		if got := p.finished(); got != 10 {
 			t.Errorf("%d lines are finished", got)
 		}
@@ -138,14 +154,14 @@ func TestProgressNotes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var b strings.Builder
 		p := newProgress(&b, workload{total: 10, wait: true}, true)
-		for range 7 {
+		for range 12 {
 			p.retrying(errors.New("full"), 1234*time.Millisecond)
 			time.Sleep(time.Second)
 		}
 		p.finish("")
-		note := "hashctl: full; trying again in 1.2s\n"
-		if want := note + "hashctl: submitting: 0 of 10 lines\n" + note; b.String() != want && b.String() != note+note+"hashctl: submitting: 0 of 10 lines\n" {
-			t.Errorf("it says %q, want %q", &b, want)
+		notes := strings.Count(b.String(), "hashctl: full; trying again in 1.2s\n")
+		if lines := strings.Count(b.String(), "\n"); notes != 3 || lines != 4 {
+			t.Errorf("it says\n%s", &b)
 		}
 	})
 }
