@@ -86,7 +86,7 @@ type Engine interface {
 
 	// Uncollected returns how many results would be lost with this process though somebody may be about
 	// to read them: those of jobs that were hashed while draining and since then neither read, by Get
-	// or Wait, nor erased or past their retention. It is 0 before Drain, and always for an engine whose
+	// or Wait without Glance, nor erased or past their retention. It is 0 before Drain, and always for an engine whose
 	// results outlive the process.
 	Uncollected() int64
 
@@ -221,3 +221,13 @@ func InRange(name string, value, lowest, highest int64) error {
 	}
 	return nil
 }
+
+// glance is the key of what Glance puts into a context.
+type glance struct{}
+
+// Glance returns a context in which Get and Wait only look: a result that is seen so is still to be
+// collected.
+func Glance(ctx context.Context) context.Context { return context.WithValue(ctx, glance{}, true) }
+
+// IsGlance reports whether the context is one of Glance.
+func IsGlance(ctx context.Context) bool { return ctx.Value(glance{}) != nil }

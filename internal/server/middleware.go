@@ -72,6 +72,9 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	if !h.hosts.answersFor(r) {
 		return errMisdirected
 	}
+	if r.Method == http.MethodHead {
+		c.SetRequest(r.WithContext(engine.Glance(r.Context()))) // who gets no body has collected nothing
+	}
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		strict.SetHeader(c.Response(), echo.HeaderAllow, h.allowed["*"])
 		return c.NoContent(http.StatusNoContent)

@@ -1,10 +1,14 @@
 package server
 
 import (
+	"context"
 	"net/http"
 	"slices"
 	"strings"
 	"testing"
+
+	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/engine"
 )
 
 // every method there is, and one that there is not.
@@ -155,5 +159,19 @@ func TestPages(t *testing.T) {
 	}
 	if failed := s.log.lines("request failed"); len(failed) != 2 || failed[0]["error"] != "panic: string" {
 		t.Errorf("logged %v", failed)
+	}
+}
+
+// HEAD sees a result and does not collect it: a drain goes on waiting for who does.
+func TestHeadDoesNotCollect(t *testing.T) {
+	var glances []bool
+	s := newSite(t, stub{get: func(ctx context.Context) (api.GetHashResponseObject, error) {
+		glances = append(glances, engine.IsGlance(ctx))
+		return nil, engine.ErrGone
+	}})
+	s.ask("HEAD /hash/42", "").want(410)
+	s.ask("GET /hash/42", "").want(410)
+	if !slices.Equal(glances, []bool{true, false}) {
+		t.Errorf("glances %v", glances)
 	}
 }

@@ -194,6 +194,11 @@ func uncollectedAreCounted(x *trial) {
 		e.state(id)
 	}
 	e.wantUncollected("after reading what was hashed before", left)
+	for i := range int64(n) {
+		_, _ = e.Get(engine.Glance(x.Context()), first+i)
+		_, _ = e.Wait(engine.Glance(x.Context()), first+i)
+	}
+	e.wantUncollected("after a glance at all", left)
 	if x.fake {
 		e.state(first + 1)
 		e.state(first + 1)

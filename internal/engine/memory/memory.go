@@ -178,13 +178,13 @@ func (e *Engine) pendingOf(given int64) int64 {
 }
 
 // Get implements engine.Engine.
-func (e *Engine) Get(_ context.Context, id int64) (engine.Record, error) {
+func (e *Engine) Get(ctx context.Context, id int64) (engine.Record, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	return e.get(id)
+	return e.get(ctx, id)
 }
 
-func (e *Engine) get(id int64) (engine.Record, error) {
+func (e *Engine) get(ctx context.Context, id int64) (engine.Record, error) {
 	s, i, err := e.find(id)
 	if err != nil {
 		return engine.Record{}, err
@@ -195,7 +195,7 @@ func (e *Engine) get(id int64) (engine.Record, error) {
 	case m.state() == done:
 		rec.State = engine.Done
 		rec.Sum = *s.slot(i)
-		if m.owed() {
+		if m.owed() && !engine.IsGlance(ctx) {
 			e.collected(s, i)
 		}
 	case id < e.head: // claimed: the slot is a worker's, and the job was due by now

@@ -14,7 +14,7 @@ type waiter struct {
 
 // Wait implements engine.Engine.
 func (e *Engine) Wait(ctx context.Context, id int64) (engine.Record, error) {
-	rec, w, err := e.await(id)
+	rec, w, err := e.await(ctx, id)
 	if w == nil {
 		return rec, err
 	}
@@ -28,10 +28,10 @@ func (e *Engine) Wait(ctx context.Context, id int64) (engine.Record, error) {
 }
 
 // await returns the record of a job that is not pending, or a waiter for one that is.
-func (e *Engine) await(id int64) (engine.Record, *waiter, error) {
+func (e *Engine) await(ctx context.Context, id int64) (engine.Record, *waiter, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	rec, err := e.get(id)
+	rec, err := e.get(ctx, id)
 	if err != nil || rec.State == engine.Done {
 		return rec, nil, err
 	}
