@@ -42,8 +42,10 @@ var rules = []struct {
 		"hashctl knows hashd by the Go client alone"},
 	{[]string{"internal/server", "internal/service", "internal/engine"}, nil, []string{module + "internal/config"},
 		"settings are handed down by the command"},
-	{[]string{"api", "internal/digest", "internal/secret", "internal/config", "internal/docs"}, nil, []string{module},
+	{[]string{"api", "internal/digest", "internal/secret", "internal/config", "internal/header"}, nil, []string{module},
 		"these packages know nobody"},
+	{[]string{"internal/docs"}, nil, []string{module + "api", module + "gen", module + "internal/server", module + "internal/service", module + "internal/engine"},
+		"the pages know the contract's text but not what it says"},
 }
 
 // violation says why the package in the folder must not import what it does, or "" if it may.

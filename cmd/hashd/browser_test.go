@@ -3,9 +3,13 @@ package main
 import (
 	"context"
 	"flag"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
 	"net/url"
 	"os"
 	"os/exec"
+	"regexp"
 	"strings"
 	"sync"
 	"testing"
@@ -45,6 +49,53 @@ func TestSwaggerUI(t *testing.T) {
 	}
 	b.wantClean(t)
 	i.stop(t)
+}
+
+// TestSwaggerUIBehindAPrefix does the same behind a proxy that takes a prefix away, in the window of a
+// telephone, at both addresses of the page.
+func TestSwaggerUIBehindAPrefix(t *testing.T) {
+	i := start(t, "--delay=0s")
+	const prefix = "/a/prefix" // beside it the proxy has nothing, which the browser would note
+	hashd := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: i.address})
+	proxy := httptest.NewServer(http.StripPrefix(prefix, hashd))
+	t.Cleanup(proxy.Close)
+	b := openBrowser(t, proxy.URL)
+	for _, page := range []string{"/docs", "/docs/"} {
+		b.do(t, "open "+page, chromedp.EmulateViewport(390, 844), chromedp.Navigate(b.origin+prefix+page),
+			chromedp.WaitVisible("#operations-jobs-submitHash"))
+		b.wantNoSidewaysScroll(t, page)
+		submitted := b.execute(t, "submitHash")
+		id := regexp.MustCompile(`"id": (\d+)`).FindStringSubmatch(submitted)
+		if !strings.Contains(submitted, "202") || id == nil {
+			t.Fatalf("%s: POST /hash through the page shows:\n%s", page, submitted)
+		}
+		b.execute(t, "submitBatch")
+		collected := b.execute(t, "getHash",
+			chromedp.SendKeys("#operations-jobs-getHash tr[data-param-name=id] input", kb.End+kb.Backspace+kb.Backspace+id[1]))
+		if !strings.Contains(collected, angryMonkeyHash) {
+			t.Errorf("%s: GET /hash/%s through the page shows:\n%s", page, id[1], collected)
+		}
+		b.wantNoSidewaysScroll(t, page+" with operations open")
+		if *screenshot != "" {
+			var png []byte
+			b.do(t, "picture", chromedp.FullScreenshot(&png, 100))
+			b.write(t, strings.TrimSuffix(*screenshot, ".png")+"-narrow.png", png)
+		}
+	}
+	b.wantClean(t)
+	i.stop(t)
+}
+
+// wantNoSidewaysScroll fails the test if the page is wider than its window, and names what makes it so.
+func (b *browser) wantNoSidewaysScroll(t *testing.T, when string) {
+	t.Helper()
+	var wide []string
+	b.do(t, "measure", chromedp.Evaluate(`document.documentElement.scrollWidth <= innerWidth ? [] :
+		[document.documentElement.scrollWidth + " of " + innerWidth].concat(Array.from(document.querySelectorAll("body *"))
+			.filter(e => e.getBoundingClientRect().right > innerWidth + 0.5).map(e => e.tagName + "." + e.className))`, &wide))
+	if len(wide) > 0 {
+		t.Errorf("%s: the page is wider than its window: %q", when, wide)
+	}
 }
 
 // browser is a headless Chromium that notes what goes wrong in it and where its requests go.
@@ -121,7 +172,7 @@ func (b *browser) execute(t *testing.T, operation string, fill ...chromedp.Actio
 	b.do(t, "open "+operation, chromedp.Click(id+" .opblock-summary-control"), chromedp.WaitVisible(id+" .execute"))
 	b.do(t, "fill in "+operation, fill...)
 	b.do(t, "execute "+operation, chromedp.Click(id+" .execute"),
-		chromedp.WaitVisible(id+" .live-responses-table .response-col_status"),
+		chromedp.WaitVisible(id+" .live-responses-table tbody .response-col_status"),
 		chromedp.Text(id+" .live-responses-table", &answer))
 	return answer
 }
@@ -132,6 +183,11 @@ func (b *browser) picture(t *testing.T, file string) {
 	var png []byte
 	b.do(t, "picture", chromedp.Navigate(b.origin+"/docs"), chromedp.Reload(),
 		chromedp.WaitVisible("#operations-jobs-submitHash"), chromedp.Sleep(time.Second), chromedp.CaptureScreenshot(&png))
+	b.write(t, file, png)
+}
+
+func (b *browser) write(t *testing.T, file string, png []byte) {
+	t.Helper()
 	if err := os.WriteFile(file, png, 0o644); err != nil {
 		t.Fatal(err)
 	}

@@ -34,6 +34,7 @@ func Load() (*openapi3.T, routers.Router, error) {
 			}
 		}
 	}
+	doc.Servers = nil // the router knows no relative one
 	router, err := gorillamux.NewRouter(doc)
 	if err != nil {
 		return nil, nil, fmt.Errorf("contract: %w", err)

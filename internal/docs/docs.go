@@ -18,6 +18,8 @@ import (
 
 	"github.com/swaggest/swgui/v5/static"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hashd-project/hashd/internal/header"
 )
 
 // policy allows what Swagger UI needs: its own scripts, styles it sets on elements, the icons it
@@ -25,34 +27,55 @@ import (
 const policy = "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; " +
 	"connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
 
-// page loads Swagger UI. Paths are absolute: the page's own has no trailing slash.
-const page = `<!DOCTYPE html>
+// page loads Swagger UI. Every reference is relative, so that it works behind a prefix that a proxy takes
+// away: to the folder of the page at /docs, and to the page's own at /docs/.
+func page(folder string) []byte {
+	return []byte(`<!DOCTYPE html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>hashd API</title>
-<link rel="icon" type="image/png" href="/docs/favicon-32x32.png">
-<link rel="stylesheet" href="/docs/swagger-ui.css">
+<link rel="icon" type="image/png" href="` + folder + `favicon-32x32.png">
+<link rel="stylesheet" href="` + folder + `swagger-ui.css">
+<link rel="stylesheet" href="` + folder + `narrow.css">
 </head>
 <body>
 <div id="swagger-ui"></div>
-<script src="/docs/swagger-ui-bundle.js"></script>
-<script src="/docs/init.js"></script>
+<script src="` + folder + `swagger-ui-bundle.js"></script>
+<script src="` + folder + `init.js"></script>
 </body>
 </html>
-`
+`)
+}
 
 // initScript starts Swagger UI. It stands in a file of its own so that the policy need not allow
-// scripts in the page. No validator is asked: that would be a request to a stranger.
+// scripts in the page. The contract lies beside the folder that the script came from. No validator is
+// asked: that would be a request to a stranger.
 const initScript = `window.ui = SwaggerUIBundle({
-  url: "/openapi.yaml",
+  url: new URL("../openapi.yaml", document.currentScript.src).href,
   dom_id: "#swagger-ui",
   deepLinking: true,
   tryItOutEnabled: true,
   displayRequestDuration: true,
   validatorUrl: null,
 });
+`
+
+// narrow keeps the page within the window of a telephone: cells of tables stand one below the other, and
+// what is too long wraps.
+const narrow = `body { margin: 0; }
+@media (max-width: 640px) {
+  .swagger-ui { overflow-wrap: anywhere; }
+  .swagger-ui .wrapper, .swagger-ui .opblock-body { padding-inline: 8px; }
+  .swagger-ui .responses-table, .swagger-ui .responses-table > *, .swagger-ui .responses-table > * > tr,
+  .swagger-ui .responses-table > * > tr > td, .swagger-ui table.parameters, .swagger-ui table.parameters > *,
+  .swagger-ui table.parameters > * > tr, .swagger-ui table.parameters > * > tr > td { display: block; width: auto; max-width: 100%; }
+  .swagger-ui .responses-table > thead, .swagger-ui table.parameters > thead { display: none; }
+  .swagger-ui pre { white-space: pre-wrap; }
+  .swagger-ui .scheme-container label { margin-right: 0; max-width: 100%; }
+  .swagger-ui select, .swagger-ui input, .swagger-ui textarea { max-width: 100%; min-width: 0; }
+}
 `
 
 // Pages returns a handler for each path, for the method GET.
@@ -64,8 +87,10 @@ func Pages(contract string) (map[string]http.Handler, error) {
 	pages := map[string]http.Handler{
 		"/openapi.yaml": newFile("application/yaml", []byte(contract)),
 		"/openapi.json": newFile("application/json", asJSON),
-		"/docs":         newFile("text/html; charset=utf-8", []byte(page)),
-		"/docs/init.js": newFile("text/javascript; charset=utf-8", []byte(initScript)),
+		"/docs":            newFile("text/html; charset=utf-8", page("docs/")),
+		"/docs/":           newFile("text/html; charset=utf-8", page("")),
+		"/docs/init.js":    newFile("text/javascript; charset=utf-8", []byte(initScript)),
+		"/docs/narrow.css": newFile("text/css; charset=utf-8", []byte(narrow)),
 	}
 	for name, contentType := range map[string]string{
 		"swagger-ui.css.gz":       "text/css; charset=utf-8",
@@ -128,13 +153,31 @@ func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	content, tag := f.content, f.tag
 	if f.zipped != nil {
 		h.Set("Vary", "Accept-Encoding")
-		if strings.Contains(r.Header.Get("Accept-Encoding"), "gzip") {
+		if header.Prefers(header.Join(r.Header["Accept-Encoding"]), "gzip") {
 			h.Set("Content-Encoding", "gzip")
 			content, tag = f.zipped, tag+"-gzip"
 		}
 	}
 	h.Set("Etag", `"`+tag+`"`)
-	http.ServeContent(w, r, "", time.Time{}, bytes.NewReader(content))
+	http.ServeContent(w, inOneLine(r), "", time.Time{}, bytes.NewReader(content))
+}
+
+// inOneLine returns the request as http.ServeContent needs it, which reads but the first line of a field:
+// with lists joined, and without a range that is given twice, which may be ignored (RFC 9110,
+// section 14.2).
+func inOneLine(r *http.Request) *http.Request {
+	copied := *r
+	copied.Header = r.Header.Clone()
+	for _, name := range []string{"If-None-Match", "If-Match"} {
+		if lines := r.Header[name]; len(lines) > 1 {
+			copied.Header.Set(name, header.Join(lines))
+		}
+	}
+	_, one := header.One(r.Header, "Range")
+	if _, ifOne := header.One(r.Header, "If-Range"); !one || !ifOne {
+		copied.Header.Del("Range")
+	}
+	return &copied
 }
 
 func unzip(b []byte) ([]byte, error) {

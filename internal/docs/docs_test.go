@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"regexp"
 	"strings"
 	"sync"
@@ -107,20 +108,38 @@ func TestCompressedForThoseWhoTakeIt(t *testing.T) {
 	}
 }
 
+// resolve returns the path that a reference in the page at the path leads to.
+func resolve(t *testing.T, at, reference string) string {
+	t.Helper()
+	base, err := url.Parse(at)
+	if err != nil {
+		t.Fatal(err)
+	}
+	u, err := base.Parse(reference)
+	if err != nil || u.Host != "" {
+		t.Fatalf("reference %q: %v", reference, err)
+	}
+	return u.Path
+}
+
 // The page asks for nothing that is not there or not ours, and for no script of its own.
 func TestPageIsWhole(t *testing.T) {
 	pages, err := allPages()
 	if err != nil {
 		t.Fatal(err)
 	}
-	html := string(body(t, get(t, "/docs")))
-	for _, m := range regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(html, -1) {
-		if pages[m[1]] == nil {
-			t.Errorf("the page asks for %s, which is not there", m[1])
+	for _, at := range []string{"/docs", "/docs/"} {
+		html := string(body(t, get(t, at)))
+		references := regexp.MustCompile(`(?:src|href)="([^"]*)"`).FindAllStringSubmatch(html, -1)
+		for _, m := range references {
+			// Relative to the page, they are there, whatever prefix stands before it.
+			if path := resolve(t, at, m[1]); pages[path] == nil || resolve(t, "/a/prefix"+at, m[1]) != "/a/prefix"+path {
+				t.Errorf("the page at %s asks for %s, which is not there", at, m[1])
+			}
 		}
-	}
-	if regexp.MustCompile(`<script>|<style|style=| on[a-z]+=`).MatchString(html) {
-		t.Error("the page has scripts or styles in it")
+		if len(references) < 4 || regexp.MustCompile(`<script>|<style|style=| on[a-z]+=`).MatchString(html) {
+			t.Errorf("the page at %s has scripts or styles in it: %s", at, html)
+		}
 	}
 	for path := range pages {
 		r := get(t, path)
@@ -130,6 +149,59 @@ func TestPageIsWhole(t *testing.T) {
 		}
 		if r.Header.Get("X-Content-Type-Options") != "nosniff" || len(body(t, r)) == 0 {
 			t.Errorf("%s: empty, or its type may be guessed", path)
+		}
+	}
+}
+
+// Whether a client takes gzip is read by the grammar of Accept-Encoding, over all its lines.
+func TestGzipIsForThoseWhoTakeIt(t *testing.T) {
+	for accept, want := range map[string]string{
+		"gzip": "gzip", "x-gzip": "gzip", "GZIP": "gzip", "*": "gzip", "br;q=1, gzip;q=0.2": "gzip", "identity;q=0, gzip;q=0.1": "gzip", "br\ngzip": "gzip", "\ngzip": "gzip",
+		"": "", "gzip;q=0": "", "gzip;q=0.0, br": "", "br, gzip; q=0.000": "", "*;q=0": "", "gzip;q=0, *": "", "gzip;q=0.5, identity": "", "not-gzip": "", "gzipped": "", "br": "", "br\ngzip;q=0": "",
+	} {
+		pages, err := allPages()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/docs/swagger-ui.css", http.NoBody)
+		r.Header["Accept-Encoding"] = strings.Split(accept, "\n")
+		w := httptest.NewRecorder()
+		pages["/docs/swagger-ui.css"].ServeHTTP(w, r)
+		if got := w.Result().Header; got.Get("Content-Encoding") != want || got.Get("Vary") != "Accept-Encoding" {
+			t.Errorf("%q: encoding %q, Vary %q", accept, got.Get("Content-Encoding"), got.Get("Vary"))
+		}
+	}
+}
+
+// A list of tags may be long, weak, in several lines, or stand for any; a range that is given twice is none.
+func TestConditionsInSeveralLines(t *testing.T) {
+	tag := get(t, "/docs").Header.Get("Etag")
+	for name, tt := range map[string]struct {
+		header http.Header
+		status int
+	}{
+		"one of many":    {http.Header{"If-None-Match": {`"a", ` + tag}}, 304},
+		"second line":    {http.Header{"If-None-Match": {`"a"`, `"b", ` + tag}}, 304},
+		"empty line":     {http.Header{"If-None-Match": {"", tag}}, 304},
+		"weak":           {http.Header{"If-None-Match": {`"a"`, "W/" + tag}}, 304},
+		"any":            {http.Header{"If-None-Match": {"*"}}, 304},
+		"none":           {http.Header{"If-None-Match": {`"a"`, `"b, ` + strings.Trim(tag, `"`) + `"`}}, 200},
+		"must match":     {http.Header{"If-Match": {`"a"`, tag}}, 200},
+		"does not match": {http.Header{"If-Match": {`"a"`, `"b"`}}, 412},
+		"range":          {http.Header{"Range": {"bytes=0-1"}}, 206},
+		"two ranges":     {http.Header{"Range": {"bytes=0-1", "bytes=2-3"}}, 200},
+		"range, two ifs": {http.Header{"Range": {"bytes=0-1"}, "If-Range": {tag, `"a"`}}, 200},
+	} {
+		pages, err := allPages()
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := httptest.NewRequest(http.MethodGet, "/docs", http.NoBody)
+		r.Header = tt.header
+		w := httptest.NewRecorder()
+		pages["/docs"].ServeHTTP(w, r)
+		if w.Code != tt.status {
+			t.Errorf("%s: status %d, want %d", name, w.Code, tt.status)
 		}
 	}
 }
