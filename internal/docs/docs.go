@@ -85,8 +85,8 @@ func Pages(contract string) (map[string]http.Handler, error) {
 		return nil, err
 	}
 	pages := map[string]http.Handler{
-		"/openapi.yaml": newFile("application/yaml", []byte(contract)),
-		"/openapi.json": newFile("application/json", asJSON),
+		"/openapi.yaml":    newFile("application/yaml", []byte(contract)),
+		"/openapi.json":    newFile("application/json", asJSON),
 		"/docs":            newFile("text/html; charset=utf-8", page("docs/")),
 		"/docs/":           newFile("text/html; charset=utf-8", page("")),
 		"/docs/init.js":    newFile("text/javascript; charset=utf-8", []byte(initScript)),
