@@ -315,6 +315,34 @@ func TestOlderCopyOfOneStream(t *testing.T) {
 	}
 }
 
+// Folders put back to an older state as a whole show nothing of it: the guide has the life stream deleted.
+// It may also be lost by mistake, before a start or under a running instance.
+func TestLifeStreamRemoved(t *testing.T) {
+	t.Parallel()
+	for _, running := range []bool{false, true} {
+		h := newHistory(t, single(t))
+		e := start(t, h.cfg)
+		name := storeOf(e)
+		h.done(e, h.submit(e, 5))
+		if !running {
+			_ = e.Close()
+		}
+		h.drop(e.names.life())
+		if !running {
+			e = start(t, h.cfg)
+		}
+		awaitLives(t, 2, e)
+		if storeOf(e) == name {
+			t.Errorf("running %v: the store has the same name", running)
+		}
+		if found := h.unmixed(e); found[1] != 5 {
+			t.Errorf("running %v: the jobs are %v", running, found)
+		}
+		h.fresh(e)
+		_ = e.Close()
+	}
+}
+
 // awaitLives waits until the instances know that the log has had so many lives.
 func awaitLives(t *testing.T, n int, all ...*Engine) {
 	t.Helper()
