@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 	"time"
 )
 
@@ -20,8 +21,8 @@ import (
 type Config struct {
 	// Server is the server's URL, http or https. It may have a path, below which the API then is.
 	Server string
-	// HTTP sends the requests. By default it is a client of its own that follows no redirect,
-	// which would take a secret to another place.
+	// HTTP sends the requests; by default a NewHTTPClient does. Of an *http.Client given here a
+	// copy is used that follows no redirect, which would take a secret to another place.
 	HTTP HttpRequestDoer
 	// RetryFor is how long one request is tried again after its first failure: the last try is
 	// that long after it, unless the server asks for a pause that is longer than all of RetryFor.
@@ -49,23 +50,30 @@ func NewJobs(cfg Config) (*Jobs, error) {
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
 		return nil, errors.New("the server must be a URL that begins with http:// or https://")
 	}
-	if cfg.HTTP == nil {
-		cfg.HTTP = newHTTPClient()
+	switch given := cfg.HTTP.(type) {
+	case nil:
+		cfg.HTTP = NewHTTPClient()
+	case *http.Client:
+		c := *given
+		c.CheckRedirect = noRedirect
+		cfg.HTTP = &c
 	}
 	c, err := NewClient(cfg.Server, WithHTTPClient(cfg.HTTP))
 	return &Jobs{cfg, c}, err
 }
 
-// newHTTPClient returns a client that keeps as many connections as a bulk of requests uses.
-func newHTTPClient() *http.Client {
+// NewHTTPClient returns a client that follows no redirect, and keeps as many connections as a bulk of
+// requests uses. Whoever uses the generated client alone gives it this one by WithHTTPClient: net/http
+// otherwise sends a secret again to wherever a 307 or 308 says.
+func NewHTTPClient() *http.Client {
 	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
 	transport.MaxIdleConnsPerHost = 64
 	transport.IdleConnTimeout = time.Minute
-	return &http.Client{
-		Transport:     transport,
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}
+	return &http.Client{Transport: transport, CheckRedirect: noRedirect}
 }
+
+// noRedirect has a redirect taken for the answer that it is.
+func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Options of a submission. The zero value is fine.
 type Options struct {
@@ -302,5 +310,7 @@ func success(resp *http.Response, err error) (*http.Response, error) {
 		return nil, problemOf(resp, text)
 	}
 	resp.Body = io.NopCloser(bytes.NewReader(text))
+	// Media types know no case (RFC 9110, section 8.3.1), but the generated code does.
+	resp.Header.Set("Content-Type", strings.ToLower(resp.Header.Get("Content-Type")))
 	return resp, nil
 }

@@ -353,13 +353,6 @@ func TestServerURL(t *testing.T) {
 	}
 }
 
-// The default client takes a secret nowhere else.
-func TestNoRedirect(t *testing.T) {
-	if err := newHTTPClient().CheckRedirect(nil, nil); !errors.Is(err, http.ErrUseLastResponse) {
-		t.Errorf("got %v", err)
-	}
-}
-
 func TestRetryAfterForms(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		for value, want := range map[string]time.Duration{

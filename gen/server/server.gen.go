@@ -136,7 +136,7 @@ type AcceptedBatch struct {
 	Due Due `json:"due"`
 }
 
-// BatchRequest defines model for BatchRequest.
+// BatchRequest Never print it; some generators' types then show the secrets that they hold in lists
 type BatchRequest struct {
 	// Passwords The secrets, 1 to 10,000
 	//

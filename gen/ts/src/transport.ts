@@ -81,10 +81,32 @@ async function send(wire: Wire, method: string, exchange: Exchange) {
   const { fetch } = wire; // a browser's must not be called as a method
   try {
     const response = await fetch(url, init);
-    return { response, text: await response.text() };
+    return { response, text: await textOf(response) };
   } catch (error) {
+    if (error instanceof InvalidAnswerError) throw error;
     signal?.throwIfAborted();
     throw new NetworkError(limit.aborted ? "TIMEOUT" : codeOf(error));
+  }
+}
+
+/** More bytes than any answer of hashd's has. */
+const LARGEST = 1 << 20;
+
+/** Reads the body, and ends the connection where no answer of hashd's would go on. */
+async function textOf(response: Response): Promise<string> {
+  const reader = response.body?.getReader();
+  if (!reader) return response.text(); // there is no body, or the platform can't stream it
+  const decoder = new TextDecoder();
+  let text = "";
+  for (let size = 0; ; ) {
+    const { done, value } = await reader.read();
+    if (done) return text + decoder.decode();
+    size += value.length;
+    if (size > LARGEST) {
+      void reader.cancel().catch(() => {});
+      throw new InvalidAnswerError(response.status);
+    }
+    text += decoder.decode(value, { stream: true });
   }
 }
 
@@ -116,7 +138,7 @@ function interpret(response: Response, text: string) {
   const retryAfter = secondsOf(response.headers.get("Retry-After"));
   if (status === 204) return { status, body: undefined, retryAfter };
   const body = parse(text);
-  const media = response.headers.get("Content-Type")?.split(";", 1)[0];
+  const media = response.headers.get("Content-Type")?.split(";", 1)[0]?.trim().toLowerCase();
   if (ok && media === "application/json" && body) return { status, body, retryAfter };
   if (!ok && media === "application/problem+json" && isProblem(body)) throw new ProblemError(body, retryAfter);
   throw new InvalidAnswerError(status, retryAfter);
@@ -138,7 +160,12 @@ function isProblem(body: object | undefined): body is Problem {
   return texts && typeof status === "number" && (errors === undefined || Array.isArray(errors));
 }
 
-/** Reads a Retry-After in seconds; hashd sends no dates, nor more than a timer can hold. */
+/** The only form of a date that servers may send (RFC 9110, section 5.6.7). */
+const DATE = /^[A-Z][a-z]{2}, \d\d [A-Z][a-z]{2} \d{4} \d\d:\d\d:\d\d GMT$/;
+
+/** Reads a Retry-After, in seconds or, as a proxy may say it, as a date; no more than a timer can hold. */
 function secondsOf(header: string | null): number | undefined {
-  return header !== null && /^\d{1,6}$/.test(header) ? Number(header) : undefined;
+  if (header === null) return undefined;
+  const seconds = DATE.test(header) ? Math.ceil((Date.parse(header) - Date.now()) / 1000) : /^\d{1,6}$/.test(header) ? Number(header) : NaN;
+  return seconds < 1_000_000 ? Math.max(seconds, 1) : undefined;
 }

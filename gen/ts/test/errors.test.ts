@@ -183,6 +183,8 @@ const strangers: [what: string, status: number, answer: RequestListener, retryab
   ["a page", 200, echo(200, "text/html"), false],
   ["a job, announced as a page", 202, says(202, "text/html", '{"id": 1, "algorithm": "", "due": ""}'), false],
   ["broken JSON", 202, says(202, "application/json", "{"), false],
+  ["JSON cut off", 202, says(202, "application/json", `{"id":1,"algorithm":"${secret}`), false],
+  ["nothing", 202, says(202, "application/json", ""), false],
   ["JSON of another service", 200, echo(200, "application/json"), false],
   ["a JSON number", 200, says(200, "application/json", "5"), false],
   ["JSON null", 200, says(200, "application/json", "null"), false],
@@ -201,6 +203,66 @@ for (const [what, status, answer, retryable] of strangers) {
     assert.equal(error.retryAfter, status === 502 ? 7 : undefined);
   });
 }
+
+test("a redirection is not followed, whatever it is called and whatever it was to", async (t) => {
+  let visits = 0;
+  const elsewhere = createServer((_, response) => {
+    visits++;
+    response.end();
+  }).listen(0, "127.0.0.1");
+  await once(elsewhere, "listening");
+  t.after(() => elsewhere.close());
+  const { port } = elsewhere.address() as AddressInfo;
+  for (const status of [300, 301, 302, 303, 307, 308]) {
+    let requests = 0;
+    const client = await stranger(t, (_, response) => {
+      requests++;
+      response.writeHead(status, { Location: requests % 2 ? `http://127.0.0.1:${port}/hash` : "/other" }).end(secret);
+    });
+    for (const provoke of [
+      () => client.submitHash({ password: secret }),
+      () => client.submitHash({ password: secret }),
+      () => client.submitBatch({ passwords: [secret] }),
+      () => client.submitAndWait({ password: secret }),
+      () => client.getHash(1),
+      () => client.cancelHash(1),
+    ]) {
+      assert.equal((await failure(provoke(), InvalidAnswerError)).status, status);
+    }
+    assert.equal(requests, 6);
+  }
+  assert.equal(visits, 0);
+});
+
+test("what is hashd's is read in any form that a proxy may give it", async (t) => {
+  const job = { id: 1, status: "pending", algorithm: "sha512", due: "2026-11-23T21:17:05.25Z", later: [{ a: 1 }] };
+  const accepting = await stranger(t, says(202, "Application/JSON ; charset=utf-8", JSON.stringify(job)));
+  assert.equal((await accepting.submitHash({ password: secret })).id, 1);
+  for (const media of ["application/problem+json; charset=utf-8", "Application/Problem+JSON;charset=UTF-8"]) {
+    const refusing = await stranger(t, says(400, media, aProblem));
+    assert.equal((await failure(refusing.submitHash({ password: secret }), ProblemError)).type, "urn:t");
+  }
+});
+
+test("an answer of 200 MiB is not read", async (t) => {
+  for (const status of [200, 202, 503]) {
+    let sent = 0;
+    const endless = await stranger(t, (_, response) => {
+      response.writeHead(status, { "Content-Type": "application/json" });
+      const part = Buffer.alloc(1 << 20, " ");
+      const more = () => {
+        while (sent < 200 && !response.destroyed) {
+          sent++;
+          if (!response.write(part)) return void response.once("drain", more);
+        }
+        response.end();
+      };
+      more();
+    });
+    assert.equal((await failure(endless.getHash(1), InvalidAnswerError)).status, status);
+    assert.ok(sent < 100, `it read on for ${sent} MiB`);
+  }
+});
 
 test("an abort throws its own reason, before and during a request", async () => {
   const aborted = AbortSignal.abort(new RangeError("enough"));

@@ -124,12 +124,20 @@ test("it long-polls, waits as long as told in between, and repeats a failed poll
   assert.equal(pauses[2], 3000);
 });
 
-test("a Retry-After that is missing, a date or past any timer counts as none", async (t) => {
-  for (const headers of [{}, { "Retry-After": "Tue, 24 Nov 2026 20:00:00 GMT" }, { "Retry-After": "99999999999" }]) {
+test("a Retry-After that is missing, past, no number or past any timer counts as the shortest or as none", async (t) => {
+  const values = ["0", "Tue, 24 Nov 2020 20:00:00 GMT", "99999999999", "Tue, 24 Nov 9999 20:00:00 GMT", "-5", "1.5", "soon", "2026-11-24"];
+  for (const headers of [{}, ...values.map((value) => ({ "Retry-After": value }))]) {
     const { client } = scripted(t, json(202, job, headers as Record<string, string>));
     assert.deepEqual(await client.getHash(1), { ...job, retryAfter: 1 });
     t.mock.reset();
   }
+});
+
+test("a Retry-After may be a date, as proxies send it", async (t) => {
+  const { client } = scripted(t, json(202, job, { "Retry-After": new Date(Date.now() + 40_000).toUTCString() }));
+  const found = await client.getHash(1);
+  assert.ok(found.status === "pending");
+  between(found.retryAfter, 10, 41);
 });
 
 test("a job canceled meanwhile ends the wait", async (t) => {

@@ -46,6 +46,9 @@ export type HashRequest = {
  */
 export type Algorithm = 'sha512' | 'sha256' | 'sha3-512';
 
+/**
+ * Never print it; some generators' types then show the secrets that they hold in lists
+ */
 export type BatchRequest = {
     /**
      * The secrets, 1 to 10,000
