@@ -360,7 +360,8 @@ type UnsupportedMediaType = Problem
 // SubmitHashParams defines parameters for SubmitHash.
 type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
-	// used answers as the first one did and adds no job. The same key with another body
+	// used answers as the first one did and adds no job. One that comes while the first is
+	// in flight waits for that one's answer. The same key with another body
 	// answers `422`. A good key is a new random UUID, sent again only with a retry.
 	//
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
@@ -371,7 +372,8 @@ type SubmitHashParams struct {
 // SubmitBatchParams defines parameters for SubmitBatch.
 type SubmitBatchParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
-	// used answers as the first one did and adds no job. The same key with another body
+	// used answers as the first one did and adds no job. One that comes while the first is
+	// in flight waits for that one's answer. The same key with another body
 	// answers `422`. A good key is a new random UUID, sent again only with a retry.
 	//
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must

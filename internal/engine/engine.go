@@ -46,7 +46,8 @@ type Engine interface {
 	// It returns ErrDraining, ErrClosed, ErrKeyReused, a *FullError, or ErrInvalid for a job
 	// that no validated request can hold; no id is drawn for a refused job. A job whose key was
 	// used within the idempotency window gets the receipt of the first and adds nothing, also
-	// while draining.
+	// while draining, or where the first has filled the last room. One that comes while the first is in
+	// flight waits for that.
 	Accept(ctx context.Context, job Job) (Receipt, error)
 
 	// AcceptBatch is Accept for many jobs that differ in their secrets alone: all or nothing. The

@@ -160,6 +160,8 @@ func batchTests() []test {
 		{"RefusedBatchLeavesItsKeyFree", refusedBatchLeavesItsKeyFree},
 		{"KeysOfBatchesAreBounded", keysOfBatchesAreBounded},
 		{"OneBatchKeyAmongSubmitters", oneBatchKeyAmongSubmitters},
+		{"TwinsGetOneAnswer", twinsGetOneAnswer},
+		{"RivalsForAKey", rivalsForAKey},
 		{"LimitIsExactAmongBatches", limitIsExactAmongBatches},
 	}
 }

@@ -39,16 +39,25 @@ func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engin
 	return e.acceptKeyed(ctx, &b)
 }
 
-// acceptKeyed looks the key up before it stores anything. Two requests that both find it unused are
-// told apart when they are stored: the key's subject takes one of them.
+// acceptKeyed looks the key up before it stores anything. Requests of one instance take turns. Two of
+// different instances that both find the key unused are told apart when they are stored: the key's
+// subject takes one of them.
 func (e *Engine) acceptKeyed(ctx context.Context, b *engine.Batch) (engine.Receipt, error) {
 	const tries, pause = 20, 10 * time.Millisecond
+	leave, ok := e.turns.take(b.Key.ID, e.life.Done())
+	if !ok {
+		return engine.Receipt{}, engine.ErrClosed
+	}
+	defer leave()
 	for n := range tries {
 		first, used, sequence, err := e.recall(ctx, b.Key)
 		if used || err != nil {
 			return first, err
 		}
 		receipt, err := e.store(b, sequence)
+		if isFull(err) {
+			return e.recallFull(ctx, b, err)
+		}
 		if !errors.Is(err, errTaken) {
 			return receipt, err
 		}
@@ -59,6 +68,22 @@ func (e *Engine) acceptKeyed(ctx context.Context, b *engine.Batch) (engine.Recei
 		}
 	}
 	return engine.Receipt{}, down(errTaken)
+}
+
+// recallFull looks the key of a refused request up once more: what has filled the last room meanwhile may
+// be the same request, by way of another instance.
+func (e *Engine) recallFull(ctx context.Context, b *engine.Batch, refusal error) (engine.Receipt, error) {
+	first, used, _, err := e.recall(ctx, b.Key)
+	if !used {
+		return engine.Receipt{}, refusal
+	}
+	e.ledger.reject(-int64(len(b.Secrets))) // it was none
+	return first, err
+}
+
+func isFull(err error) bool {
+	_, ok := errors.AsType[*engine.FullError](err)
+	return ok
 }
 
 // recall says whether the key was used within the window, and if so what to answer. If it was used

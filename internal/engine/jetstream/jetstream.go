@@ -150,6 +150,7 @@ type Engine struct {
 
 	ledger  *ledger
 	waiters waiters
+	turns   turns // of idempotency keys
 	erased  erased
 	submit  chan *submission // to the publisher; unbuffered, so that what waits is what is sent
 	slots   chan struct{}    // taken by each batch that is hashed

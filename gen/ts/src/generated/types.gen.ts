@@ -254,7 +254,8 @@ export type JobId2 = JobId;
 
 /**
  * Makes a retry safe: within the server's idempotency window, a request with a key already
- * used answers as the first one did and adds no job. The same key with another body
+ * used answers as the first one did and adds no job. One that comes while the first is
+ * in flight waits for that one's answer. The same key with another body
  * answers `422`. A good key is a new random UUID, sent again only with a retry.
  *
  * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
@@ -276,7 +277,8 @@ export type SubmitHashData = {
     headers?: {
         /**
          * Makes a retry safe: within the server's idempotency window, a request with a key already
-         * used answers as the first one did and adds no job. The same key with another body
+         * used answers as the first one did and adds no job. One that comes while the first is
+         * in flight waits for that one's answer. The same key with another body
          * answers `422`. A good key is a new random UUID, sent again only with a retry.
          *
          * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
@@ -345,7 +347,8 @@ export type SubmitBatchData = {
     headers?: {
         /**
          * Makes a retry safe: within the server's idempotency window, a request with a key already
-         * used answers as the first one did and adds no job. The same key with another body
+         * used answers as the first one did and adds no job. One that comes while the first is
+         * in flight waits for that one's answer. The same key with another body
          * answers `422`. A good key is a new random UUID, sent again only with a retry.
          *
          * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
