@@ -137,7 +137,7 @@ fuzz: ## Fuzz each target for a minute
 .PHONY: screenshot
 screenshot: ## Take the picture of /docs anew
 	@mkdir -p docs/images
-	go test ./cmd/hashd -run TestSwaggerUI -count 1 -screenshot $(CURDIR)/docs/images/swagger-ui.png
+	go test ./cmd/hashd -run '^TestSwaggerUI$$' -count 1 -screenshot $(CURDIR)/docs/images/swagger-ui.png
 
 .PHONY: requirements
 requirements: ## Pin the newest of what .ci/requirements.in asks for

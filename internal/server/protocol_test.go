@@ -3,8 +3,10 @@ package server
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -302,6 +304,38 @@ func TestSlowBodyIsAnswered(t *testing.T) {
 			}
 		})
 	}
+}
+
+// The same over a real network, where both deadlines are the system's: many stalled bodies, all answered.
+func TestStalledBodiesAreAnsweredOverTCP(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+	}
+	s := newSite(t, on(fake{}), func(cfg *Config) { cfg.ReadTimeout, cfg.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond })
+	serve(s, l, dial)
+	const header = "POST /hash HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+	var group sync.WaitGroup
+	for n := range 50 {
+		text := []string{"Content-Length: 100\r\n\r\n{", "Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n10\r\n{"}[n%3]
+		group.Go(func() {
+			c, err := dial(t.Context(), "", "")
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			defer c.Close()
+			_ = c.SetDeadline(time.Now().Add(time.Minute))
+			_, _ = io.WriteString(c, header+text)
+			if reply, err := io.ReadAll(c); !strings.HasPrefix(string(reply), "HTTP/1.1 400 Bad Request\r\n") || !strings.HasSuffix(string(reply), "}\n") {
+				t.Errorf("%q: reply %q, error %v", text, reply, err)
+			}
+		})
+	}
+	group.Wait()
 }
 
 // No answer but a page's own may be kept, and Vary names what an operation reads in the header.

@@ -55,6 +55,13 @@ const echo =
 
 const aProblem = JSON.stringify({ type: "urn:t", title: "T", status: 400, detail: "d", instance: "urn:i" });
 
+test("a media type is known in any case and with parameters", async (t) => {
+  for (const media of ["Application/Problem+JSON", "application/problem+json ; charset=utf-8", "application/problem+json;charset=UTF-8"]) {
+    const client = await stranger(t, says(400, media, aProblem));
+    assert.equal((await failure(client.submitHash({ password: secret }), ProblemError)).type, "urn:t");
+  }
+});
+
 test("a refused request tells what to mend, field by field", async () => {
   const error = await failure(hashd.getHash(-1), ProblemError);
   assert.equal(error.type, "urn:hashd:problem:invalid-request");
