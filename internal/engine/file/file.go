@@ -57,7 +57,7 @@ type Config struct {
 }
 
 // diskWait is how long a disk may take before it counts as one that hangs.
-const diskWait = 10 * time.Second
+const diskWait = 8 * time.Second
 
 // Engine implements engine.Engine.
 type Engine struct {
@@ -244,7 +244,7 @@ var errHangs = errors.New("the disk does not answer: the store is left as it is"
 func (e *Engine) Uncollected() int64 { return 0 }
 
 // Close implements engine.Engine. Jobs that are not done stay in the store for the next start. It returns
-// within about ten seconds, whatever the store does, and fails if the store is lost.
+// within ten seconds, whatever the store does, and fails if the store is lost.
 func (e *Engine) Close() error { return e.close() }
 
 func (e *Engine) shut() error {
