@@ -180,6 +180,43 @@ func TestOlderStorePutBack(t *testing.T) {
 	i.stop(t)
 }
 
+// A store that an earlier version made keeps its name, and its ids go on. Put back later it has another.
+func TestAdoptedStoreKeepsItsName(t *testing.T) {
+	t.Parallel()
+	const name, next = "eef77f3598772a8c", 166
+	dir := t.TempDir()
+	frozen := "../../internal/engine/file/testdata/frozen/1"
+	copyInto(t, frozen, dir, file.StoreName, file.RingName)
+	args := onDisk(dir, "--delay=24h", "--drain=handover")
+	for n := range int64(2) {
+		i := start(t, args...)
+		c := i.client(t)
+		if got := c.store(t); got != name {
+			t.Errorf("start %d: the store is called %s, and was called %s", n, got, name)
+		}
+		if got := c.submit(t, "next"); got.Id != next+n {
+			t.Errorf("start %d: the next id is %d", n, got.Id)
+		}
+		i.stop(t)
+	}
+	copyInto(t, frozen, dir, file.StoreName) // older than what its lock file saw
+	i := start(t, args...)
+	if c := i.client(t); c.store(t) == name || c.submit(t, "next").Id <= next+1 {
+		t.Error("the store of before, put back, is taken for the latest")
+	}
+	i.stop(t)
+}
+
+func copyInto(t *testing.T, from, to string, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		b, err := os.ReadFile(filepath.Join(from, name))
+		if err := errors.Join(err, os.WriteFile(filepath.Join(to, name), b, 0o600)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 // inTimeNamespace is a command in a time namespace of its own, or skips the test where none can be made.
 func inTimeNamespace(t *testing.T, args ...string) *exec.Cmd {
 	t.Helper()

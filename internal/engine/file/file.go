@@ -131,13 +131,13 @@ func open(cfg Config) (*Engine, error) {
 // store, so that a retry is known for one also after a restart.
 func (e *Engine) PrintKey() []byte { return e.store.printKey }
 
-// StoreID returns what names the store; nil if PrintKey does, as in one that began with format 1. It is
+// StoreID returns what names the store: in one that began with format 1 the key of prints, as ever. It is
 // another one once ids do not simply go on, because the store may not be the latest of its copies.
 func (e *Engine) StoreID() []byte {
 	if one := e.store.lives.last(); one.bound {
 		return one.store[:]
 	}
-	return nil
+	return e.PrintKey()
 }
 
 // Accept implements engine.Engine.
