@@ -101,6 +101,7 @@ export class HashdClient implements Operations {
   async getHash(id: JobId, { wait, timeout = this.#timeout, ...options }: GetOptions = {}): Promise<Job> {
     const held = wait === undefined ? { timeout } : { timeout: timeout + wait * 1000, headers: { Prefer: `wait=${wait}` } };
     const answer = await api.getHash({ client: this.#client, path: { id }, ...options, ...held });
+    if (answer.body.id !== id || answer.body.hash === "") throw new InvalidAnswerError(answer.status); // another's
     return answer.status === 200 ? { ...whole(answer, "id", "algorithm", "hash"), status: "done" } : pending(answer);
   }
 

@@ -45,7 +45,7 @@ export class ProblemError extends HashdError {
   }
 
   get retryable(): boolean {
-    return this.status === 503 || this.type === "urn:hashd:problem:incomplete-request";
+    return this.status === 429 || this.status === 503 || this.type === "urn:hashd:problem:incomplete-request";
   }
 }
 

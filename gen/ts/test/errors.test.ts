@@ -271,6 +271,13 @@ test("an answer of 200 MiB is not read", async (t) => {
   }
 });
 
+test("not hashd's answer: another job, or no hash", async (t) => {
+  for (const answer of ['{"ok":true}', '{"id":8,"status":"done","algorithm":"sha512","hash":"QUJD"}', '{"id":7,"status":"done","algorithm":"sha512","hash":""}']) {
+    const client = await stranger(t, says(200, "application/json", answer));
+    await failure(client.getHash(7), InvalidAnswerError);
+  }
+});
+
 test("an abort throws its own reason, before and during a request", async () => {
   const aborted = AbortSignal.abort(new RangeError("enough"));
   await assert.rejects(hashd.submitHash({ password: secret }, { signal: aborted }), { name: "RangeError" });

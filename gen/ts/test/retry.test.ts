@@ -124,6 +124,12 @@ test("it long-polls, waits as long as told in between, and repeats a failed poll
   assert.equal(pauses[2], 3000);
 });
 
+test("too many requests for now are waited out as the server asks", async (t) => {
+  const { client, pauses } = scripted(t, problem("rate", 429, { "Retry-After": "3" }), accepted, done);
+  await client.submitAndWait(request);
+  between(pauses[0], 3000, 3750);
+});
+
 test("a Retry-After that is missing, past, no number or past any timer counts as the shortest or as none", async (t) => {
   const values = ["0", "Tue, 24 Nov 2020 20:00:00 GMT", "99999999999", "Tue, 24 Nov 9999 20:00:00 GMT", "-5", "1.5", "soon", "2026-11-24"];
   for (const headers of [{}, ...values.map((value) => ({ "Retry-After": value }))]) {
