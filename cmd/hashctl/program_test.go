@@ -50,6 +50,24 @@ func TestInterruptedReading(t *testing.T) {
 	}
 }
 
+// Ctrl-C in a wait tells the id of the job, which nobody has seen yet.
+func TestInterruptedWaitTellsID(t *testing.T) {
+	proxy := newProxy(t, server(t, "--delay=1h"))
+	p, stdout, stderr := newProgram(proxy.address, strings.NewReader("a"))
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	proxy.instead(func(_ http.ResponseWriter, request string) bool {
+		if strings.HasPrefix(request, "GET /hash/") {
+			cancel()
+		}
+		return false
+	})
+	code := p.run(ctx, []string{"submit", "--wait"})
+	if want := "hashctl: interrupted\nhint: job 1 stays submitted; 'hashctl wait 1' waits for its hash\n"; code != exitInterrupted || stdout.Len() > 0 || stderr.String() != want {
+		t.Errorf("exit code %d, stdout %q, stderr %q", code, stdout, stderr)
+	}
+}
+
 // Input that can't be read and output that can't be written are failures.
 func TestBrokenPipes(t *testing.T) {
 	address := server(t, "--delay=0s")

@@ -63,7 +63,11 @@ func (p *program) submit(ctx context.Context, jobs *client.Jobs, s submission) e
 		return err
 	}
 	if s.wait {
-		return p.await(ctx, jobs, accepted.Id, s.timeout)
+		err := p.await(ctx, jobs, accepted.Id, s.timeout)
+		if err != nil && ctx.Err() != nil { // nobody has seen the id yet
+			return &failure{err, fmt.Sprintf("job %d stays submitted; 'hashctl wait %d' waits for its hash", accepted.Id, accepted.Id)}
+		}
+		return err
 	}
 	return p.print(accepted, strconv.FormatInt(accepted.Id, 10))
 }
