@@ -112,7 +112,7 @@ func (h *handler) problemOf(err error, path string) problem {
 			detail: "The server is stopping and takes no new jobs. Try another instance, or again after Retry-After."}
 	case errors.Is(err, engine.ErrDown):
 		return problem{kind: down, retryAfter: whileDown,
-			detail: "The server cannot reach or trust its store. What was accepted is safe. Try again after Retry-After."}
+			detail: "The server cannot reach or trust its store, and takes no jobs. Try again after Retry-After."}
 	case errors.Is(err, errMisdirected):
 		return problem{kind: misdirectedRequest, detail: "The server does not answer for the host that the request names. Its operator can allow the name (hosts)."}
 	case errors.Is(err, echo.ErrNotFound):
