@@ -1,7 +1,13 @@
 package main
 
 import (
+	"bytes"
+	"fmt"
 	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -101,4 +107,53 @@ func TestDurableEngineDoesNotLinger(t *testing.T) {
 	i = start(t, onDisk(dir, "--delay=1s")...)
 	wantHashes(t, i.client(t), jobs)
 	i.stop(t)
+}
+
+// A bulk of 20,000 lines that waits when the server is stopped gets every hash: the server's results
+// would end with it.
+func TestBulkGetsAllFromADrainingMemoryServer(t *testing.T) {
+	t.Parallel()
+	const lines = 20_000
+	hashctl := filepath.Join(buildHashctl(t), "hashctl")
+	dir := t.TempDir()
+	in, out := filepath.Join(dir, "in"), filepath.Join(dir, "out.csv")
+	var text strings.Builder
+	for n := range lines {
+		fmt.Fprintf(&text, "secret-%d\n", n)
+	}
+	if err := os.WriteFile(in, []byte(text.String()), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i := start(t, "--delay=15s", "--linger=30s", "--drain-timeout=3m")
+	c := i.client(t)
+	bulk := exec.CommandContext(t.Context(), hashctl, "bulk", in, "--output", out, "--server", "http://"+i.address)
+	var said bytes.Buffer
+	bulk.Stdout, bulk.Stderr = &said, &said
+	if err := bulk.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- bulk.Wait() }()
+	for c.stats(t).Total < lines {
+		select {
+		case err := <-ended:
+			t.Fatalf("the bulk ended early: %v: %s", err, &said)
+		case <-time.After(50 * time.Millisecond):
+		}
+	}
+	i.signal(t, syscall.SIGTERM)
+	if err := <-ended; err != nil {
+		t.Fatalf("%v: %s", err, &said)
+	}
+	i.wantExit(t, 0)
+	rows, err := os.ReadFile(out)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(string(rows), ",done,"); n != lines {
+		t.Errorf("%d of %d lines have a hash", n, lines)
+	}
+	if got := i.stderr.find(uncollected); len(got) > 0 {
+		t.Errorf("it logs %v", got)
+	}
 }

@@ -26,12 +26,19 @@ func TestQuickStartCurl(t *testing.T) {
 // TestHashctlManual runs docs/hashctl.md.
 func TestHashctlManual(t *testing.T) {
 	t.Parallel()
+	bin := buildHashctl(t)
+	runPage(t, "hashctl.md", start(t, firstIDOfPages), bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// buildHashctl returns the folder that the command-line client is built into.
+func buildHashctl(t *testing.T) string {
+	t.Helper()
 	bin := t.TempDir()
 	build := exec.Command("go", "build", "-o", bin, "../hashctl")
 	if out, err := build.CombinedOutput(); err != nil {
 		t.Fatalf("%v: %s", err, out)
 	}
-	runPage(t, "hashctl.md", start(t, firstIDOfPages), bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+	return bin
 }
 
 // runPage runs the blocks of shell on a page of docs/, one after the other in one shell, and holds
