@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"context"
 	"fmt"
 	"net/http"
 	"os"
@@ -126,7 +127,9 @@ func TestBulkGetsAllFromADrainingMemoryServer(t *testing.T) {
 	}
 	i := start(t, "--delay=15s", "--linger=30s", "--drain-timeout=3m")
 	c := i.client(t)
-	bulk := exec.CommandContext(t.Context(), hashctl, "bulk", in, "--output", out, "--server", "http://"+i.address)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // it waits for a server for ever
+	t.Cleanup(cancel)
+	bulk := exec.CommandContext(ctx, hashctl, "bulk", in, "--output", out, "--server", "http://"+i.address)
 	var said bytes.Buffer
 	bulk.Stdout, bulk.Stderr = &said, &said
 	if err := bulk.Start(); err != nil {
