@@ -1,13 +1,17 @@
-# Builds and tests need nothing but this file's builder stage; the image holds one static binary.
-FROM golang:1.26 AS build
+# Builds and tests need nothing but this file's builder stage; the image holds one static binary and the licences of
+# all that is in it. The builder is pinned to what its tag was: change both together.
+FROM golang:1.26.8@sha256:6c2a5538f964f1c82f97ad14988bf05de100d922d159d0e398b54c7b0ca0c6c9 AS build
 WORKDIR /src
 COPY go.mod go.sum ./
 RUN go mod download
+# With .git, from which the toolchain stamps version and commit into the binary.
 COPY . .
 RUN CGO_ENABLED=0 go build -trimpath -o /hashd ./cmd/hashd
+RUN .ci/licences /licences
 
 FROM scratch
 COPY --from=build /hashd /hashd
+COPY --from=build /licences /licences
 USER 65532:65532
 EXPOSE 8080
 # A container's loopback reaches nobody, so listening beyond it is asked for at docker run, by a

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
@@ -94,6 +95,27 @@ func TestSettings(t *testing.T) {
 		environ = append(environ, one.(map[string]any)["name"].(string)+"="+value)
 	}
 	wantSettings(t, "kubernetes/hashd.yaml", environ)
+}
+
+// A pod serves on while it is taken out of the Service, and then has time for the longest drain.
+func TestStop(t *testing.T) {
+	pod := at(t, find(t, "kubernetes/hashd.yaml", "Deployment"), "spec", "template", "spec")
+	sleep := at(t, pod, "containers", "0", "lifecycle", "preStop", "sleep", "seconds").(int)
+	if sleep < 5 {
+		t.Errorf("it sleeps %d s", sleep)
+	}
+	c, err := config.New(pflag.NewFlagSet("", pflag.ContinueOnError)).Load(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	least := time.Duration(sleep)*time.Second + c.DrainTimeout
+	if grace := time.Duration(at(t, pod, "terminationGracePeriodSeconds").(int)) * time.Second; grace < least {
+		t.Errorf("it is killed after %v, and its stop can take %v", grace, least)
+	}
+	compose := at(t, documents(t, "compose.yaml")[0], "services", "hashd-1", "stop_grace_period").(string)
+	if grace, err := time.ParseDuration(compose); err != nil || grace < c.DrainTimeout {
+		t.Errorf("compose.yaml: it is killed after %v, error %v, and its stop can take %v", grace, err, c.DrainTimeout)
+	}
 }
 
 // Each selector finds the pods that it is for.
