@@ -99,6 +99,10 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 		err = b.run(ctx)
 	}
 	b.progress.finish(b.summary(err))
+	if p.json && b.again.Load() { // else progress has told it
+		text := errors.New("lines were submitted again whose jobs the server did not have any more")
+		p.report(local("submitted-again", "Submitted again", text, "was it started anew, or restored from a copy?", exitOK))
+	}
 	if b.in.other > 0 {
 		p.warnOfForm(fmt.Sprintf("line %d, the first of such lines,", b.in.other))
 	}

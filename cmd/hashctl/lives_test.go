@@ -59,6 +59,21 @@ func TestBulkGoesOnAtRestoredServer(t *testing.T) {
 	}
 }
 
+// With --json it is told too, once.
+func TestBulkSubmittedAgainIsToldAsJSON(t *testing.T) {
+	t.Parallel()
+	w, f := newWork(t, 45), newFake(t)
+	f.on(func(hashes int) {
+		if hashes == 8 {
+			f.restore("b")
+		}
+	})
+	code, stderr := w.bulkHere(t.Context(), f.address, "--json")
+	if code != exitOK || strings.Count(stderr.String(), `"type":"urn:hashctl:problem:submitted-again"`) != 1 || strings.Count(stderr.String(), "\n") != 1 {
+		t.Errorf("exit code %d: %s", code, stderr)
+	}
+}
+
 // The same while a bulk runs.
 func TestBulkServerRestoredMeanwhile(t *testing.T) {
 	t.Parallel()

@@ -30,6 +30,8 @@ type bulk struct {
 
 	collecting chan struct{} // has room for the batches that may be collected at once
 
+	again atomic.Bool // lines were submitted again
+
 	// Once run has returned: how many lines an earlier run has done, how many this one has, and
 	// how many of all have no hash.
 	skipped, done, missing int64
@@ -148,7 +150,7 @@ func (b *bulk) process(ctx context.Context, next *batch) ([]record, error) {
 	for range maxRounds {
 		if h.First == 0 || h.Store != h.store {
 			if h.First != 0 {
-				b.progress.lost("the server has another store than before: it was started anew or restored, or is another one")
+				b.lost("the server has another store than before: it was started anew or restored, or is another one")
 			}
 			if err := b.submit(ctx, next, &h); err != nil {
 				return nil, err
@@ -197,9 +199,15 @@ func (b *bulk) final(ctx context.Context, next *batch, records []record, h *hold
 	case h.again:
 		return false, errors.New("the server answers with hashes of other secrets")
 	}
-	b.progress.lost("the server lacks jobs that it has accepted: was it restored from a copy?")
+	b.lost("the server lacks jobs that it has accepted: was it restored from a copy?")
 	h.again = true
 	return false, b.submit(ctx, next, h)
+}
+
+// lost tells why lines are submitted again.
+func (b *bulk) lost(why string) {
+	b.again.Store(true)
+	b.progress.lost(why)
 }
 
 // store names what keeps the server's jobs.

@@ -8,7 +8,8 @@ Options of every command:
                     [default HASHD_SERVER, or else http://127.0.0.1:8080]
   --json            print results as JSON; errors as JSON problems on standard error
   --retry-for D     how long a request is tried again that fails for want of a network or is
-                    refused for now, like 500ms, 10s or 1h; 0 tries until it succeeds
+                    refused for now, like 500ms, 10s or 1h, the last time at its end; 0 tries
+                    until it succeeds
                     [default 10s]
 
 Exit codes:
