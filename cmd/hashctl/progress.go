@@ -130,7 +130,7 @@ func (p *progress) draw() {
 	case !any:
 		text = "hashing"
 	case at == waiting:
-		text = "due at " + p.dueTime()
+		text = p.dueTime()
 	case at == submitting && p.work.wait:
 		text = fmt.Sprintf("submitting %d", p.work.done+p.submitted.Load())
 	case known:
@@ -168,7 +168,7 @@ func (p *progress) line() string {
 	at, _ := p.phase()
 	switch at {
 	case waiting:
-		return p.of(submitted) + " submitted, due at " + p.dueTime()
+		return p.of(submitted) + " submitted, " + p.dueTime()
 	case submitting:
 		return "submitting: " + p.of(submitted)
 	case collecting:
@@ -187,13 +187,14 @@ func (p *progress) of(lines int64) string {
 	return fmt.Sprintf("%d of %d lines", lines, p.work.total)
 }
 
-// dueTime is what the server says, in this machine's time zone.
+// dueTime is when the server says that the last job is due, in this machine's time zone. Of jobs that an
+// earlier run has submitted it is not known.
 func (p *progress) dueTime() string {
 	due := p.due.Load()
 	if due == 0 {
-		return "a time that an earlier run was told"
+		return "waiting until due"
 	}
-	return time.Unix(0, due).Format(time.TimeOnly)
+	return "due at " + time.Unix(0, due).Format(time.TimeOnly)
 }
 
 // left returns how long the rest will take, if that is known: what is under way goes as fast as the batches that

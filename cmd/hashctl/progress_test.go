@@ -77,7 +77,7 @@ func TestProgressOfResumeCountsOn(t *testing.T) {
 		}
 		leave()
 		p.finish("")
-		want := "hashctl: 1000 of 1000 lines submitted, due at a time that an earlier run was told\n" + "hashctl: collecting: 650 of 1000 lines, 8s left\n"
+		want := "hashctl: 1000 of 1000 lines submitted, waiting until due\n" + "hashctl: collecting: 650 of 1000 lines, 8s left\n"
 		if got := b.String(); got != want {
 			t.Errorf("it says\n%swant\n%s", got, want)
 		}
