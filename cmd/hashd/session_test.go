@@ -10,6 +10,7 @@ import (
 	"time"
 
 	wire "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // angryMonkey is the example everybody knows, and its hash as the design gives it.
@@ -73,7 +74,7 @@ func TestBatchSession(t *testing.T) {
 	if batch.First != 2 || batch.Count != 4 || a.header.Get("Retry-After") != "1" || a.header.Get("Location") != "" {
 		t.Errorf("accepted %+v with %v", batch, a.header)
 	}
-	wantPending(t, c, wire.Job{Id: batch.First + 3, Status: wire.Pending, Algorithm: batch.Algorithm, Due: batch.Due}, before.Add(time.Second))
+	wantPending(t, c, wire.Job{Id: batch.First + 3, Status: wire.Pending, Algorithm: batch.Algorithm, Due: strict.Time{Time: batch.Due}}, before.Add(time.Second))
 	c.do(t, http.MethodDelete, "/hash/3", "").want(t, http.StatusNoContent)
 	for n, secret := range secrets {
 		id := batch.First + int64(n)

@@ -205,7 +205,7 @@ type Job struct {
 	Algorithm Algorithm `json:"algorithm"`
 
 	// Due When the hash is computed; it exists at this instant at the earliest
-	Due Due `json:"due,omitempty,omitzero"`
+	Due strict.Time `json:"due,omitempty,omitzero"`
 
 	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
 	Hash Hash `json:"hash,omitempty,omitzero"`

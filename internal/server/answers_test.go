@@ -196,17 +196,17 @@ func TestLifeOfAJob(t *testing.T) {
 	s := newSite(t, served)
 	var job api.Job
 	s.ask("POST /hash", `{"password":"angryMonkey"}`).want(202, "Location: /hash/1", "Retry-After: 1").into(&job)
-	if job.Id != 1 || time.Until(job.Due) > 50*time.Millisecond {
+	if job.Id != 1 || time.Until(job.Due.Time) > 50*time.Millisecond {
 		t.Errorf("accepted %+v", job)
 	}
 	if a := s.ask("GET /hash/1", ""); a.status == 202 { // else this machine was slow
 		var pending api.Job
-		if a.into(&pending); pending != job && time.Now().Before(job.Due) {
+		if a.into(&pending); pending != job && time.Now().Before(job.Due.Time) {
 			t.Errorf("pending %+v, accepted %+v", pending, job)
 		}
 	}
 	const hash = `{"id":1,"status":"done","algorithm":"sha512","hash":"ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="}` + "\n"
-	if a := s.ask("GET /hash/1", "", "Prefer: wait=60").want(200, "Preference-Applied: wait=60"); a.body != hash || time.Now().Before(job.Due) {
+	if a := s.ask("GET /hash/1", "", "Prefer: wait=60").want(200, "Preference-Applied: wait=60"); a.body != hash || time.Now().Before(job.Due.Time) {
 		t.Errorf("result %s", a.body)
 	}
 	s.ask("GET /hash/2", "").wantProblem(404, "unknown-job")

@@ -12,6 +12,7 @@ import (
 
 	api "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // stub is a service of which a test says what three of its operations do.
@@ -143,7 +144,7 @@ func TestFailureAfterTheAnswerHasBegun(t *testing.T) {
 type unencodable struct{ api.SubmitHashResponseObject }
 
 func (unencodable) VisitSubmitHashResponse(w http.ResponseWriter) error {
-	return api.SubmitHash202JSONResponse{Body: api.Job{Id: 1, Due: time.Unix(1<<40, 0)}}.VisitSubmitHashResponse(w)
+	return api.SubmitHash202JSONResponse{Body: api.Job{Id: 1, Due: strict.Time{Time: time.Unix(1<<40, 0)}}}.VisitSubmitHashResponse(w)
 }
 
 // An answer that cannot be encoded becomes an internal error, though its headers were set.

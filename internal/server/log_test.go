@@ -13,6 +13,7 @@ import (
 
 	api "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 func TestRequestID(t *testing.T) {
@@ -131,7 +132,7 @@ func TestAnswersAreCounted(t *testing.T) {
 					return nil, engine.ErrDraining
 				}
 				return api.SubmitHash202JSONResponse{
-					Body:    api.Job{Id: 1, Status: api.Pending, Algorithm: api.Sha512, Due: time.Now().UTC()},
+					Body:    api.Job{Id: 1, Status: api.Pending, Algorithm: api.Sha512, Due: strict.Time{Time: time.Now().UTC()}},
 					Headers: api.SubmitHash202ResponseHeaders{Location: "/hash/1", RetryAfter: 1},
 				}, nil
 			},

@@ -16,6 +16,7 @@ import (
 	api "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // Build says what is running.
@@ -108,7 +109,7 @@ func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObjec
 	}
 	due, wait := until(receipt.Due)
 	return api.SubmitHash202JSONResponse{
-		Body: api.Job{Id: receipt.ID, Status: api.Pending, Algorithm: nameOf(job.Algorithm), Due: due},
+		Body: api.Job{Id: receipt.ID, Status: api.Pending, Algorithm: nameOf(job.Algorithm), Due: strict.Time{Time: due}},
 		Headers: api.SubmitHash202ResponseHeaders{
 			Location:   location(receipt.ID),
 			RetryAfter: Seconds(wait),
@@ -162,7 +163,7 @@ func (s *Service) GetHash(ctx context.Context, req api.GetHashRequestObject) (ap
 	}
 	due, wait := until(rec.Due)
 	return api.GetHash202JSONResponse{
-		Body:    api.Job{Id: rec.ID, Status: api.Pending, Algorithm: nameOf(rec.Algorithm), Due: due},
+		Body:    api.Job{Id: rec.ID, Status: api.Pending, Algorithm: nameOf(rec.Algorithm), Due: strict.Time{Time: due}},
 		Headers: api.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: Seconds(wait)},
 	}, nil
 }
