@@ -226,6 +226,36 @@ func TestDrainSignals(t *testing.T) {
 	}
 }
 
+// A drain says how many jobs are left, until when it waits, and how to end it at once. A stop that goes
+// well warns of nothing.
+func TestDrainTells(t *testing.T) {
+	t.Parallel()
+	i := start(t, "--delay=1h", "--drain-timeout=2h")
+	c := i.client(t)
+	id := c.submit(t, "pending").Id
+	before := time.Now()
+	i.signal(t, syscall.SIGINT)
+	began := i.log(t, draining, 1)
+	if hint := fmt.Sprint(began["hint"]); !strings.Contains(hint, "Ctrl-C") || !strings.Contains(hint, "again") {
+		t.Errorf("hint %q", hint)
+	}
+	progress := i.log(t, "still draining", 1)
+	progress.want(t, "level", "INFO", "left", 1)
+	for _, r := range []record{began, progress} {
+		until, err := time.Parse(time.RFC3339Nano, fmt.Sprint(r["until"]))
+		if err != nil || until.Before(before.Add(2*time.Hour)) || until.After(time.Now().Add(2*time.Hour)) {
+			t.Errorf("until %v, %v", r["until"], err)
+		}
+	}
+	c.do(t, http.MethodDelete, path(id), "").want(t, http.StatusNoContent)
+	i.wantExit(t, 0)
+	for _, level := range []string{"WARN", "ERROR"} {
+		if strings.Contains(i.stderr.String(), `"level":"`+level) {
+			t.Errorf("a stop that went well logs at %s:\n%s", level, i.stderr)
+		}
+	}
+}
+
 // An interrupt that ends the drain also ends the long-polls.
 func TestInterruptCutsLongPolls(t *testing.T) {
 	t.Parallel()

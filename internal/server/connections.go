@@ -63,6 +63,7 @@ type client struct {
 	owner  *connections
 	state  atomic.Int32
 	beyond atomic.Bool // the limit
+	buffer []byte      // into which the beginning of the request was read; for the goroutine that serves the connection
 
 	before, after *client     // among the silent ones; nil while the client has said something
 	ending        *time.Timer // ends it, if it is beyond the limit
@@ -73,11 +74,27 @@ type client struct {
 func (c *client) Read(p []byte) (int, error) {
 	clear(p)
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.state.Load() == stateSilent && !c.owner.speaks(c, stateArriving) {
-		clear(p[:n])
-		return 0, net.ErrClosed
+	if n > 0 && c.state.Load() == stateSilent {
+		if !c.owner.speaks(c, stateArriving) {
+			clear(p[:n])
+			return 0, net.ErrClosed
+		}
+		if len(p) > 1 { // net/http reads single bytes beside a handler
+			c.buffer = p
+		}
 	}
 	return n, err
+}
+
+// wipe clears the buffer into which net/http reads on this connection, for a request after which the
+// connection is closed: nothing is read into the buffer any more, and the next connection that gets it
+// may be long in coming. It is for the request's handler, when that has all it needs: until it
+// returns, the buffer is the connection's.
+func (c *client) wipe() {
+	if c != nil {
+		clear(c.buffer)
+		c.buffer = nil
+	}
 }
 
 // Close gives the connection's place to another.

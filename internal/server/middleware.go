@@ -44,6 +44,9 @@ func (h *handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 			h.answerError(err, c)
 		}
 		h.observe(c, time.Since(start))
+		if r := c.Request(); r.Close || len(c.Response().Header()["Connection"]) > 0 {
+			clientBehind(r).wipe()
+		}
 		return nil
 	}
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/secret"
 )
 
 // kind is what a request with an idempotency key submits. A batch of one is another request than
@@ -27,11 +28,14 @@ func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]b
 	mac := hmac.New(sha256.New, s.cfg.PrintKey)
 	mac.Write([]byte{byte(kind), byte(a)})
 	var length [4]byte
-	for _, secret := range secrets {
-		binary.BigEndian.PutUint32(length[:], uint32(len(secret)))
+	for _, s := range secrets {
+		binary.BigEndian.PutUint32(length[:], uint32(len(s)))
 		mac.Write(length[:])
-		mac.Write(secret)
+		mac.Write(s)
 	}
 	copy(k.Print[:], mac.Sum(nil))
+	var block [sha256.BlockSize]byte
+	mac.Write(block[:]) // over the last block of the secrets, which the hash still holds
+	secret.ScrubStack()
 	return k
 }

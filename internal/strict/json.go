@@ -44,7 +44,7 @@ func Decode(r io.Reader, size int64, limit int, body Body) (err error) {
 	if err := d.fill(r, size, limit); err != nil {
 		return err
 	}
-	d.json.Reset(&d.text)
+	d.json.Reset(&d.text, jsontext.AllowDuplicateNames(true)) // Object looks for those itself
 	body.DecodeStrict(d)
 	d.end()
 	return d.err()
@@ -56,8 +56,9 @@ type Decoder struct {
 	json   *jsontext.Decoder
 	text   bytes.Buffer
 	source io.LimitedReader
-	size   int  // of the text
-	broken bool // the syntax failed: nothing more can be read
+	size   int     // of the text
+	broken bool    // the syntax failed: nothing more can be read
+	levels []names // of the value that is being skipped
 
 	secrets []interface{ Wipe() } // those given to the body
 }
@@ -148,6 +149,7 @@ func (d *Decoder) Object(open bool, required []string, member func(name []byte) 
 		return
 	}
 	var seen uint64
+	var members names
 	for d.json.PeekKind() == '"' {
 		raw, err := d.json.ReadValue()
 		if err != nil {
@@ -160,7 +162,13 @@ func (d *Decoder) Object(open bool, required []string, member func(name []byte) 
 				seen |= 1 << i
 			}
 		}
-		if !member(name) && d.skip() && !open {
+		if members.twice(name) {
+			d.fail(jsontext.ErrDuplicateName)
+			return
+		}
+		known := member(name)
+		wipeUnquoted(name, raw)
+		if !known && d.skip() && !open {
 			d.wrong("", "must have no members but those of the contract; names are case-sensitive")
 		}
 		if d.broken {
@@ -299,13 +307,4 @@ func (d *Decoder) refuse(detail string) {
 	if d.skip() {
 		d.wrong(d.here(), detail)
 	}
-}
-
-// skip passes a value and reports whether it could.
-func (d *Decoder) skip() bool {
-	err := d.json.SkipValue()
-	if err != nil {
-		d.fail(err)
-	}
-	return err == nil
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/internal/secret"
 )
 
 // task is a job that this instance holds, and on which it has a lease.
@@ -208,6 +209,7 @@ func (e *Engine) compute(t *task) error {
 	var sum [digest.MaxSize]byte
 	t.algorithm.Sum(&sum, t.secret)
 	clear(t.secret)
+	secret.ScrubStack()
 	sealed, err := e.codec.sealResult(t.id, &storedResult{
 		outcome: isDone, algorithm: t.algorithm, tenant: t.tenant, stamp: t.stamp, sum: sum[:t.algorithm.Size()],
 	})

@@ -1,6 +1,10 @@
 package memory
 
-import "time"
+import (
+	"time"
+
+	"github.com/hashd-project/hashd/internal/secret"
+)
 
 // batchJobs is how many jobs a worker claims at a time: enough that the two short holds of
 // the mutex for a batch cost next to nothing beside hashing it, few enough that the first job
@@ -28,6 +32,7 @@ func newBatch() *batch { return &batch{long: make(map[int]long)} }
 // lead is the goroutine that owns the timer. It hashes what is due itself, calls helpers
 // when there is more than a batch of it, expires results, and sleeps until the next of these.
 func (e *Engine) lead() {
+	secret.ScrubStack() // which now need not grow any more
 	b := newBatch()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
@@ -72,6 +77,7 @@ func (e *Engine) sleep(timer *time.Timer, wait time.Duration) {
 
 // assist is a helper: called, it hashes until nothing is due.
 func (e *Engine) assist() {
+	secret.ScrubStack()
 	b := newBatch()
 	for {
 		select {
@@ -125,6 +131,7 @@ func (e *Engine) work(b *batch) bool {
 	for j := range b.n {
 		b.hash(j)
 	}
+	secret.ScrubStack()
 	e.mu.Lock()
 	e.publish(b)
 	e.mu.Unlock()
