@@ -82,6 +82,7 @@ func (e *Engine) adopt(ctx context.Context, jobs *jetstream.StreamInfo, l lives)
 	}
 	if old := e.known.Swap(&l); old != nil && old.String() != l.String() {
 		e.acked.Store(0)
+		signal(e.back) // to count what is lost
 	}
 	return nil
 }
@@ -96,7 +97,7 @@ func (e *Engine) beginLife(ctx context.Context, l lives, last uint64, rec *lifeR
 	if err != nil {
 		return nil, refusal(err)
 	}
-	next := l.next(at + 1)
+	next := l.next(at) // so that the copy's own life ends where the copy does
 	rec.Lives, rec.High = next.String(), at
 	if err := e.writeLife(ctx, rec); err != nil {
 		return nil, err

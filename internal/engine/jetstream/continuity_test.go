@@ -284,35 +284,77 @@ func TestOlderCopyOfOneStream(t *testing.T) {
 	t.Parallel()
 	for _, running := range []bool{false, true} {
 		for n := range 2 {
-			h := newHistory(t, single(t))
-			stream := h.all()[n]
-			e, idle := start(t, h.cfg), start(t, h.cfg)
-			h.done(e, h.submit(e, 5))
-			b := h.backup(stream)
-			h.done(e, h.submit(e, 5))
-			if !running {
-				_, _ = e.Close(), idle.Close()
-			}
-			h.drop(stream)
-			h.restore(stream, b)
-			if !running {
-				e, idle = start(t, h.cfg), start(t, h.cfg)
-			}
-			for _, one := range []*Engine{e, idle} {
-				awaitReady(t, one, true)
-				h.unmixed(one)
-			}
-			if n == 0 {
-				awaitLives(t, 2, e, idle)
-			}
-			h.fresh(e)
-			h.fresh(idle)
-			if storeOf(e) != storeOf(idle) {
-				t.Errorf("running %v: the store is %x on one instance and %x on another", running, storeOf(e), storeOf(idle))
-			}
-			_, _ = e.Close(), idle.Close()
+			olderCopy(t, single(t), n, running)
 		}
 	}
+}
+
+// A stop does not wait for jobs that the log has lost, and neither does who waits for them.
+func TestDrainAfterOlderCopy(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, single(t))
+	e := start(t, h.cfg)
+	h.done(e, h.submit(e, 5))
+	b := h.backup(e.names.jobs())
+	e.cfg.Delay = time.Hour
+	lost := h.submit(e, 5)
+	waited := make(chan error, 1)
+	go func() {
+		_, err := e.Wait(context.WithoutCancel(t.Context()), lost[0].ID)
+		waited <- err
+	}()
+	h.drop(e.names.jobs())
+	h.restore(e.names.jobs(), b)
+	awaitLives(t, 2, e)
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	if err := e.Drain(ctx); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-waited; !errors.Is(err, engine.ErrUnknown) {
+		t.Errorf("a wait for a job that is lost: %v", err)
+	}
+	if found := h.unmixed(e); found != [4]int{0, 5, 0, 5} {
+		t.Errorf("the jobs are %v", found)
+	}
+}
+
+// The same where servers tell each other of streams and their leaders.
+func TestOlderCopyOnThreeServers(t *testing.T) {
+	t.Parallel()
+	servers := three(t)
+	olderCopy(t, servers, 0, false)
+	olderCopy(t, servers, 0, true)
+}
+
+func olderCopy(t *testing.T, servers *natstest.Cluster, n int, running bool) {
+	t.Helper()
+	h := newHistory(t, servers)
+	stream := h.all()[n]
+	e, idle := start(t, h.cfg), start(t, h.cfg)
+	h.done(e, h.submit(e, 5))
+	b := h.backup(stream)
+	h.done(e, h.submit(e, 5))
+	if !running {
+		_, _ = e.Close(), idle.Close()
+	}
+	h.drop(stream)
+	h.restore(stream, b)
+	if !running {
+		e, idle = start(t, h.cfg), start(t, h.cfg)
+	}
+	if n == 0 {
+		awaitLives(t, 2, e, idle)
+	}
+	for _, one := range []*Engine{e, idle} {
+		awaitReady(t, one, true)
+		h.unmixed(one)
+		h.fresh(one)
+	}
+	if storeOf(e) != storeOf(idle) {
+		t.Errorf("running %v: the store is %x on one instance and %x on another", running, storeOf(e), storeOf(idle))
+	}
+	_, _ = e.Close(), idle.Close()
 }
 
 // Folders put back to an older state as a whole show nothing of it: the guide has the life stream deleted.

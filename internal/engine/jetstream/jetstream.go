@@ -159,6 +159,8 @@ type Engine struct {
 	suspect chan struct{} // signals that something may be wrong in the cluster
 	fault   atomic.Pointer[fault]
 	quiet   repeats
+	missed  int // looks of the start that have not found the jobs stream beside the results
+	counted int // lives of the log in which lost jobs of ours are counted
 
 	life context.Context // ends with Close; never a request's
 	end  context.CancelFunc

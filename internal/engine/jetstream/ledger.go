@@ -266,6 +266,19 @@ func (l *ledger) upTo(id int64, n int) (found []int64) {
 	return found
 }
 
+// unplaced returns the pending jobs that have no place in the log.
+func (l *ledger) unplaced(log lives) (found []int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.pending.each(func(id int64) bool {
+		if _, ok := log.sequence(id); !ok {
+			found = append(found, id)
+		}
+		return true
+	})
+	return found
+}
+
 func (l *ledger) stats() engine.Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()

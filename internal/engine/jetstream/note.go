@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
+
+	"github.com/hashd-project/hashd/internal/engine"
 )
 
 // A note tells all instances what has become of some jobs: a byte for the outcome, then 8 for each id.
@@ -103,6 +105,7 @@ func (e *Engine) reconcile() {
 	if e.Stats().Pending == 0 {
 		return
 	}
+	e.countLost()
 	var floor uint64
 	err := e.call(e.life, func(ctx context.Context) error {
 		info, err := e.link().consumer.Info(ctx)
@@ -121,8 +124,32 @@ func (e *Engine) reconcile() {
 			lost++
 		}
 	}
-	if lost > 0 {
-		e.cfg.Log.Error("jobs that were accepted are in neither stream: somebody has deleted them", "jobs", lost)
+	e.reportLost(lost)
+}
+
+// countLost ends those of our pending jobs that the log has lost, after a new life has begun.
+func (e *Engine) countLost() {
+	l, lost := e.lives(), 0
+	if len(l) == e.counted {
+		return
+	}
+	for _, id := range e.ledger.unplaced(l) {
+		switch _, err := e.Get(e.life, id); { // learns of a result, if there is one
+		case errors.Is(err, engine.ErrDown) || errors.Is(err, engine.ErrClosed):
+			return // the next time, then
+		case errors.Is(err, engine.ErrUnknown):
+			lost++
+			e.ledger.observe(id, isErased)
+			e.waiters.wake(id)
+		}
+	}
+	e.counted = len(l)
+	e.reportLost(lost)
+}
+
+func (e *Engine) reportLost(jobs int) {
+	if jobs > 0 {
+		e.cfg.Log.Error("jobs that were accepted are in neither stream: somebody has deleted them", "jobs", jobs)
 	}
 }
 
