@@ -77,7 +77,7 @@ func TestRefusedCommandLines(t *testing.T) {
 		{"", []string{"--nonsense"}, []string{"unknown flag: --nonsense\n"}},
 		{"", []string{"--delay"}, []string{"--delay"}},
 		{"", []string{"sevre"}, []string{`unknown command "sevre"`}},
-		{"", []string{"verison"}, []string{`unknown command "verison" for "hashd"; the nearest is version` + "\n"}},
+		{"", []string{"versio"}, []string{`unknown command "versio" for "hashd"; the nearest is version` + "\n"}},
 		{"", []string{"key", "rotat", "ring.json"}, []string{`unknown command "rotat" for "hashd key"; the nearest is rotate` + "\n"}},
 		{"", []string{"version", "now"}, []string{`unknown command "now"`}},
 		{"", []string{"healthcheck", "now"}, []string{`unknown command "now"`}},

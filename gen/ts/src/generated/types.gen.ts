@@ -155,7 +155,7 @@ export type Status = {
     /**
      * Names what keeps the jobs. Where it is the same, so are the jobs: after a restart of a
      * durable server, and on each server of a cluster. A server that keeps its jobs in
-     * memory has another with each start, and gives ids anew.
+     * memory has another with each start, and knows none of the ids of the one before.
      *
      */
     store: string;
