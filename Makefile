@@ -17,12 +17,15 @@ CHECKERS := $(PYTHON) $(REDOCLY) $(OASDIFF) $(OGEN)
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 GENERATED := server client # package P comes from api/P.cfg.yaml and lies in gen/P/P.gen.go
 
+# What the tests have left out, shown at the end of make test.
+SKIPPED := $(CACHE)/skipped
+
 # The TypeScript client. Its targets need Node 20 or later with npm; without it they say that
 # they do nothing, except in CI, where nothing may be skipped.
 TS := gen/ts
 TS_TOOLS := $(TS)/node_modules/.package-lock.json
-NEED_NODE := command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
-	{ echo "no Node 20 with npm: skipping the TypeScript client"; [ "$${CI:-}" != true ]; exit; }
+NEED_NODE = mkdir -p $(CACHE); command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
+	{ echo "$@: no Node 20 with npm: install them (https://nodejs.org) for the TypeScript client" | tee -a $(SKIPPED); [ "$${CI:-}" != true ]; exit; }
 
 .PHONY: help
 help: ## Show this list
@@ -42,7 +45,12 @@ generate: $(TS_TOOLS) ## Regenerate gen/ from api/openapi.yaml
 	@$(NEED_NODE); cd $(TS) && npm run --silent generate
 
 .PHONY: test
-test: breaking lint-api generate-check lint test-ts test-race test-mapped ## Run every check there is: what CI runs
+test: no-skips breaking lint-api generate-check lint test-ts test-race test-mapped ## Run every check there is: what CI runs
+	@if [ -s $(SKIPPED) ]; then echo "skipped:"; sort -u $(SKIPPED) | sed 's/^/  /'; else echo "nothing was skipped"; fi
+
+.PHONY: no-skips
+no-skips:
+	@mkdir -p $(CACHE) && rm -f $(SKIPPED)
 
 .PHONY: generate-check
 generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generates
@@ -115,12 +123,12 @@ test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
 .PHONY: test-race
 test-race: build-ts $(CHECKERS) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
-	go test -race -shuffle=on -timeout 10m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out ./...
+	.ci/gotest -race -shuffle=on -timeout 10m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out ./...
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out
 
 .PHONY: test-mapped
 test-mapped: ## Run the engine's tests on mapped memory, which the race detector cannot watch
-	go test -shuffle=on -timeout 5m $$(go list ./internal/engine/... | grep -v /jetstream)
+	.ci/gotest -shuffle=on -timeout 5m $$(go list ./internal/engine/... | grep -v /jetstream)
 
 .PHONY: chaos
 chaos: ## Break servers and disks again and again under load, and say what became of each job

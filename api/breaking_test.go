@@ -19,7 +19,7 @@ type repository struct {
 
 func newRepository(t *testing.T) repository {
 	t.Helper()
-	r := repository{t, needs(t, "oasdiff-*"), t.TempDir()}
+	r := repository{t, rootWith(t, "oasdiff-*"), t.TempDir()}
 	r.git("init", "--quiet")
 	return r
 }

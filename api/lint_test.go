@@ -9,10 +9,11 @@ import (
 	"testing"
 
 	"github.com/hashd-project/hashd/api"
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
-// needs skips the test where the tool, a path below .cache, was not installed.
-func needs(t *testing.T, tool string) (root string) {
+// rootWith skips the test where the tool, a path below .cache, was not installed.
+func rootWith(t *testing.T, tool string) (root string) {
 	t.Helper()
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -21,10 +22,7 @@ func needs(t *testing.T, tool string) (root string) {
 	if found, _ := filepath.Glob(filepath.Join(root, ".cache", tool)); len(found) > 0 {
 		return root
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("no %s, and CI may skip nothing", tool)
-	}
-	t.Skipf("no %s: make test-checks installs it", tool)
+	needs.Missing(t, "no "+tool+": make test-checks installs it")
 	return ""
 }
 
@@ -41,7 +39,7 @@ func mutant(t *testing.T, before, after string) string {
 // The linter of make lint-api takes the contract, and says what is wrong if a line of it is.
 func TestLintAPI(t *testing.T) {
 	t.Parallel()
-	root := needs(t, "redocly/node_modules/.package-lock.json")
+	root := rootWith(t, "redocly/node_modules/.package-lock.json")
 	lint := func(contract string) (string, error) {
 		file := filepath.Join(t.TempDir(), "openapi.yaml")
 		if err := os.WriteFile(file, []byte(contract), 0o600); err != nil {

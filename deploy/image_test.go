@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // command runs a command in the folder and returns what it prints.
@@ -40,11 +42,9 @@ func inDockerfile(t *testing.T, pattern string) []string {
 // The image's binary knows the commit that it was built from: what is sent to the builder is a clone without
 // what .dockerignore leaves out, and the build is the Dockerfile's.
 func TestImageKnowsItsCommit(t *testing.T) {
-	if _, err := exec.LookPath("git"); err != nil {
-		t.Skip("no git: install it (Debian: apt-get install git) for this test")
-	}
+	needs.Tool(t, "git", needs.Debian("git"))
 	if _, err := os.Stat("../.git"); err != nil {
-		t.Skip("not a clone of the repository, so there is no commit")
+		needs.Missing(t, "no commit: clone the repository for this test")
 	}
 	src := filepath.Join(t.TempDir(), "src")
 	command(t, "..", nil, "git", "clone", "--quiet", "--no-hardlinks", ".", src)

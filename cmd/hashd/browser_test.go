@@ -8,7 +8,6 @@ import (
 	"net/http/httputil"
 	"net/url"
 	"os"
-	"os/exec"
 	"regexp"
 	"strings"
 	"sync"
@@ -20,6 +19,8 @@ import (
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
 	"github.com/chromedp/chromedp/kb"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 var screenshot = flag.String("screenshot", "", "write a picture of /docs, taken by the browser test, to this file")
@@ -111,13 +112,7 @@ type browser struct {
 
 func openBrowser(t *testing.T, origin string) *browser {
 	t.Helper()
-	path, err := exec.LookPath("chromium")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no chromium, and CI may skip nothing")
-		}
-		t.Skip("no chromium: install it (Debian: apt-get install chromium) for this test")
-	}
+	path := needs.Tool(t, "chromium", needs.Debian("chromium"))
 	options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 		chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1200, 1000))
 	ctx, cancel := context.WithTimeout(t.Context(), patience)

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine/file"
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 var killRounds = flag.Int("kill-rounds", 5, "how many times TestKills kills the server")
@@ -213,10 +214,7 @@ func smallDisk(t *testing.T, size string) (dir string) {
 	dir = t.TempDir()
 	owner := fmt.Sprintf("size=%s,uid=%d,mode=700", size, os.Getuid())
 	if err := asRoot("mount", "-t", "tmpfs", "-o", owner, "hashd-test", dir); err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatalf("no small disk, and CI may skip nothing: %v", err)
-		}
-		t.Skip("a small disk needs the right to mount: run as root for this test")
+		needs.Missing(t, fmt.Sprintf("a small disk needs the right to mount: run as root, or allow sudo without a password, for this test: %v", err))
 	}
 	t.Cleanup(func() {
 		if err := asRoot("umount", dir); err != nil {
@@ -273,23 +271,10 @@ func fillDisk(t *testing.T, c *client) (jobs []job) {
 	return nil
 }
 
-// lookTracer returns the path of strace, or skips the test where there is none.
-func lookTracer(t *testing.T) string {
-	t.Helper()
-	tracer, err := exec.LookPath("strace")
-	if err != nil {
-		if os.Getenv("CI") == "true" {
-			t.Fatal("no strace, and CI may skip nothing: install it (Debian: apt-get install strace)")
-		}
-		t.Skip("no strace: install it (Debian: apt-get install strace) for this test")
-	}
-	return tracer
-}
-
 // traced starts a server under strace, which writes what it is told to trace to the file.
 func traced(t *testing.T, output string, trace []string, args ...string) *instance {
 	t.Helper()
-	tracer := lookTracer(t)
+	tracer := needs.Tool(t, "strace", needs.Debian("strace"))
 	all := slices.Concat([]string{"-f", "-y", "-s", "32", "-o", output}, trace, []string{binary(), "--port=0", "--log-format=json", "--first-id=1"}, args)
 	p := launchCommand(t, nil, exec.Command(tracer, all...))
 	t.Cleanup(func() { // before strace itself is killed, which would leave the server behind

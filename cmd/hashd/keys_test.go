@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/hashd-project/hashd/internal/needs"
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
@@ -184,7 +185,7 @@ func keysIn(t *testing.T, path string) int {
 // the second and so on. check looks at what each leaves.
 func killAtEach(t *testing.T, paths, args []string, check func(call int, killed bool)) {
 	t.Helper()
-	tracer := lookTracer(t)
+	tracer := needs.Tool(t, "strace", needs.Debian("strace"))
 	trace := []string{"-f", "-qq", "-o", os.DevNull}
 	for _, path := range paths {
 		trace = append(trace, "-P", path)

@@ -13,6 +13,7 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine/file"
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // storeFailed is what the log says when the store cannot be used any more.
@@ -225,10 +226,7 @@ func inTimeNamespace(t *testing.T, args ...string) *exec.Cmd {
 			return exec.Command("unshare", append(how, args...)...)
 		}
 	}
-	if os.Getenv("CI") == "true" {
-		t.Fatal("no time namespace (unshare -T), and CI may skip nothing")
-	}
-	t.Skip("a time namespace needs the right to make one: run as root, with unshare of util-linux 2.36 or later, for this test")
+	needs.Missing(t, "a time namespace needs the right to make one: run as root, with unshare of util-linux 2.36 or later, for this test")
 	return nil
 }
 
@@ -269,13 +267,7 @@ func TestUnreadableStoreIsNotCalledDamaged(t *testing.T) {
 	i.stop(t)
 	for _, name := range []string{file.StoreName, file.LockName} {
 		for _, fault := range []string{"pread64:error=EIO", "pread64:error=EIO:when=2+", "flock:error=EIO", "fstat:error=EIO", "newfstatat:error=EIO", "openat:error=EIO"} {
-			tracer, err := exec.LookPath("strace")
-			if err != nil {
-				if os.Getenv("CI") == "true" {
-					t.Fatal("no strace, and CI may skip nothing")
-				}
-				t.Skip("no strace: install it (Debian: apt-get install strace) for this test")
-			}
+			tracer := needs.Tool(t, "strace", needs.Debian("strace"))
 			call, _, _ := strings.Cut(fault, ":")
 			trace := []string{"-f", "-o", os.DevNull, "-P", filepath.Join(dir, name), "-e", "trace=" + call, "-e", "inject=" + fault, binary(), "--port=0"}
 			p := launchCommand(t, nil, exec.Command(tracer, append(trace, onDisk(dir)...)...))

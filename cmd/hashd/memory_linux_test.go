@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // memorySecrets is how many secrets of each kind a server is given.
@@ -91,7 +93,7 @@ func TestSecretsLeaveMemory(t *testing.T) {
 	t.Parallel()
 	i := start(t, "--delay=100ms", "--retention=1h")
 	if _, err := memoryOf(i.cmd.Process.Pid, "none"); err != nil {
-		skipUnlessCI(t, fmt.Sprintf("the memory of a process cannot be read: %v", err))
+		needs.Missing(t, fmt.Sprintf("the memory of a process cannot be read (run as root, or allow ptrace of children): %v", err))
 	}
 	c := i.client(t)
 	for _, v := range visits() {

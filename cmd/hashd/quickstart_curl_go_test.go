@@ -8,6 +8,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // firstIDOfPages starts a server whose ids are those that the pages show. They could be any, so the
@@ -17,9 +19,7 @@ const firstIDOfPages = "--first-id=2317604882911425"
 // TestQuickStartCurl runs docs/curl.md.
 func TestQuickStartCurl(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("there is no curl")
-	}
+	needs.Tool(t, "curl", needs.Debian("curl"))
 	runPage(t, "curl.md", start(t, firstIDOfPages), os.Getenv("PATH"))
 }
 
@@ -45,9 +45,7 @@ func buildHashctl(t *testing.T) string {
 // what each prints to the block of text below it.
 func runPage(t *testing.T, page string, i *instance, path string) {
 	t.Helper()
-	if _, err := exec.LookPath("bash"); err != nil {
-		t.Skip("there is no bash")
-	}
+	needs.Tool(t, "bash", needs.Debian("bash"))
 	const end = "\x1e" // comes after what a block prints
 	blocks, want := snippets(t, page, "sh"), snippets(t, page, "text")
 	if len(blocks) != len(want) {

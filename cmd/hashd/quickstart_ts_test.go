@@ -14,6 +14,8 @@ import (
 	"testing"
 
 	"github.com/chromedp/chromedp"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // TestTypeScriptQuickStart compiles the page's code for Node as a reader's project would, and
@@ -92,19 +94,13 @@ func newTSProject(t *testing.T) tsProject {
 // except in CI.
 func tsPackage(t *testing.T) string {
 	t.Helper()
-	skip := t.Skip
-	if os.Getenv("CI") == "true" {
-		skip = t.Fatal
-	}
-	if _, err := exec.LookPath("npm"); err != nil {
-		skip("no npm: install Node 20 or later for this test")
-	}
+	needs.Tool(t, "npm", "install Node 20 or later for this test")
 	client, err := filepath.Abs(filepath.Join("..", "..", "gen", "ts"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(client, "dist", "index.js")); err != nil {
-		skip("gen/ts/dist is missing: make build-ts before this test")
+		needs.Missing(t, "gen/ts/dist is missing: make build-ts before this test")
 	}
 	return client
 }

@@ -1,0 +1,34 @@
+// Package needs owns what becomes of a test that lacks something of the machine: it is skipped, and says
+// what would help; in CI, which may skip nothing, it fails and says the same.
+package needs
+
+import (
+	"os"
+	"os/exec"
+	"testing"
+)
+
+// Missing ends the test for want of what the text names, with how to get it.
+func Missing(t testing.TB, text string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatal(text + " (CI may skip nothing)")
+		return
+	}
+	t.Skip(text)
+}
+
+// Tool returns the path of a program, or ends the test: advice says how to install it.
+func Tool(t testing.TB, name, advice string) string {
+	t.Helper()
+	path, err := exec.LookPath(name)
+	if err != nil {
+		Missing(t, "no "+name+": "+advice)
+	}
+	return path
+}
+
+// Debian is the advice for a program that is in a package of Debian's.
+func Debian(name string) string {
+	return "install it (Debian: apt-get install " + name + ") for this test"
+}
