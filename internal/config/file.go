@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"runtime"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -38,11 +39,26 @@ func readFile(name string) ([]byte, error) {
 		return nil, err
 	}
 	defer func() { _ = f.Close() }() // only read
+	if err := refuseOpen(f); err != nil {
+		return nil, err
+	}
 	data, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(data) > maxFile {
 		err = fmt.Errorf("%s is larger than %s", name, showSize(maxFile))
 	}
 	return data, err
+}
+
+// refuseOpen refuses a file that anybody can write: whoever does decides where jobs go and who may listen.
+func refuseOpen(f *os.File) error {
+	info, err := f.Stat()
+	if err != nil || runtime.GOOS == "windows" || !info.Mode().IsRegular() { // where a mode says nothing
+		return err
+	}
+	if mode := info.Mode().Perm(); mode&0o002 != 0 {
+		return fmt.Errorf("%s has mode %04o, so that anybody can change the settings: chmod o-w it", f.Name(), mode)
+	}
+	return nil
 }
 
 // parseFile takes the settings from a file's content. name is for errors only.

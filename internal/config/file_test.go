@@ -1,6 +1,9 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -32,4 +35,21 @@ func FuzzParseFile(f *testing.F) {
 			}
 		}
 	})
+}
+
+// A file that anybody can write is refused; one that anybody can read is not, for it holds no secret.
+func TestFileThatAnybodyCanWrite(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "hashd.yaml")
+	if err := os.WriteFile(path, []byte("delay: 3s\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for mode, ok := range map[os.FileMode]bool{0o600: true, 0o644: true, 0o664: true, 0o666: false, 0o602: false} {
+		if err := os.Chmod(path, mode); err != nil {
+			t.Fatal(err)
+		}
+		_, err := New(pflag.NewFlagSet("test", pflag.ContinueOnError)).Load([]string{"HASHD_CONFIG=" + path})
+		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "chmod o-w") {
+			t.Errorf("mode %04o: error %v", mode, err)
+		}
+	}
 }
