@@ -285,3 +285,13 @@ func TestCannotWrite(t *testing.T) {
 		}
 	}
 }
+
+func TestReplaceWaitsForNoPipe(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "pipe")
+	if err := syscall.Mkfifo(path, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := Replace(path, appended("x")); err == nil || !strings.Contains(err.Error(), "no file that can be replaced") {
+		t.Errorf("error %v", err)
+	}
+}

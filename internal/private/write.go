@@ -44,6 +44,9 @@ func Replace(path string, edit func(old []byte) ([]byte, error)) error {
 	if err != nil {
 		return err
 	}
+	if info, err := os.Stat(target); err != nil || !info.Mode().IsRegular() { // one could wait for a pipe's writer for ever
+		return errors.Join(fmt.Errorf("%s is no file that can be replaced", target), err)
+	}
 	return inFolder(target, func(temp string) error {
 		old, err := open(target)
 		if err != nil {
