@@ -50,12 +50,11 @@ func (d *Decoder) skip() bool {
 		}
 		var token jsontext.Token
 		token, err = d.json.ReadToken()
-		switch token.Kind() {
-		case '{', '[':
+		switch kind := token.Kind(); {
+		case kind == '{' || kind == '[':
 			d.levels = append(d.levels, names{})
-		case '}', ']':
+		case kind == '}' || kind == ']':
 			d.levels = d.levels[:len(d.levels)-1]
-		default: // a value that holds no others
 		}
 	}
 	if err != nil {
