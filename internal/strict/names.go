@@ -50,10 +50,9 @@ func (d *Decoder) skip() bool {
 		}
 		var token jsontext.Token
 		token, err = d.json.ReadToken()
-		switch kind := token.Kind(); {
-		case kind == '{' || kind == '[':
+		if kind := token.Kind(); kind == '{' || kind == '[' {
 			d.levels = append(d.levels, names{})
-		case kind == '}' || kind == ']':
+		} else if kind == '}' || kind == ']' {
 			d.levels = d.levels[:len(d.levels)-1]
 		}
 	}
