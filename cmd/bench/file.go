@@ -132,9 +132,9 @@ func openTask(task fileTask, delay time.Duration) (engine.Engine, error) {
 	return openFile(task.Dir, cfg)
 }
 
-// openFile opens the store in the folder, or makes one, with a key file beside it.
+// openFile opens the store in the folder, or makes one, with a ring beside it.
 func openFile(dir string, cfg memory.Config) (*file.Engine, error) {
-	path := filepath.Join(dir, "key.json")
+	path := filepath.Join(dir, "ring.json")
 	if err := seal.CreateFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
 	}

@@ -78,7 +78,7 @@ func TestRefusedCommandLines(t *testing.T) {
 		{"", []string{"--delay"}, []string{"--delay"}},
 		{"", []string{"sevre"}, []string{`unknown command "sevre"`}},
 		{"", []string{"versio"}, []string{`unknown command "versio" for "hashd"; the nearest is version` + "\n"}},
-		{"", []string{"key", "rotat", "ring.json"}, []string{`unknown command "rotat" for "hashd key"; the nearest is rotate` + "\n"}},
+		{"", []string{"ring", "rotat", "ring.json"}, []string{`unknown command "rotat" for "hashd ring"; the nearest is rotate` + "\n"}},
 		{"", []string{"version", "now"}, []string{`unknown command "now"`}},
 		{"", []string{"healthcheck", "now"}, []string{`unknown command "now"`}},
 		{"", []string{"--listen=0.0.0.0:0"}, []string{"flag --listen", "no authentication", "insecure-no-auth"}},

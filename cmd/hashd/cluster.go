@@ -40,13 +40,13 @@ func newCluster(ctx context.Context, cfg config.Config, environ []string, log *s
 	return e, e.PrintKey(), nil
 }
 
-// clusterSealer reads the key ring that all instances share. None is made here: two instances that
+// clusterSealer reads the ring that all instances share. None is made here: two instances that
 // start at once would make two.
 func clusterSealer(cfg config.Config, environ []string) (*seal.Sealer, error) {
 	s, err := givenSealer(cfg, environ)
 	if s == nil && err == nil {
-		err = errors.New("engine jetstream seals with a key ring that all instances share: " +
-			"make one with 'hashd key create FILE' and give it as key-file, or its content as " + config.KeyRingVariable)
+		err = errors.New("engine jetstream seals with a ring that all instances share: " +
+			"make one with 'hashd ring create FILE' and give it as ring-file, or its content as " + config.RingVariable)
 	}
 	return s, err
 }

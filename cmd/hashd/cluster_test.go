@@ -31,7 +31,7 @@ type fleet struct {
 	args    []string
 }
 
-// newFleet starts a NATS server and makes a key ring.
+// newFleet starts a NATS server and makes a ring.
 func newFleet(t *testing.T, args ...string) *fleet {
 	t.Helper()
 	server, err := natsServer()
@@ -48,7 +48,7 @@ func newFleet(t *testing.T, args ...string) *fleet {
 		t.Fatal(err)
 	}
 	return &fleet{servers, append([]string{
-		"--engine=jetstream", "--nats-replicas=1", "--nats-url=" + strings.Join(servers.URLs(), ","), "--key-file=" + ring,
+		"--engine=jetstream", "--nats-replicas=1", "--nats-url=" + strings.Join(servers.URLs(), ","), "--ring-file=" + ring,
 	}, args...)}
 }
 
@@ -183,15 +183,15 @@ func TestBrokerAway(t *testing.T) {
 	a.stop(t)
 }
 
-// A cluster needs a key ring that is there, and none is made up.
+// A cluster needs a ring that is there, and none is made up.
 func TestClusterNeedsARing(t *testing.T) {
 	t.Parallel()
 	args := []string{"--engine=jetstream", "--nats-url=nats://127.0.0.1:1"}
 	missing := filepath.Join(t.TempDir(), "ring.json")
 	for want, run := range map[string]outcome{
-		"key ring that all instances share": finish(t, nil, args...),
-		"no such file":                      finish(t, nil, append(args, "--key-file="+missing)...),
-		"HASHD_KEY_RING: not a key ring":    finish(t, []string{"HASHD_KEY_RING=angryMonkey"}, args...),
+		"ring that all instances share": finish(t, nil, args...),
+		"no such file":                  finish(t, nil, append(args, "--ring-file="+missing)...),
+		"HASHD_RING: not a ring":        finish(t, []string{"HASHD_RING=angryMonkey"}, args...),
 	} {
 		if run.code != 1 || !strings.Contains(run.stderr, want) || strings.Contains(run.stderr, "angryMonkey") {
 			t.Errorf("exit code %d, %q; want 1 and %q", run.code, run.stderr, want)

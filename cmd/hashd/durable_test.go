@@ -153,41 +153,41 @@ func TestFolderIsSealed(t *testing.T) {
 }
 
 // Keys can be rotated, and a lost or wrong one is told as such.
-func TestKeyRings(t *testing.T) {
+func TestRings(t *testing.T) {
 	t.Parallel()
-	dir, key := t.TempDir(), filepath.Join(t.TempDir(), "ring.json")
-	want := outcome{0, "created " + key + "\n", ""}
-	if got := finish(t, nil, "key", "create", key); got != want {
-		t.Fatalf("key create is %+v", got)
+	dir, path := t.TempDir(), filepath.Join(t.TempDir(), "ring.json")
+	want := outcome{0, "created " + path + "\n", ""}
+	if got := finish(t, nil, "ring", "create", path); got != want {
+		t.Fatalf("ring create is %+v", got)
 	}
-	i := start(t, onDisk(dir, "--key-file="+key, "--delay=0s")...)
+	i := start(t, onDisk(dir, "--ring-file="+path, "--delay=0s")...)
 	jobs := submitMany(t, i.client(t), 20)
 	i.stop(t)
-	if got := finish(t, nil, "key", "rotate", key); got.code != 0 {
-		t.Fatalf("key rotate is %+v", got)
+	if got := finish(t, nil, "ring", "rotate", path); got.code != 0 {
+		t.Fatalf("ring rotate is %+v", got)
 	}
-	ring, err := os.ReadFile(key)
+	ring, err := os.ReadFile(path)
 	if err != nil {
 		t.Fatal(err)
 	}
-	i = started(t, launch(t, []string{"HASHD_KEY_RING=" + string(ring)}, onDisk(dir, "--port=0", "--log-format=json", "--delay=0s")...))
+	i = started(t, launch(t, []string{"HASHD_RING=" + string(ring)}, onDisk(dir, "--port=0", "--log-format=json", "--delay=0s")...))
 	c := i.client(t)
 	wantHashes(t, c, jobs)
 	jobs = append(jobs, submitMany(t, c, 5)...)
 	i.stop(t)
-	i = start(t, onDisk(dir, "--key-file="+key)...)
+	i = start(t, onDisk(dir, "--ring-file="+path)...)
 	wantHashes(t, i.client(t), jobs)
 	i.stop(t)
 
 	other := filepath.Join(t.TempDir(), "other.json")
-	finish(t, nil, "key", "create", other)
+	finish(t, nil, "ring", "create", other)
 	for want, args := range map[string][]string{
 		"is missing, and the jobs":            onDisk(dir, "--port=0"),
-		"which is not in the ring":            onDisk(dir, "--port=0", "--key-file="+other),
-		"no such file":                        onDisk(dir, "--port=0", "--key-file="+other+".not"),
-		"file already exists":                 {"key", "create", key},
-		"hashd key create FILE, or hashd":     {"key"},
-		"accepts 1 arg(s), received 0":        {"key", "rotate"},
+		"which is not in the ring":            onDisk(dir, "--port=0", "--ring-file="+other),
+		"no such file":                        onDisk(dir, "--port=0", "--ring-file="+other+".not"),
+		"file already exists":                 {"ring", "create", path},
+		"hashd ring create FILE, or hashd":    {"ring"},
+		"accepts 1 arg(s), received 0":        {"ring", "rotate"},
 		"data-dir names none":                 {"--engine=file"},
 		"would leave undone what it asks for": {"--data-dir=" + dir},
 		"so nobody could take the jobs over":  {"--drain=handover"},

@@ -54,28 +54,28 @@ func storeID(e engine.Engine) func() []byte {
 	return nil
 }
 
-// givenSealer reads the key ring that was given, in the environment or by key-file; nil if none was.
+// givenSealer reads the ring that was given, in the environment or by ring-file; nil if none was.
 func givenSealer(cfg config.Config, environ []string) (*seal.Sealer, error) {
 	for _, entry := range environ {
-		if ring, ok := strings.CutPrefix(entry, config.KeyRingVariable+"="); ok {
+		if ring, ok := strings.CutPrefix(entry, config.RingVariable+"="); ok {
 			s, err := seal.New([]byte(ring))
 			if err != nil {
-				return nil, fmt.Errorf("%s: %w", config.KeyRingVariable, err)
+				return nil, fmt.Errorf("%s: %w", config.RingVariable, err)
 			}
 			return s, nil
 		}
 	}
-	if cfg.KeyFile != "" {
-		s, err := seal.ReadFile(cfg.KeyFile)
+	if cfg.RingFile != "" {
+		s, err := seal.ReadFile(cfg.RingFile)
 		return s, withWayOut(err)
 	}
 	return nil, nil
 }
 
-// withWayOut tells of the way without a file where a key ring's is refused.
+// withWayOut adds to a refusal of the ring's file how to do without one.
 func withWayOut(err error) error {
 	if _, exposed := errors.AsType[*private.ExposedError](err); exposed || errors.Is(err, private.ErrUnreadable) {
-		return fmt.Errorf("%w; or give the ring itself as %s", err, config.KeyRingVariable)
+		return fmt.Errorf("%w; or give the ring itself as %s", err, config.RingVariable)
 	}
 	return err
 }

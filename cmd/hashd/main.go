@@ -113,7 +113,7 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, cfg) })
 			return err
 		}),
-	}, keyCommand(stdout, signals))
+	}, ringCommand(stdout, signals))
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
 }
@@ -142,8 +142,8 @@ func help(c *cobra.Command, settings *config.Settings) string {
 	text := "hashd takes secrets over HTTP, hashes each one a fixed delay later, and gives out the hashes.\n\nUsage:\n" +
 		"  hashd [flags]              serve until SIGTERM or SIGINT, then finish every accepted job\n" +
 		"  hashd healthcheck [flags]  exit 0 if the server that runs with these settings is alive\n" +
-		"  hashd key create FILE      make a key ring, for --key-file\n" +
-		"  hashd key rotate FILE      add a new key to a ring; what older keys sealed stays readable\n" +
+		"  hashd ring create FILE     make a ring, the keys that seal a store, for --ring-file\n" +
+		"  hashd ring rotate FILE     add a new key to a ring; what older keys sealed stays readable\n" +
 		"  hashd version, --version   print the version\n"
 	if c.HasParent() && c.Name() != "healthcheck" { // it has no settings
 		return text

@@ -143,7 +143,7 @@ func mute(t *testing.T) obstacle {
 func TestSignalEndsStart(t *testing.T) {
 	t.Parallel()
 	ring := filepath.Join(t.TempDir(), "ring.json")
-	if got := finish(t, nil, "key", "create", ring); got.code != 0 {
+	if got := finish(t, nil, "ring", "create", ring); got.code != 0 {
 		t.Fatal(got)
 	}
 	for name, start := range map[string]func(t *testing.T) *process{
@@ -152,20 +152,20 @@ func TestSignalEndsStart(t *testing.T) {
 			defer o.reached()
 			return launch(t, nil, "--port=0", "--config="+o.place)
 		},
-		"key file": func(t *testing.T) *process {
+		"ring": func(t *testing.T) *process {
 			o := fifo(t)
 			defer o.reached()
-			return launch(t, nil, "--port=0", "--engine=file", "--data-dir="+t.TempDir(), "--key-file="+o.place)
+			return launch(t, nil, "--port=0", "--engine=file", "--data-dir="+t.TempDir(), "--ring-file="+o.place)
 		},
 		"no NATS": func(t *testing.T) *process {
-			p := launch(t, nil, "--port=0", "--log-format=json", "--engine=jetstream", "--nats-url=nats://127.0.0.1:1", "--key-file="+ring)
+			p := launch(t, nil, "--port=0", "--log-format=json", "--engine=jetstream", "--nats-url=nats://127.0.0.1:1", "--ring-file="+ring)
 			p.log(t, "waiting for NATS", 1)
 			return p
 		},
 		"mute NATS": func(t *testing.T) *process {
 			o := mute(t)
 			defer o.reached()
-			return launch(t, nil, "--port=0", "--engine=jetstream", "--nats-url=nats://"+o.place, "--key-file="+ring)
+			return launch(t, nil, "--port=0", "--engine=jetstream", "--nats-url=nats://"+o.place, "--ring-file="+ring)
 		},
 	} {
 		for _, sig := range []syscall.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} {
@@ -196,7 +196,7 @@ func TestSignalEndsCommands(t *testing.T) {
 	}{
 		{server, []string{"healthcheck", "--listen=" + server.place}},
 		{settings, []string{"healthcheck", "--config=" + settings.place}},
-		{ring, []string{"key", "rotate", ring.place}},
+		{ring, []string{"ring", "rotate", ring.place}},
 	} {
 		p := launch(t, nil, tt.args...)
 		tt.waitsFor.reached()

@@ -130,7 +130,7 @@ func TestClosedStdio(t *testing.T) {
 	jobs := submitMany(t, c, 10)
 	wantHashes(t, c, jobs)
 	p.stop(t)
-	for _, name := range []string{"hashd.db", "hashd.lock", "key.json"} {
+	for _, name := range []string{"hashd.db", "hashd.lock", "ring.json"} {
 		b, err := os.ReadFile(filepath.Join(dir, name))
 		if err != nil || bytes.Contains(b, []byte("listening")) || bytes.Contains(b, []byte("level=")) {
 			t.Errorf("%s holds what was printed, or error %v", name, err)

@@ -33,7 +33,7 @@ var bounds = map[string]struct{ good, bad []string }{
 	"engine":               {[]string{"memory"}, []string{"disk", "Memory"}},
 	"first-id":             {[]string{"1", "4503599627370496"}, []string{"0", "-1", "4503599627370497", "1e6", "random"}},
 	"data-dir":             {nil, nil},
-	"key-file":             {nil, nil},
+	"ring-file":            {nil, nil},
 	"sync":                 {nil, []string{"sometimes"}},
 	"nats-url":             {nil, []string{"127.0.0.1:4222", "http://127.0.0.1:4222", "nats://", "nats://u:p@127.0.0.1", "nats://a,", "nats://a/b", "nats://a?b"}},
 	"nats-creds":           {nil, nil},

@@ -85,9 +85,9 @@ type Config struct {
 	// set if and only if Engine is file.
 	DataDir string
 
-	// KeyFile is the path of the key ring (--key-file, default none, which is "" and means
-	// key.json in DataDir). Such a ring must exist.
-	KeyFile string
+	// RingFile is the path of the ring (--ring-file, default none, which is "" and means
+	// ring.json in DataDir). If a path is given, the file must exist.
+	RingFile string
 
 	// Sync says when the file engine has the disk write what it holds (--sync, always or never,
 	// default always): before a job is answered, or when the system likes.

@@ -135,7 +135,7 @@ func TestNames(t *testing.T) {
 		"delay HASHD_DELAY", "retention HASHD_RETENTION",
 		"idempotency-window HASHD_IDEMPOTENCY_WINDOW", "max-wait HASHD_MAX_WAIT",
 		"drain-timeout HASHD_DRAIN_TIMEOUT", "linger HASHD_LINGER", "drain HASHD_DRAIN",
-		"engine HASHD_ENGINE", "first-id HASHD_FIRST_ID", "data-dir HASHD_DATA_DIR", "key-file HASHD_KEY_FILE", "sync HASHD_SYNC",
+		"engine HASHD_ENGINE", "first-id HASHD_FIRST_ID", "data-dir HASHD_DATA_DIR", "ring-file HASHD_RING_FILE", "sync HASHD_SYNC",
 		"nats-url HASHD_NATS_URL", "nats-creds HASHD_NATS_CREDS", "nats-ca HASHD_NATS_CA", "nats-cert HASHD_NATS_CERT",
 		"nats-key HASHD_NATS_KEY", "nats-replicas HASHD_NATS_REPLICAS", "nats-prefix HASHD_NATS_PREFIX",
 		"max-pending HASHD_MAX_PENDING", "max-results HASHD_MAX_RESULTS",

@@ -42,11 +42,11 @@ func (s *Settings) fromPlatform(environ []string) (given, bool) {
 // Variables of ours that are no settings. The first is a secret, and a Config holds none; the other
 // tells hashctl, the client, where the server is, and both run in one shell.
 const (
-	KeyRingVariable = envPrefix + "KEY_RING" // holds a key ring
-	clientServer    = envPrefix + "SERVER"
+	RingVariable = envPrefix + "RING" // holds a ring
+	clientServer = envPrefix + "SERVER"
 )
 
-func isNoSetting(name string) bool { return name == KeyRingVariable || name == clientServer }
+func isNoSetting(name string) bool { return name == RingVariable || name == clientServer }
 
 // serviceLink matches the variables that Kubernetes gives each pod for every Service of its
 // namespace. For a Service called hashd they begin with our prefix, and HASHD_PORT is among

@@ -44,7 +44,7 @@ var layers = map[string][3]layer{
 	"engine":               {{"file", "file"}, {"memory", "memory"}, {"file", "file"}},
 	"first-id":             {{"1", int64(1)}, {"2", int64(2)}, {"3", int64(3)}},
 	"data-dir":             {{"/a", "/a"}, {"b", "b"}, {"/a/c", "/a/c"}},
-	"key-file":             {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
+	"ring-file":            {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"sync":                 {{"never", "never"}, {"always", "always"}, {"never", "never"}},
 	"nats-url":             {{"nats://a", "nats://a"}, {"tls://b:1", "tls://b:1"}, {"nats://c,nats://d", "nats://c,nats://d"}},
 	"nats-creds":           {{"a", "a"}, {"b", "b"}, {"c", "c"}},
@@ -71,11 +71,11 @@ var layers = map[string][3]layer{
 
 // companions are flags without which a value would be refused.
 var companions = map[string][]string{
-	"drain":    {"--engine=file", "--data-dir=d"},
-	"data-dir": {"--engine=file"},
-	"key-file": {"--engine=file", "--data-dir=d"},
-	"sync":     {"--engine=file", "--data-dir=d"},
-	"file":     {"--data-dir=d"},
+	"drain":     {"--engine=file", "--data-dir=d"},
+	"data-dir":  {"--engine=file"},
+	"ring-file": {"--engine=file", "--data-dir=d"},
+	"sync":      {"--engine=file", "--data-dir=d"},
+	"file":      {"--data-dir=d"},
 
 	"nats-url":      {"--engine=jetstream"},
 	"nats-creds":    {"--engine=jetstream", "--nats-url=nats://a"},

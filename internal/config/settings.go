@@ -135,10 +135,10 @@ func storage() []setting {
 			kind:  folder(func(c *Config) *string { return &c.DataDir }),
 			usage: "Folder of the file engine, made if it is not there. One process at a time can use it.",
 		}, {
-			name: "key-file", none: "none",
-			kind: path(func(c *Config) *string { return &c.KeyFile }),
-			usage: "Key ring that seals secrets and hashes wherever they leave the process; without it key.json in data-dir, " +
-				"which is made on the first start. The jetstream engine needs one, the same for all instances. HASHD_KEY_RING can hold the ring itself instead.",
+			name: "ring-file", none: "none",
+			kind: path(func(c *Config) *string { return &c.RingFile }),
+			usage: "The ring: the keys that seal secrets and hashes wherever they leave the process. Without it ring.json in data-dir, " +
+				"which is made on the first start. The jetstream engine needs one, the same for all instances. HASHD_RING can hold the ring itself instead.",
 		}, {
 			name: "sync", initial: "always",
 			kind: choice("when", func(c *Config) *string { return &c.Sync }, "always", "never"),

@@ -17,7 +17,7 @@ func (l *loading) checkStorage() {
 	}
 	l.checkUsed("data-dir", l.config.Engine == "file")
 	l.checkUsed("sync", l.config.Engine == "file")
-	l.checkUsed("key-file", durable)
+	l.checkUsed("ring-file", durable)
 	l.checkNATS()
 	if drain := l.last["drain"]; l.config.Drain == "handover" && !durable && !l.bad["drain"] {
 		l.refuse(drain, "engine memory ends with the process, so nobody could take the jobs over",

@@ -7,23 +7,23 @@ import (
 
 // What an engine needs must be given, and what it would ignore must not.
 func TestStorage(t *testing.T) {
-	c := mustLoad(t, nil, "--engine=file", "--data-dir=/var/lib/hashd", "--key-file=/etc/hashd/key.json", "--drain=handover")
-	if c.Engine != "file" || c.DataDir != "/var/lib/hashd" || c.KeyFile != "/etc/hashd/key.json" || c.Drain != "handover" {
+	c := mustLoad(t, nil, "--engine=file", "--data-dir=/var/lib/hashd", "--ring-file=/etc/hashd/ring.json", "--drain=handover")
+	if c.Engine != "file" || c.DataDir != "/var/lib/hashd" || c.RingFile != "/etc/hashd/ring.json" || c.Drain != "handover" {
 		t.Errorf("got %+v", c)
 	}
 	wantRefused(t, "engine", "file")
 	wantRefused(t, "data-dir", "/var/lib/hashd")
 	wantRefused(t, "data-dir", "/var/lib/hashd", "--engine=memory")
-	wantRefused(t, "key-file", "/etc/hashd/key.json")
+	wantRefused(t, "ring-file", "/etc/hashd/ring.json")
 	wantRefused(t, "drain", "handover")
 	wantRefused(t, "sync", "always")
 	wantRefused(t, "sync", "always", "--engine=jetstream", "--nats-url=nats://a")
 }
 
-// The key ring is no setting, for it is a secret and a configuration may be shown.
-func TestKeyRingIsNoSetting(t *testing.T) {
-	mustLoad(t, []string{KeyRingVariable + "={}"})
-	if _, err := load(t, []string{KeyRingVariable + "S={}"}); err == nil {
+// The ring is no setting, for it is a secret and a configuration may be shown.
+func TestRingIsNoSetting(t *testing.T) {
+	mustLoad(t, []string{RingVariable + "={}"})
+	if _, err := load(t, []string{RingVariable + "S={}"}); err == nil {
 		t.Error("a misspelt variable is taken")
 	}
 }
@@ -37,9 +37,9 @@ func TestNATS(t *testing.T) {
 		t.Errorf("got %+v", c)
 	}
 	c = mustLoad(t, nil, append(on, "--nats-creds=a", "--nats-ca=b", "--nats-cert=c", "--nats-key=d", "--nats-replicas=5",
-		"--nats-prefix=Team-A_1", "--key-file=k", "--drain=handover")...)
+		"--nats-prefix=Team-A_1", "--ring-file=k", "--drain=handover")...)
 	if c.NATSCreds != "a" || c.NATSCA != "b" || c.NATSCert != "c" || c.NATSKey != "d" || c.NATSReplicas != 5 ||
-		c.NATSPrefix != "Team-A_1" || c.KeyFile != "k" || c.Drain != "handover" {
+		c.NATSPrefix != "Team-A_1" || c.RingFile != "k" || c.Drain != "handover" {
 		t.Errorf("got %+v", c)
 	}
 	wantRefused(t, "engine", "jetstream")

@@ -21,7 +21,7 @@ type seen struct {
 	uid  uint32
 }
 
-func (s seen) Name() string       { return "key.json" }
+func (s seen) Name() string       { return "ring.json" }
 func (s seen) Size() int64        { return 1 }
 func (s seen) Mode() fs.FileMode  { return s.mode }
 func (s seen) ModTime() time.Time { return time.Time{} }
@@ -44,11 +44,11 @@ func TestWhoMayHaveAFile(t *testing.T) {
 		{0o640, 0, 0, true}, {0o600, 0, 0, true}, {0o644, 0, 0, false},
 		{0o600, other, me, false}, {0o400, other, me, false}, {0o600, other, 0, false},
 	} {
-		err := judge("key.json", seen{tc.mode, tc.uid}, tc.me)
+		err := judge("ring.json", seen{tc.mode, tc.uid}, tc.me)
 		if (err == nil) != tc.ok {
 			t.Errorf("mode %04o of uid %d for uid %d: error %v", tc.mode, tc.uid, tc.me, err)
 		}
-		if exposed, is := errors.AsType[*ExposedError](err); err != nil && (!is || exposed.Way == "" || !strings.HasPrefix(err.Error(), "key.json ")) {
+		if exposed, is := errors.AsType[*ExposedError](err); err != nil && (!is || exposed.Way == "" || !strings.HasPrefix(err.Error(), "ring.json ")) {
 			t.Errorf("mode %04o of uid %d for uid %d: %v", tc.mode, tc.uid, tc.me, err)
 		}
 	}
@@ -148,7 +148,7 @@ func TestReadPipe(t *testing.T) {
 }
 
 func TestCreateReplacesNothing(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.json")
+	path := filepath.Join(t.TempDir(), "ring.json")
 	if err := Create(path, []byte("first")); err != nil {
 		t.Fatal(err)
 	}
@@ -170,7 +170,7 @@ func TestCreateReplacesNothing(t *testing.T) {
 
 // Of many that create a file at once one does, and all find its content.
 func TestCreateAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.json")
+	path := filepath.Join(t.TempDir(), "ring.json")
 	var g sync.WaitGroup
 	var made atomic.Pointer[string]
 	for n := range 16 {
@@ -194,7 +194,7 @@ func appended(text string) func([]byte) ([]byte, error) {
 // What a link leads to is replaced, and the link stays.
 func TestReplaceBehindALink(t *testing.T) {
 	dir, elsewhere := t.TempDir(), t.TempDir()
-	target, link := filepath.Join(elsewhere, "key.json"), filepath.Join(dir, "link")
+	target, link := filepath.Join(elsewhere, "ring.json"), filepath.Join(dir, "link")
 	write(t, target, "old", 0o600)
 	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
@@ -211,7 +211,7 @@ func TestReplaceBehindALink(t *testing.T) {
 
 // Of many that edit a file at once none undoes what another did, nor leaves anything.
 func TestReplaceAtOnce(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.json")
+	path := filepath.Join(t.TempDir(), "ring.json")
 	write(t, path, "", 0o600)
 	var g sync.WaitGroup
 	for range 16 {
@@ -225,27 +225,25 @@ func TestReplaceAtOnce(t *testing.T) {
 	wantFile(t, path, strings.Repeat("x", 16))
 }
 
-// What is left by a process that was killed, of this version or an earlier one, goes with the next change.
+// What is left by a process that was killed goes with the next change, and nothing else does.
 func TestLeftoversGo(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "key.json")
+	path := filepath.Join(dir, "ring.json")
 	write(t, path, "old", 0o600)
-	for _, name := range []string{".key.json.new", ".key-123456", ".key-9"} {
-		write(t, filepath.Join(dir, name), "left", 0o600)
-	}
-	write(t, filepath.Join(dir, ".key-not-ours"), "kept", 0o600)
+	write(t, filepath.Join(dir, ".ring.json.new"), "left", 0o600)
+	write(t, filepath.Join(dir, ".ring-not-ours"), "kept", 0o600)
 	if err := Replace(path, appended(" new")); err != nil {
 		t.Fatal(err)
 	}
-	wantFile(t, path, "old new", ".key-not-ours")
+	wantFile(t, path, "old new", ".ring-not-ours")
 }
 
 // A second name of the file, which a kill of Create leaves, is not written through.
 func TestLeftoverIsTheFileItself(t *testing.T) {
 	dir := t.TempDir()
-	path := filepath.Join(dir, "key.json")
+	path := filepath.Join(dir, "ring.json")
 	write(t, path, "old", 0o600)
-	if err := os.Link(path, filepath.Join(dir, ".key.json.new")); err != nil {
+	if err := os.Link(path, filepath.Join(dir, ".ring.json.new")); err != nil {
 		t.Fatal(err)
 	}
 	failed := errors.New("no edit")
@@ -256,7 +254,7 @@ func TestLeftoverIsTheFileItself(t *testing.T) {
 }
 
 func TestReplaceKeepsTheMode(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.json")
+	path := filepath.Join(t.TempDir(), "ring.json")
 	write(t, path, "old", 0o400)
 	if err := Replace(path, appended(" new")); err != nil {
 		t.Fatal(err)
@@ -267,7 +265,7 @@ func TestReplaceKeepsTheMode(t *testing.T) {
 }
 
 func TestReplaceRefusesWhatReadDoes(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.json")
+	path := filepath.Join(t.TempDir(), "ring.json")
 	write(t, path, "old", 0o644)
 	if err := Replace(path, appended("new")); err == nil || !strings.Contains(err.Error(), "chmod 600") {
 		t.Errorf("error %v", err)
@@ -279,7 +277,7 @@ func TestCannotWrite(t *testing.T) {
 	for cause, says := range map[error]string{
 		syscall.EROFS: "read only", syscall.EBUSY: "mount by itself", syscall.EACCES: "may write in /folder",
 	} {
-		err := explain("/folder/key.json", &fs.PathError{Op: "rename", Path: "x", Err: cause})
+		err := explain("/folder/ring.json", &fs.PathError{Op: "rename", Path: "x", Err: cause})
 		if !errors.Is(err, cause) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v: %v", cause, err)
 		}

@@ -6,12 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"syscall"
 )
-
-// leftovers are the names that earlier versions gave to a file that was not yet in its place.
-var leftovers = regexp.MustCompile(`^\.key-[0-9]+$`)
 
 // Create writes a file that must not exist yet, with mode 0600; else it returns fs.ErrExist, and the file
 // that is there is as it was. Once it returns, the file is on the disk; should it be cut off at any
@@ -105,27 +101,13 @@ func inFolder(path string, write func(temp string) error) error {
 		return fmt.Errorf("lock %s: %w", dir, err)
 	}
 	temp := filepath.Join(dir, "."+filepath.Base(path)+".new")
-	if err := sweep(d, temp); err != nil {
+	if err := remove(temp); err != nil {
 		return explain(path, err)
 	}
 	if err := write(temp); err != nil {
 		return errors.Join(explain(path, err), remove(temp))
 	}
 	return errors.Join(remove(temp), d.Sync())
-}
-
-// sweep removes what was left in the folder.
-func sweep(d *os.File, temp string) error {
-	names, err := d.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	for _, name := range names {
-		if leftovers.MatchString(name) {
-			err = errors.Join(err, remove(filepath.Join(d.Name(), name)))
-		}
-	}
-	return errors.Join(err, remove(temp))
 }
 
 func remove(path string) error {

@@ -11,12 +11,12 @@ import (
 func ReadFile(path string) (*Sealer, error) {
 	ring, err := private.Read(path)
 	if err != nil {
-		return nil, fmt.Errorf("key file: %w", err)
+		return nil, fmt.Errorf("ring: %w", err)
 	}
 	defer clear(ring)
 	s, err := New(ring)
 	if err != nil {
-		return nil, fmt.Errorf("key file %s: %w", path, err)
+		return nil, fmt.Errorf("ring %s: %w", path, err)
 	}
 	return s, nil
 }
@@ -30,7 +30,7 @@ func CreateFile(path string) error {
 	}
 	defer clear(ring)
 	if err := private.Create(path, ring); err != nil {
-		return fmt.Errorf("key file: %w", err)
+		return fmt.Errorf("ring: %w", err)
 	}
 	return nil
 }
@@ -39,7 +39,7 @@ func CreateFile(path string) error {
 // leads to. Should it be cut off at any point, the file holds the old ring or the new one.
 func RotateFile(path string) error {
 	if err := private.Replace(path, Rotate); err != nil {
-		return fmt.Errorf("key file %s: %w", path, err)
+		return fmt.Errorf("ring %s: %w", path, err)
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ var ErrDamaged = errors.New("sealed data is damaged or not where it belongs")
 type UnknownKeyError struct{ ID uint32 }
 
 func (e *UnknownKeyError) Error() string {
-	return fmt.Sprintf("sealed with key %d, which is not in the ring: restore the key file it is in from a backup", e.ID)
+	return fmt.Sprintf("sealed with key %d, which is not in the ring: restore the ring that has it from a backup", e.ID)
 }
 
 // Sealer seals and opens with the keys of a ring. It is safe for concurrent use.
@@ -42,7 +42,7 @@ func New(ring []byte) (*Sealer, error) {
 	}
 	a, err := aead.New(handle)
 	if err != nil {
-		return nil, errors.New("the key ring holds a key that cannot seal: it needs AEAD keys")
+		return nil, errors.New("the ring holds a key that cannot seal: it needs AEAD keys")
 	}
 	s := &Sealer{aead: a, keys: make(map[uint32]bool)}
 	for _, k := range handle.KeysetInfo().GetKeyInfo() {
@@ -54,7 +54,7 @@ func New(ring []byte) (*Sealer, error) {
 func parse(ring []byte) (*keyset.Handle, error) {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(ring)))
 	if err != nil {
-		return nil, errors.New("not a key ring: want a Tink keyset in JSON")
+		return nil, errors.New("not a ring: want a Tink keyset in JSON")
 	}
 	return handle, nil
 }

@@ -85,7 +85,7 @@ func TestRotate(t *testing.T) {
 		t.Errorf("after a rotation the old opens to %q, error %v", got, err)
 	}
 	unknown, ok := errors.AsType[*UnknownKeyError](func() error { _, err := before.Open(mustSeal(t, after, "new", ""), nil); return err }())
-	if !ok || !strings.Contains(unknown.Error(), "restore the key file") {
+	if !ok || !strings.Contains(unknown.Error(), "restore the ring") {
 		t.Errorf("without the new key: %v", unknown)
 	}
 	if bytes.Equal(first, second) || !bytes.Contains(second, []byte("primaryKeyId")) {
@@ -105,7 +105,7 @@ func TestNotARing(t *testing.T) {
 }
 
 func TestFile(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.json")
+	path := filepath.Join(t.TempDir(), "ring.json")
 	if _, err := ReadFile(path); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("no file: error %v", err)
 	}
@@ -133,13 +133,13 @@ func TestFile(t *testing.T) {
 	if got, err := s.Open(sealed, nil); err != nil || string(got) != "kept" {
 		t.Errorf("after a rotation: %q, error %v", got, err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".key-*")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".ring-*")); len(left) > 0 {
 		t.Errorf("left behind: %q", left)
 	}
 }
 
 func TestFileRefused(t *testing.T) {
-	path := filepath.Join(t.TempDir(), "key.json")
+	path := filepath.Join(t.TempDir(), "ring.json")
 	if err := os.WriteFile(path, []byte("angryMonkey"), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -161,6 +161,6 @@ func TestFileRefused(t *testing.T) {
 		t.Errorf("a file open to others: error %v", err)
 	}
 	if err := CreateFile(filepath.Join(path, "below", "a-file")); err == nil {
-		t.Error("a key file was created below a file")
+		t.Error("a ring was created below a file")
 	}
 }

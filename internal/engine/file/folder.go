@@ -15,7 +15,7 @@ import (
 
 // The names of the other files in the folder.
 const (
-	RingName = "key.json"   // the key ring, unless one is given
+	RingName = "ring.json"  // the ring, unless one is given
 	LockName = "hashd.lock" // locked by the process that has the folder, and never replaced
 )
 
@@ -254,7 +254,7 @@ func (f *folder) holdsStore() (bool, error) {
 	return true, nil
 }
 
-// ring reads the key ring in the folder. It is made with the store, and only then: a store without its
+// ring reads the ring in the folder. It is made with the store, and only then: a store without its
 // ring must not get another, nor a ring that has lost its store.
 func (f *folder) ring(there bool) (*seal.Sealer, error) {
 	path := f.path(RingName)
@@ -264,14 +264,14 @@ func (f *folder) ring(there bool) (*seal.Sealer, error) {
 	case there && missing:
 		return nil, fmt.Errorf("%s is missing, and the jobs in %s are sealed with it: restore it from a backup", path, f.dir)
 	case !there && !missing && f.mark.number == 0:
-		return nil, fmt.Errorf("%s is there and %s is not: %w: %s; a ring that was made for a new store is to be named with key-file, and to lie elsewhere",
+		return nil, fmt.Errorf("%s is there and %s is not: %w: %s; a ring that was made for a new store is to be named with ring-file, and to lie elsewhere",
 			path, StoreName, ErrLost, lostAdvice)
 	}
 	if !there && missing {
 		if err := errors.Join(f.begin(), seal.CreateFile(path)); err != nil {
 			return nil, err
 		}
-		f.log.Info("made a new key ring: without it what is stored cannot be read, so keep a copy apart from the data", "path", path)
+		f.log.Info("made a new ring: nothing stored can be read without it, so keep a copy apart from the data", "path", path)
 	}
 	return seal.ReadFile(path)
 }

@@ -174,7 +174,7 @@ func TestRingWithoutItsStore(t *testing.T) {
 	copyFiles(t, e.cfg.Dir, dir, RingName)
 	cfg := e.cfg
 	cfg.Dir = dir
-	if _, err := New(cfg); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "key-file") {
+	if _, err := New(cfg); !errors.Is(err, ErrLost) || !strings.Contains(err.Error(), "ring-file") {
 		t.Errorf("error %v", err)
 	}
 }

@@ -140,8 +140,8 @@ func (j frozenJob) check(t *testing.T, e *Engine, want engine.State) {
 func frozenConfig(t *testing.T) Config {
 	t.Helper()
 	dir := t.TempDir()
-	for _, name := range []string{"hashd.db", "key.json"} {
-		b, err := os.ReadFile(filepath.Join("testdata/frozen/1", name))
+	for frozen, name := range map[string]string{"hashd.db": StoreName, "key.json": RingName} {
+		b, err := os.ReadFile(filepath.Join("testdata/frozen/1", frozen))
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -149,7 +149,7 @@ func frozenConfig(t *testing.T) Config {
 			t.Fatal(err)
 		}
 	}
-	sealer, err := seal.ReadFile(filepath.Join(dir, "key.json"))
+	sealer, err := seal.ReadFile(filepath.Join(dir, RingName))
 	if err != nil {
 		t.Fatal(err)
 	}

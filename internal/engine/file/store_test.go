@@ -58,7 +58,7 @@ func TestStoreIsSealed(t *testing.T) {
 	}
 }
 
-func TestKeyRings(t *testing.T) {
+func TestRings(t *testing.T) {
 	t.Parallel()
 	ring, err := seal.Generate()
 	if err != nil {

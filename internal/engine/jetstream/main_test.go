@@ -91,7 +91,7 @@ var prefixes atomic.Int64
 // newPrefix returns a prefix that no other test has.
 func newPrefix() string { return fmt.Sprintf("test-%d", prefixes.Add(1)) }
 
-// ring is the key ring of all tests that do not care for theirs.
+// ring is the ring of all tests that do not care for theirs.
 var ring = sync.OnceValues(func() (*seal.Sealer, error) {
 	ring, err := seal.Generate()
 	if err != nil {

@@ -69,7 +69,7 @@ func ignoreGone(err error) error {
 }
 
 // A rotated ring reads what the old one sealed; another ring is told at once.
-func TestKeyRings(t *testing.T) {
+func TestRings(t *testing.T) {
 	t.Parallel()
 	old, err := seal.Generate()
 	if err != nil {
@@ -105,7 +105,7 @@ func TestKeyRings(t *testing.T) {
 
 	cfg.Sealer, _ = ring()
 	_, err = New(t.Context(), cfg)
-	wantErr(t, err, cfg.Prefix+"_jobs was made with another key ring", "not in the ring")
+	wantErr(t, err, cfg.Prefix+"_jobs was made with another ring", "not in the ring")
 	if unknown, ok := errors.AsType[*seal.UnknownKeyError](err); !ok || unknown.ID == 0 {
 		t.Errorf("the key is not told by %v", err)
 	}

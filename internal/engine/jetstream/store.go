@@ -114,7 +114,7 @@ func (e *Engine) newPrint() (string, error) {
 const printBytes = 32
 
 // learnStore opens the key that all instances print requests with, which also shows whether this one
-// has the right key ring. It is drawn when the store is made, so the store has its name from it.
+// has the right ring. It is drawn when the store is made, so the store has its name from it.
 func (e *Engine) learnStore(labels map[string]string) error {
 	c := codec{sealer: e.cfg.Sealer, names: e.names}
 	sealed, err := base64.StdEncoding.DecodeString(labels[printLabel])
@@ -122,7 +122,7 @@ func (e *Engine) learnStore(labels map[string]string) error {
 		e.print, err = c.sealer.Open(sealed, c.context("print", ""))
 	}
 	if err != nil {
-		return fmt.Errorf("stream %s was made with another key ring: %w", e.names.jobs(), err)
+		return fmt.Errorf("stream %s was made with another ring: %w", e.names.jobs(), err)
 	}
 	c.store, c.old = nameOf(e.print), labels[formatLabel] == firstFormat
 	e.codec, e.label = c, labels[printLabel]

@@ -10,10 +10,10 @@ import (
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
-// keyCommand makes and rotates key rings.
-func keyCommand(stdout io.Writer, signals <-chan os.Signal) *cobra.Command {
-	key := &cobra.Command{Use: "key", Short: "Make or rotate a key ring", Args: noArgs, RunE: func(*cobra.Command, []string) error {
-		return fmt.Errorf("say what: hashd key create FILE, or hashd key rotate FILE")
+// ringCommand makes and rotates rings.
+func ringCommand(stdout io.Writer, signals <-chan os.Signal) *cobra.Command {
+	ring := &cobra.Command{Use: "ring", Short: "Make or rotate a ring", Args: noArgs, RunE: func(*cobra.Command, []string) error {
+		return fmt.Errorf("say what: hashd ring create FILE, or hashd ring rotate FILE")
 	}}
 	on := func(use, short, done string, do func(path string) error) *cobra.Command {
 		return &cobra.Command{Use: use + " FILE", Short: short, Args: cobra.ExactArgs(1), RunE: once(signals, func(args []string) error {
@@ -24,9 +24,9 @@ func keyCommand(stdout io.Writer, signals <-chan os.Signal) *cobra.Command {
 			return err
 		})}
 	}
-	key.AddCommand(
-		on("create", "Write a new key ring to a file that is not there yet", "created %s", seal.CreateFile),
+	ring.AddCommand(
+		on("create", "Write a new ring to a file that is not there yet", "created %s", seal.CreateFile),
 		on("rotate", "Add a new key to a ring, which seals from the next start on", "rotated %s; restart hashd to use the new key", seal.RotateFile),
 	)
-	return key
+	return ring
 }

@@ -66,7 +66,7 @@ func TestMountedRing(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	args := onDisk(data, "--port=0", "--log-format=json", "--delay=0s", "--key-file="+ring)
+	args := onDisk(data, "--port=0", "--log-format=json", "--delay=0s", "--ring-file="+ring)
 	i := started(t, launchCommand(t, nil, asUnprivileged(args...)))
 	jobs := submitMany(t, i.client(t), 3)
 	wantHashes(t, i.client(t), jobs)
@@ -96,17 +96,17 @@ func TestExposedFilesAreRefused(t *testing.T) {
 		t.Fatal(err)
 	}
 	open := folder("open", 0o777)
-	nats := []string{"--port=0", "--engine=jetstream", "--nats-url=nats://127.0.0.1:1", "--key-file=" + ring}
+	nats := []string{"--port=0", "--engine=jetstream", "--nats-url=nats://127.0.0.1:1", "--ring-file=" + ring}
 	for what, tc := range map[string]struct {
 		args []string
 		says []string
 	}{
-		"a ring that all can read": {onDisk(folder("data", 0o700), "--port=0", "--key-file="+file("ring.json", 0o644)),
-			[]string{"ring.json has mode 0644", "chmod 600", "mode 640", "HASHD_KEY_RING"}},
+		"a ring that all can read": {onDisk(folder("data", 0o700), "--port=0", "--ring-file="+file("ring.json", 0o644)),
+			[]string{"ring.json has mode 0644", "chmod 600", "mode 640", "HASHD_RING"}},
 		"a folder that all can write in": {onDisk(open, "--port=0"), []string{open + " has mode 0777", "chmod o-w"}},
 		"credentials":                    {append(nats, "--nats-creds="+file("user.creds", 0o604)), []string{"nats-creds", "user.creds has mode 0604"}},
 		"a private key":                  {append(nats, "--nats-cert="+file("cert.pem", 0o644), "--nats-key="+file("key.pem", 0o620)), []string{"nats-key", "key.pem has mode 0620"}},
-		"a rotation":                     {[]string{"key", "rotate", file("rotate.json", 0o666)}, []string{"rotate.json has mode 0666", "chmod 600"}},
+		"a rotation":                     {[]string{"ring", "rotate", file("rotate.json", 0o666)}, []string{"rotate.json has mode 0666", "chmod 600"}},
 	} {
 		got := finish(t, nil, tc.args...)
 		for _, text := range tc.says {
@@ -131,8 +131,8 @@ func TestForeignRingIsRefused(t *testing.T) {
 		t.Logf("only root gives files away: %v", err) // what is refused is held by the tests of package private
 		return
 	}
-	got := finish(t, nil, onDisk(t.TempDir(), "--port=0", "--key-file="+path)...)
-	if got.code != 1 || !strings.Contains(got.stderr, "belongs to uid 65532") || !strings.Contains(got.stderr, "HASHD_KEY_RING") {
+	got := finish(t, nil, onDisk(t.TempDir(), "--port=0", "--ring-file="+path)...)
+	if got.code != 1 || !strings.Contains(got.stderr, "belongs to uid 65532") || !strings.Contains(got.stderr, "HASHD_RING") {
 		t.Errorf("%+v", got)
 	}
 }
@@ -149,7 +149,7 @@ func TestRotateBehindALink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := finish(t, nil, "key", "rotate", link); got.code != 0 {
+	if got := finish(t, nil, "ring", "rotate", link); got.code != 0 {
 		t.Fatalf("%+v", got)
 	}
 	after, err := os.Lstat(target)
@@ -219,7 +219,7 @@ func TestRotateKilledAtAnyPoint(t *testing.T) {
 		t.Fatal(err)
 	}
 	keys := 1
-	killAtEach(t, []string{dir, path, filepath.Join(dir, ".ring.json.new")}, []string{"key", "rotate", path}, func(call int, killed bool) {
+	killAtEach(t, []string{dir, path, filepath.Join(dir, ".ring.json.new")}, []string{"ring", "rotate", path}, func(call int, killed bool) {
 		n := keysIn(t, path)
 		if n != keys && n != keys+1 || !killed && n != keys+1 {
 			t.Errorf("killed at call %d: of %d keys there are %d", call, keys, n)
@@ -237,7 +237,7 @@ func TestCreateKilledAtAnyPoint(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	path := filepath.Join(dir, "ring.json")
-	killAtEach(t, []string{dir, path, filepath.Join(dir, ".ring.json.new")}, []string{"key", "create", path}, func(call int, killed bool) {
+	killAtEach(t, []string{dir, path, filepath.Join(dir, ".ring.json.new")}, []string{"ring", "create", path}, func(call int, killed bool) {
 		_, err := os.Lstat(path)
 		if made := err == nil; made && keysIn(t, path) != 1 || !made && !killed {
 			t.Errorf("killed at call %d: made %t, and not whole", call, made)
@@ -259,7 +259,7 @@ func TestRotateOnAReadOnlyMount(t *testing.T) {
 	if err := asRoot("mount", "-o", "remount,ro", dir); err != nil {
 		t.Fatal(err)
 	}
-	got := finish(t, nil, "key", "rotate", path)
+	got := finish(t, nil, "ring", "rotate", path)
 	if got.code != 1 || !strings.Contains(got.stderr, "read only") || !strings.Contains(got.stderr, "replace the secret") || keysIn(t, path) != 1 {
 		t.Errorf("%+v", got)
 	}
