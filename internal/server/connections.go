@@ -74,14 +74,15 @@ type client struct {
 func (c *client) Read(p []byte) (int, error) {
 	clear(p)
 	n, err := c.Conn.Read(p)
-	if n > 0 && c.state.Load() == stateSilent {
-		if !c.owner.speaks(c, stateArriving) {
-			clear(p[:n])
-			return 0, net.ErrClosed
-		}
-		if len(p) > 1 { // net/http reads single bytes beside a handler
-			c.buffer = p
-		}
+	if n == 0 {
+		return 0, err
+	}
+	switch state := c.state.Load(); {
+	case state == stateGone || state == stateSilent && !c.owner.speaks(c, stateArriving): // closed while it was read
+		clear(p[:n])
+		return 0, net.ErrClosed
+	case state == stateSilent && len(p) > 1: // net/http reads single bytes beside a handler
+		c.buffer = p
 	}
 	return n, err
 }

@@ -212,6 +212,34 @@ func TestClosedConnectionIsNotRead(t *testing.T) {
 	}
 }
 
+// closedOnRead is a connection that its owner closes when a read has ended.
+type closedOnRead struct {
+	net.Conn
+	end func()
+}
+
+func (c closedOnRead) Read(p []byte) (int, error) {
+	n, err := c.Conn.Read(p)
+	c.end()
+	return n, err
+}
+
+// The same, where the connection is closed before the reader looks at its state.
+func TestConnectionClosedInReadIsNotRead(t *testing.T) {
+	cs := newConnections(1, newSite(t, on(fake{})).cfg.Log)
+	defer cs.crowd.stop()
+	client, accepted := net.Pipe()
+	c := cs.add(closedOnRead{accepted, func() { cs.release() }})
+	var group sync.WaitGroup
+	group.Go(func() { _, _ = io.WriteString(client, canary) })
+	p := make([]byte, 100)
+	if n, err := c.Read(p); n != 0 || !errors.Is(err, net.ErrClosed) || len(bytes.Trim(p, "\x00")) > 0 {
+		t.Errorf("read %d, error %v: %q", n, err, p)
+	}
+	group.Wait()
+	_ = client.Close()
+}
+
 // The next read overwrites what an earlier request left in the server's buffers.
 func TestReadClearsWhatWasRead(t *testing.T) {
 	cs := newConnections(1, newSite(t, on(fake{})).cfg.Log)
