@@ -42,7 +42,7 @@ var rules = []struct {
 		"hashctl knows hashd by the Go client alone"},
 	{[]string{"internal/server", "internal/service", "internal/engine"}, nil, []string{module + "internal/config"},
 		"settings are handed down by the command"},
-	{[]string{"api", "internal/digest", "internal/secret", "internal/config", "internal/header", "internal/mistyped"}, nil, []string{module},
+	{[]string{"api", "internal/digest", "internal/secret", "internal/config", "internal/header", "internal/mistyped", "internal/wake"}, nil, []string{module},
 		"these packages know nobody"},
 	{[]string{"internal/docs"}, nil, []string{module + "api", module + "gen", module + "internal/server", module + "internal/service", module + "internal/engine"},
 		"the pages know the contract's text but not what it says"},

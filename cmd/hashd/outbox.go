@@ -5,6 +5,8 @@ import (
 	"io"
 	"sync"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // outboxBytes is how much may wait to be written; as much again may be on its way.
@@ -43,10 +45,7 @@ func (o *outbox) Write(p []byte) (int, error) {
 		return len(p), nil
 	}
 	o.waiting = append(o.waiting, p...)
-	select {
-	case o.wake <- struct{}{}:
-	default:
-	}
+	wake.Up(o.wake)
 	return len(p), nil
 }
 

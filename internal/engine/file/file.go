@@ -1,9 +1,9 @@
 // Package file is the engine that loses nothing on one machine: the memory engine, each of whose
 // jobs is in a store on disk before it is answered. It owns what is written when, in which form,
-// and what is made of it after a stop of any kind; the memory engine it embeds does the rest. It
+// and what is made of it after a stop of any kind; a memory engine beneath does the rest. It
 // must not know of HTTP, nor of other processes but to keep them out.
 //
-//	Accept ─▶ queue ─▶ committer ─▶ Prepare ─▶ one transaction, one fsync ─▶ HandOver ─▶ answer
+//	Accept ─▶ queue ─▶ committer ─▶ Prepare ─▶ one transaction, one fsync ─▶ Commit ─▶ answer
 //	                      ▲ every tenth of a second: what was done since, in the same transaction
 //
 // One goroutine, the committer, owns the store and the order of ids. What waits while the disk is
@@ -24,7 +24,6 @@ import (
 	"fmt"
 	"log/slog"
 	"sync"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -56,26 +55,15 @@ type Config struct {
 	patience time.Duration           // in tests of one that hangs; 0 for that below
 }
 
-// diskWait is how long a disk may take before it counts as one that hangs.
-const diskWait = 8 * time.Second
-
 // Engine implements engine.Engine.
 type Engine struct {
-	*memory.Engine
-	cfg   Config
-	store *store
-
-	queue queue
-	stop  chan struct{}
-	ended chan struct{} // closed when the committer has ended, and has closed the store
-	close func() error
-	down  atomic.Bool
-	made  time.Time
-	asked atomic.Int64 // since then, when the disk was asked what it has not answered; 0 for nothing
-
-	noRoom atomic.Bool // the last write found the disk full
-
-	committer
+	cfg       Config
+	jobs      *memory.Engine // has them all, by position; only the committer gives it any
+	store     *store         // the committer's; here for its names of jobs and its key, which stay
+	queue     queue
+	health    health
+	committer *committer
+	close     func() error
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -95,7 +83,7 @@ func New(cfg Config) (*Engine, error) {
 		return nil, fmt.Errorf("file engine: %w", err)
 	}
 	e.close = sync.OnceValue(e.shut)
-	go e.run()
+	go e.committer.run()
 	return e, nil
 }
 
@@ -114,16 +102,14 @@ func open(cfg Config) (*Engine, error) {
 	if cfg.spoil != nil {
 		s.update = cfg.spoil(s.update)
 	}
-	e := &Engine{cfg: cfg, store: s, queue: newQueue(), stop: make(chan struct{}), ended: make(chan struct{}), made: time.Now()}
-	err = s.guard(func() error {
-		positions := cfg.Config
-		positions.FirstID = 1
-		e.Engine, err = memory.Restore(positions, e.restore)
-		return err
-	})
-	if err != nil {
+	e := &Engine{cfg: cfg, store: s, queue: newQueue(), health: health{patience: cfg.patience, made: time.Now()}}
+	e.committer = &committer{
+		cfg: &e.cfg, store: s, queue: &e.queue, health: &e.health, stop: make(chan struct{}), ended: make(chan struct{}),
+	}
+	if err := s.guard(e.committer.restore); err != nil {
 		return nil, errors.Join(err, s.close(), f.close())
 	}
+	e.jobs = e.committer.durable.Engine()
 	return e, nil
 }
 
@@ -161,8 +147,8 @@ func (e *Engine) submit(r *request) (engine.Receipt, error) {
 	switch {
 	case !r.batch.Valid():
 		return engine.Receipt{}, engine.ErrInvalid
-	case e.isDown():
-		e.Refused(len(r.batch.Secrets))
+	case e.health.isDown():
+		e.committer.durable.Refused(len(r.batch.Secrets))
 		return engine.Receipt{}, engine.ErrDown
 	}
 	if err := e.queue.put(r); err != nil {
@@ -179,7 +165,7 @@ func (e *Engine) submit(r *request) (engine.Receipt, error) {
 
 // Get implements engine.Engine.
 func (e *Engine) Get(ctx context.Context, id int64) (rec engine.Record, err error) {
-	rec, err = e.Engine.Get(ctx, e.store.lives.position(id))
+	rec, err = e.jobs.Get(ctx, e.store.lives.position(id))
 	if err == nil {
 		rec.ID = id
 	}
@@ -188,7 +174,7 @@ func (e *Engine) Get(ctx context.Context, id int64) (rec engine.Record, err erro
 
 // Wait implements engine.Engine.
 func (e *Engine) Wait(ctx context.Context, id int64) (rec engine.Record, err error) {
-	rec, err = e.Engine.Wait(ctx, e.store.lives.position(id))
+	rec, err = e.jobs.Wait(ctx, e.store.lives.position(id))
 	if err == nil {
 		rec.ID = id
 	}
@@ -198,11 +184,11 @@ func (e *Engine) Wait(ctx context.Context, id int64) (rec engine.Record, err err
 // Cancel implements engine.Engine. It returns once the store holds that the job is gone. With an
 // error of the store the job is gone from this process, and perhaps back after a restart.
 func (e *Engine) Cancel(ctx context.Context, id int64) error {
-	if e.isDown() {
+	if e.health.isDown() {
 		return engine.ErrDown
 	}
 	position := e.store.lives.position(id)
-	if err := e.Engine.Cancel(ctx, position); err != nil {
+	if err := e.jobs.Cancel(ctx, position); err != nil {
 		return err
 	}
 	r := newRequest()
@@ -217,28 +203,28 @@ func (e *Engine) Cancel(ctx context.Context, id int64) error {
 
 // Full implements engine.Engine.
 func (e *Engine) Full() string {
-	if e.noRoom.Load() {
+	if e.health.noRoom.Load() {
 		return diskLimit
 	}
-	return e.Engine.Full()
+	return e.jobs.Full()
 }
 
 // Ready implements engine.Engine.
 func (e *Engine) Ready(ctx context.Context) error {
-	if e.isDown() {
+	if e.health.isDown() {
 		return engine.ErrDown
 	}
-	return e.Engine.Ready(ctx)
-}
-
-// isDown says whether the store failed for good, or the disk hangs: then it is down until that answers.
-func (e *Engine) isDown() bool {
-	asked := e.asked.Load()
-	return e.down.Load() || asked != 0 && time.Since(e.made)-time.Duration(asked) > e.cfg.patience
+	return e.jobs.Ready(ctx)
 }
 
 // errHangs says that a stop did not wait for the disk any longer.
 var errHangs = errors.New("the disk does not answer: the store is left as it is")
+
+// Stats implements engine.Engine.
+func (e *Engine) Stats() engine.Stats { return e.jobs.Stats() }
+
+// Drain implements engine.Engine.
+func (e *Engine) Drain(ctx context.Context) error { return e.jobs.Drain(ctx) }
 
 // Uncollected implements engine.Engine: the next start has every result.
 func (e *Engine) Uncollected() int64 { return 0 }
@@ -249,27 +235,13 @@ func (e *Engine) Close() error { return e.close() }
 
 func (e *Engine) shut() error {
 	e.queue.close()
-	close(e.stop)
+	close(e.committer.stop)
 	patience := time.NewTimer(e.cfg.patience)
 	defer patience.Stop()
 	select {
-	case <-e.ended:
-		return errors.Join(e.Engine.Close(), e.closed)
+	case <-e.committer.ended:
+		return errors.Join(e.jobs.Close(), e.committer.closed)
 	case <-patience.C:
-		return errHangs // the committer still uses the other engine
-	}
-}
-
-// fail takes the engine down: after a failure to write, nobody can say what the disk holds, and
-// going on could make it worse. Only the committer calls it.
-func (e *Engine) fail(err error) {
-	if e.down.Swap(true) {
-		return
-	}
-	if errors.Is(err, ErrLost) || e.store.broken {
-		e.lost = err
-	}
-	if e.cfg.Failed != nil {
-		e.cfg.Failed(err)
+		return errHangs // the committer still uses the jobs
 	}
 }

@@ -239,22 +239,22 @@ func TestFrozenKeysAreKnown(t *testing.T) {
 		until := k.due.Add(frozenKeyWindow - frozenDelay)
 		for _, at := range []time.Time{frozenEnd, until.Add(-time.Second)} {
 			openFrozen(t, at, func(t *testing.T, e *Engine) {
-				got, err := e.Prepare(&b, time.Now().Add(frozenDelay))
+				got, err := e.committer.durable.Prepare(&b, time.Now().Add(frozenDelay))
 				if err != nil || got.Jobs != 0 || got.Receipt.ID != k.first || !got.Receipt.Due.Equal(k.due) {
 					t.Errorf("the retry of %x gets %+v, error %v; want %d due %v", k.id, got, err, k.first, k.due)
 				}
 				other := b
 				other.Key.Print[0]++
-				_, err = e.Prepare(&other, time.Now().Add(frozenDelay))
+				_, err = e.committer.durable.Prepare(&other, time.Now().Add(frozenDelay))
 				wantErr(t, "the key for another request", err, engine.ErrKeyReused)
 			})
 		}
 		openFrozen(t, until.Add(time.Second), func(t *testing.T, e *Engine) {
-			got, err := e.Prepare(&b, time.Now().Add(frozenDelay))
+			got, err := e.committer.durable.Prepare(&b, time.Now().Add(frozenDelay))
 			if err != nil || got.Jobs != 1 {
 				t.Errorf("after its window the key %x gets %+v, error %v", k.id, got, err)
 			}
-			e.Retract([]memory.Prepared{got})
+			e.committer.durable.Abort([]memory.Prepared{got})
 		})
 	}
 }

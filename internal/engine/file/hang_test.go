@@ -65,6 +65,6 @@ func TestCloseDoesNotWaitForADiskThatHangs(t *testing.T) {
 	if err := <-answered; err != nil {
 		t.Errorf("what was in the store by then: error %v", err)
 	}
-	<-e.ended
-	must(t, e.closed, e.Engine.Close())
+	<-e.committer.ended
+	must(t, e.committer.closed, e.jobs.Close())
 }

@@ -6,6 +6,7 @@ import (
 
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/memory"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // request is what one caller waits for: its jobs to be in the store, or that one of them is gone
@@ -63,7 +64,7 @@ func (q *queue) put(r *request) error {
 		return engine.ErrClosed
 	}
 	q.waiting = append(q.waiting, r)
-	signal(q.wake)
+	wake.Up(q.wake)
 	return nil
 }
 

@@ -10,35 +10,42 @@ import (
 	"github.com/hashd-project/hashd/internal/engine/memory"
 )
 
-// restore puts what the store holds into the memory engine.
-func (e *Engine) restore(r *memory.Restorer) error {
-	return e.store.db.View(func(tx *bolt.Tx) error {
+// restore starts the memory engine with what the store holds.
+func (c *committer) restore() (err error) {
+	positions := c.cfg.Config
+	positions.FirstID = 1
+	c.durable, err = memory.Restore(positions, c.fill)
+	return err
+}
+
+func (c *committer) fill(r *memory.Restorer) error {
+	return c.store.db.View(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
-		e.next, e.settled = number(meta.Get(metaNext)), number(meta.Get(metaSettled))
-		if e.settled < 1 || e.settled > e.next {
-			return fmt.Errorf("%w (settled %d, next %d)", ErrDamaged, e.settled, e.next)
+		c.next, c.settled = number(meta.Get(metaNext)), number(meta.Get(metaSettled))
+		if c.settled < 1 || c.settled > c.next {
+			return fmt.Errorf("%w (settled %d, next %d)", ErrDamaged, c.settled, c.next)
 		}
-		first := e.settled
+		first := c.settled
 		if k, _ := tx.Bucket(bucketResults).Cursor().First(); k != nil {
 			first = min(first, blockStart(number(k)))
 		}
-		r.Begin(first, e.settled, e.next)
-		canceled, err := e.restoreResults(tx, r)
+		r.Begin(first, c.settled, c.next)
+		canceled, err := c.restoreResults(tx, r)
 		if err != nil {
 			return err
 		}
-		if err := e.restoreJobs(tx, r, canceled); err != nil {
+		if err := c.restoreJobs(tx, r, canceled); err != nil {
 			return err
 		}
-		return e.restoreKeys(tx, r)
+		return c.restoreKeys(tx, r)
 	})
 }
 
 // restoreResults returns the jobs that were canceled and would otherwise be taken for pending.
-func (e *Engine) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled map[int64]bool, err error) {
+func (c *committer) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled map[int64]bool, err error) {
 	canceled = make(map[int64]bool)
 	err = tx.Bucket(bucketResults).ForEach(func(key, sealed []byte) error {
-		plain, err := e.store.open(sealed, e.store.seat(bucketResults, key, blockStart(number(key))))
+		plain, err := c.store.open(sealed, c.store.seat(bucketResults, key, blockStart(number(key))))
 		if err != nil {
 			return err
 		}
@@ -55,44 +62,44 @@ func (e *Engine) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled map[i
 }
 
 // restoreJobs also checks that no job is missing.
-func (e *Engine) restoreJobs(tx *bolt.Tx, r *memory.Restorer, canceled map[int64]bool) error {
+func (c *committer) restoreJobs(tx *bolt.Tx, r *memory.Restorer, canceled map[int64]bool) error {
 	moment := now() // before the other: see commit
 	today := time.Now()
-	follows := e.settled
+	follows := c.settled
 	err := tx.Bucket(bucketJobs).ForEach(func(key, sealed []byte) error {
 		first := number(key)
-		if first > follows || follows > e.settled && first != follows {
+		if first > follows || follows > c.settled && first != follows {
 			return fmt.Errorf("%w (jobs %d to %d are missing)", ErrDamaged, follows, first-1)
 		}
-		plain, err := e.store.open(sealed, e.store.seat(bucketJobs, key, first))
+		plain, err := c.store.open(sealed, c.store.seat(bucketJobs, key, first))
 		if err != nil {
 			return err
 		}
 		defer clear(plain)
 		n, err := readChunk(plain, moment, func(n int64, wait time.Duration, job engine.Job) error {
-			if id := first + n; id >= e.settled && !canceled[id] {
-				return e.restoreJob(r, id, job, today, wait)
+			if id := first + n; id >= c.settled && !canceled[id] {
+				return c.restoreJob(r, id, job, today, wait)
 			}
 			return nil
 		})
 		follows = max(follows, first+n)
 		return err
 	})
-	if err == nil && follows != e.next {
-		return fmt.Errorf("%w (jobs %d to %d are missing)", ErrDamaged, follows, e.next-1)
+	if err == nil && follows != c.next {
+		return fmt.Errorf("%w (jobs %d to %d are missing)", ErrDamaged, follows, c.next-1)
 	}
 	return err
 }
 
 // restoreJob refuses a job that is due later than one accepted now would be: those would wait for it.
-func (e *Engine) restoreJob(r *memory.Restorer, id int64, job engine.Job, today time.Time, wait time.Duration) error {
-	if wait > e.cfg.Delay {
+func (c *committer) restoreJob(r *memory.Restorer, id int64, job engine.Job, today time.Time, wait time.Duration) error {
+	if wait > c.cfg.Delay {
 		return fmt.Errorf("job %d, accepted with a longer delay, is due in %v: start with that delay, or then", id, wait.Round(time.Second))
 	}
 	return r.Pending(id, job, today.Add(wait))
 }
 
-func (e *Engine) restoreKeys(tx *bolt.Tx, r *memory.Restorer) error {
+func (c *committer) restoreKeys(tx *bolt.Tx, r *memory.Restorer) error {
 	return tx.Bucket(bucketKeys).ForEach(func(key, value []byte) error {
 		k, first, until, err := readKeyed(key, value)
 		if err == nil {

@@ -422,10 +422,11 @@ func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if e.store, err = openStore(f, e.cfg.Sealer, false, 0); err != nil {
+	c := e.committer
+	if c.store, err = openStore(f, e.cfg.Sealer, false, 0); err != nil {
 		t.Fatal(err)
 	}
-	err = e.store.update(func(tx *bolt.Tx) error {
+	err = c.store.update(func(tx *bolt.Tx) error {
 		results := tx.Bucket(bucketResults)
 		for _, tc := range []struct {
 			settled int64
@@ -436,7 +437,7 @@ func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
 					return err
 				}
 			}
-			if err := e.dropOld(tx, tc.settled, jobs+1); err != nil {
+			if err := c.dropOld(tx, tc.settled, jobs+1); err != nil {
 				return err
 			}
 			left := 0
@@ -447,7 +448,7 @@ func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
 		}
 		return nil
 	})
-	if err := errors.Join(err, e.store.close(), f.close()); err != nil {
+	if err := errors.Join(err, c.store.close(), f.close()); err != nil {
 		t.Fatal(err)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // link is a connection, and what is reached by it.
@@ -86,7 +87,7 @@ func (e *Engine) relink(ctx context.Context) error {
 		return err
 	}
 	e.linked.Swap(l).conn.Close()
-	signal(e.back)
+	wake.Up(e.back)
 	return nil
 }
 
@@ -133,14 +134,6 @@ func (d *dialer) started() {
 // dialTimeout bounds one connection to one server.
 const dialTimeout = 2 * time.Second
 
-// signal sends a signal, unless one is waiting already.
-func signal(to chan<- struct{}) {
-	select {
-	case to <- struct{}{}:
-	default:
-	}
-}
-
 func (e *Engine) options() []nats.Option {
 	options := []nats.Option{
 		nats.Name("hashd " + e.names.prefix),
@@ -158,14 +151,14 @@ func (e *Engine) options() []nats.Option {
 		}),
 		nats.ReconnectHandler(func(c *nats.Conn) {
 			e.cfg.Log.Info("connected to NATS again", "server", c.ConnectedUrlRedacted())
-			signal(e.back)
-			signal(e.suspect)
+			wake.Up(e.back)
+			wake.Up(e.suspect)
 		}),
 		nats.ErrorHandler(func(_ *nats.Conn, _ *nats.Subscription, err error) {
 			if !e.quiet.again(err.Error(), time.Now()) {
 				e.cfg.Log.Warn("NATS", "error", err)
 			}
-			signal(e.suspect)
+			wake.Up(e.suspect)
 		}),
 	}
 	if e.cfg.Credentials != "" {

@@ -13,6 +13,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // lifeRecord is what the life stream holds: the lives of the log, and how far it had come. It is not
@@ -82,7 +83,7 @@ func (e *Engine) adopt(ctx context.Context, jobs *jetstream.StreamInfo, l lives)
 	}
 	if old := e.known.Swap(&l); old != nil && old.String() != l.String() {
 		e.acked.Store(0)
-		signal(e.back) // to count what is lost
+		wake.Up(e.back) // to count what is lost
 	}
 	return nil
 }

@@ -13,6 +13,7 @@ import (
 
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // task is a job that this instance holds, and on which it has a lease.
@@ -114,7 +115,7 @@ func (e *Engine) pullHead() []*task {
 	pulled, err := e.link().consumer.Fetch(1, jetstream.FetchContext(ctx))
 	tasks := e.take(pulled, err)
 	if failed := err != nil || pulled.Error() != nil; failed && len(tasks) == 0 && ctx.Err() == nil {
-		signal(e.suspect) // such as a consumer that is gone
+		wake.Up(e.suspect) // such as a consumer that is gone
 		select {
 		case <-time.After(pause):
 		case <-e.life.Done():

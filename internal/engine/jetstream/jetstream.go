@@ -30,6 +30,7 @@ import (
 
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // Config says which cluster to use and what the engine's limits are.
@@ -237,7 +238,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 		return down(err)
 	})
 	if err != nil {
-		signal(e.suspect)
+		wake.Up(e.suspect)
 	}
 	return err
 }

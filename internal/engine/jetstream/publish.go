@@ -10,6 +10,7 @@ import (
 	"github.com/synadia-io/orbit.go/jetstreamext"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // submission is what one request has to store: all of it or nothing, in one piece.
@@ -135,7 +136,7 @@ func (e *Engine) settle(group []*submission) {
 			e.acked.Store(last)
 			first = e.lives().id(last - uint64(len(msgs)) + 1)
 		case errors.Is(err, engine.ErrDown):
-			signal(e.suspect)
+			wake.Up(e.suspect)
 		}
 		if definite(err) && len(part) > 1 {
 			return err

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // drainBit is set in next once no more ids are given out: the number is then above any limit,
@@ -92,7 +93,7 @@ func (e *Engine) alert(due int64) {
 	// Either this sees the leader's new alarm, or the leader, who looks at the FIFO again after
 	// setting its alarm, sees this job.
 	if alarm := e.alarm.Load(); due < alarm && e.alarm.CompareAndSwap(alarm, due) {
-		signal(e.wake)
+		wake.Up(e.wake)
 	}
 }
 

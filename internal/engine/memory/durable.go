@@ -9,9 +9,13 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// The methods of this file are for an engine that keeps jobs in a store too and has this one do
-// the rest. Such an engine accepts jobs with them alone, from one goroutine: Prepare, then its
-// store, then HandOver or Retract.
+// Durable is the side of an engine that another one uses, which keeps the jobs in a store too. That one
+// accepts jobs with Prepare, then its store, then Commit or Abort, and never with Accept. It calls
+// these three from one goroutine; all else may be called by any number of them.
+type Durable struct{ e *Engine }
+
+// Engine returns the engine whose jobs these are: for all but accepting more.
+func (d *Durable) Engine() *Engine { return d.e }
 
 // Prepared is what Prepare has set up.
 type Prepared struct {
@@ -23,13 +27,13 @@ type Prepared struct {
 // Prepare does all that AcceptBatch does, but the jobs cannot be seen, nor come due, before they
 // are handed over. due is when they will be due; it must not go back from one call to the next.
 // Its errors are those of AcceptBatch.
-func (e *Engine) Prepare(b *engine.Batch, due time.Time) (Prepared, error) {
+func (d *Durable) Prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	if !b.Valid() {
 		return Prepared{}, engine.ErrInvalid
 	}
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	return e.prepare(b, due)
+	d.e.mu.Lock()
+	defer d.e.mu.Unlock()
+	return d.e.prepare(b, due)
 }
 
 func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
@@ -46,16 +50,18 @@ func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	return p, nil
 }
 
-// HandOver hands prepared jobs over to the engine.
-func (e *Engine) HandOver(p Prepared) {
+// Commit hands prepared jobs over to the engine.
+func (d *Durable) Commit(p Prepared) {
+	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.handMany(p.Receipt.ID, p.Jobs, e.instant(p.Receipt.Due))
 }
 
-// Retract undoes Prepare for all jobs that were prepared and not handed over. Their ids are given
-// out again, for nobody has seen them.
-func (e *Engine) Retract(prepared []Prepared) {
+// Abort undoes Prepare for all jobs that were prepared and not committed. Their ids are given out
+// again, for nobody has seen them.
+func (d *Durable) Abort(prepared []Prepared) {
+	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	next := e.next.Load()
@@ -80,7 +86,8 @@ func (e *Engine) Retract(prepared []Prepared) {
 }
 
 // Refused counts jobs that the other engine refused by itself.
-func (e *Engine) Refused(jobs int) {
+func (d *Durable) Refused(jobs int) {
+	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	e.rejected += int64(jobs)
@@ -101,7 +108,8 @@ type Result struct {
 
 // Settled returns the lowest id from the given one on, and at most limit ids further, whose job is
 // not done or gone.
-func (e *Engine) Settled(from int64, limit int) int64 {
+func (d *Durable) Settled(from int64, limit int) int64 {
+	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	end := min(e.head, from+int64(limit))
@@ -118,7 +126,8 @@ func (e *Engine) Settled(from int64, limit int) int64 {
 }
 
 // Results calls see for each of n jobs from first on that is not pending, with the engine locked.
-func (e *Engine) Results(first int64, n int, see func(Result)) {
+func (d *Durable) Results(first int64, n int, see func(Result)) {
+	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for id := first; id < min(first+int64(n), e.end()); id++ {
@@ -150,7 +159,8 @@ func (e *Engine) markedAt(id int64) time.Time {
 }
 
 // Oldest returns the lowest id whose result may still be there: no job before it is.
-func (e *Engine) Oldest() int64 {
+func (d *Durable) Oldest() int64 {
+	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if m, ok := e.marks.at(e.marks.start()); ok {

@@ -11,10 +11,13 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
+// durable is the side of the engine that one with a store uses.
+func durable(e *Engine) *Durable { return &Durable{e} }
+
 // prepare sets up a batch of the secrets that is due after the delay.
 func prepare(t *testing.T, e *Engine, key engine.Key, secrets ...[]byte) Prepared {
 	t.Helper()
-	p, err := e.Prepare(&engine.Batch{Secrets: secrets, Key: key}, time.Now().Add(e.cfg.Delay))
+	p, err := durable(e).Prepare(&engine.Batch{Secrets: secrets, Key: key}, time.Now().Add(e.cfg.Delay))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -50,7 +53,7 @@ func TestPreparedJobsAreHidden(t *testing.T) {
 		if endsInTime(t, e, time.Minute) {
 			t.Error("a drain ended before the jobs did")
 		}
-		e.HandOver(p)
+		durable(e).Commit(p)
 		wantErr(t, "drain", e.Drain(t.Context()), nil)
 		for n, secret := range [][]byte{inline, long4096} {
 			var want [digest.MaxSize]byte
@@ -62,14 +65,14 @@ func TestPreparedJobsAreHidden(t *testing.T) {
 	})
 }
 
-// A job is due when its client was told it would be, also if it was handed over late; those behind
-// one that is not handed over wait for it.
-func TestHandOverKeepsDueTimes(t *testing.T) {
+// A job is due when its client was told it would be, also if it was committed late; those behind one
+// that is not committed wait for it.
+func TestCommitKeepsDueTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: 10 * time.Second})
 		first, second := prepare(t, e, engine.Key{}, inline), prepare(t, e, engine.Key{}, inline)
 		time.Sleep(time.Second)
-		e.HandOver(second)
+		durable(e).Commit(second)
 		rec, err := e.Get(t.Context(), second.Receipt.ID)
 		if err != nil || !rec.Due.Equal(second.Receipt.Due) || !rec.Due.Equal(time.Now().Add(9*time.Second)) {
 			t.Errorf("due %v, error %v, told %v", rec.Due, err, second.Receipt.Due)
@@ -78,7 +81,7 @@ func TestHandOverKeepsDueTimes(t *testing.T) {
 		if rec, _ := e.Get(t.Context(), second.Receipt.ID); rec.State != engine.Pending {
 			t.Error("a job was hashed before the one ahead of it")
 		}
-		e.HandOver(first)
+		durable(e).Commit(first)
 		synctest.Wait()
 		wantHashed(t, e, 1, 2)
 	})
@@ -99,7 +102,7 @@ func wantHashed(t *testing.T, e *Engine, ids ...int64) {
 func TestPrepareRefuses(t *testing.T) {
 	onHand(t, Config{MaxPending: 2, KeyWindow: time.Hour, MaxKeys: 1}, func(t *testing.T, h *byHand) {
 		refused := func(key engine.Key, secrets ...[]byte) error {
-			_, err := h.Prepare(&engine.Batch{Secrets: secrets, Key: key}, time.Now())
+			_, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: secrets, Key: key}, time.Now())
 			return err
 		}
 		wantErr(t, "an empty secret", refused(engine.Key{}, inline, nil), engine.ErrInvalid)
@@ -107,24 +110,24 @@ func TestPrepareRefuses(t *testing.T) {
 		p := prepare(t, h.Engine, key, inline)
 		wantFull(t, refused(engine.Key{ID: [16]byte{2}}, inline), "max-idempotency-keys")
 		wantFull(t, refused(engine.Key{}, inline, inline), "max-pending")
-		again, err := h.Prepare(&engine.Batch{Secrets: [][]byte{inline}, Key: key}, time.Now())
+		again, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: [][]byte{inline}, Key: key}, time.Now())
 		if err != nil || again.Receipt != p.Receipt || again.Jobs != 0 {
 			t.Errorf("the retry of %+v is %+v, error %v", p, again, err)
 		}
 		wantErr(t, "the key for another request", refused(engine.Key{ID: key.ID}, inline), engine.ErrKeyReused)
-		h.HandOver(p)
-		h.Refused(7)
+		durable(h.Engine).Commit(p)
+		durable(h.Engine).Refused(7)
 		if st := h.Stats(); st.Accepted != 1 || st.Pending != 1 || st.Rejected != 1+2+7 {
 			t.Errorf("counters are %+v", st)
 		}
 	})
 }
 
-// What is retracted was never there: its ids, keys and memory serve others.
-func TestRetract(t *testing.T) {
+// What is aborted was never there: its ids, keys and memory serve others.
+func TestAbort(t *testing.T) {
 	onHand(t, Config{KeyWindow: time.Hour, MaxKeys: 2}, func(t *testing.T, h *byHand) {
 		kept := prepare(t, h.Engine, engine.Key{}, long4096)
-		h.HandOver(kept)
+		durable(h.Engine).Commit(kept)
 		keys := []engine.Key{{ID: [16]byte{1}, Print: [16]byte{1}}, {ID: [16]byte{2}, Print: [16]byte{1}}}
 		short, long := mine(inline, "short"), mine(long4096, "long")
 		for range 3 {
@@ -134,7 +137,7 @@ func TestRetract(t *testing.T) {
 			if ps[0].Receipt.ID != 2 || ps[1].Receipt.ID != 4 || ps[2].Receipt.ID != 5 {
 				t.Fatalf("ids were not given back: %+v", ps)
 			}
-			h.Retract(ps)
+			durable(h.Engine).Abort(ps)
 			if h.holds(short) || h.holds(long) || h.secrets.used != engine.MaxSecret {
 				t.Errorf("secrets stay: %d bytes are used", h.secrets.used)
 			}
@@ -147,7 +150,7 @@ func TestRetract(t *testing.T) {
 			t.Errorf("counters are %+v", st)
 		}
 		p := prepare(t, h.Engine, keys[0], inline)
-		h.HandOver(p)
+		durable(h.Engine).Commit(p)
 		h.age(0, kept.Receipt.ID, p.Receipt.ID)
 		h.workAll()
 		wantHashed(t, h.Engine, p.Receipt.ID)
@@ -155,7 +158,7 @@ func TestRetract(t *testing.T) {
 }
 
 // A key that was forgotten, or remembered for another job since, is not taken from that.
-func TestRetractOfForgottenKeys(t *testing.T) {
+func TestAbortOfForgottenKeys(t *testing.T) {
 	onHand(t, Config{KeyWindow: time.Second, MaxKeys: 9}, func(t *testing.T, h *byHand) {
 		key := engine.Key{ID: [16]byte{1}, Print: [16]byte{1}}
 		old := prepare(t, h.Engine, key, inline)
@@ -164,14 +167,14 @@ func TestRetractOfForgottenKeys(t *testing.T) {
 		if again.Receipt.ID != old.Receipt.ID+1 {
 			t.Fatalf("after the window the key gets %+v", again)
 		}
-		h.Retract([]Prepared{old, again})
+		durable(h.Engine).Abort([]Prepared{old, again})
 		if len(h.keys.jobs) != 0 || h.keys.order.end() != h.keys.order.start() {
 			t.Errorf("kept are %v", h.keys.jobs)
 		}
 	})
 }
 
-func TestRetractEndsADrain(t *testing.T) {
+func TestAbortEndsADrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
 		p := prepare(t, e, engine.Key{}, inline)
@@ -183,8 +186,8 @@ func TestRetractEndsADrain(t *testing.T) {
 			t.Fatalf("a drain ended before the job did: %v", err)
 		default:
 		}
-		e.Retract([]Prepared{p})
-		_, err := e.Prepare(&engine.Batch{Secrets: [][]byte{inline}}, time.Now())
+		durable(e).Abort([]Prepared{p})
+		_, err := durable(e).Prepare(&engine.Batch{Secrets: [][]byte{inline}}, time.Now())
 		wantErr(t, "prepare after a drain began", err, engine.ErrDraining)
 		synctest.Wait()
 		select {
@@ -196,23 +199,23 @@ func TestRetractEndsADrain(t *testing.T) {
 	})
 }
 
-// Batches that lie across segments are handed over, and taken back, as any other.
+// Batches that lie across segments are committed and aborted as any other.
 func TestPrepareAcrossSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
 		for e.end() <= segmentJobs-100 {
 			n := min(engine.MaxBatch, segmentJobs-100-e.end()+1)
-			e.HandOver(prepare(t, e, engine.Key{}, many(int(n))...))
+			durable(e).Commit(prepare(t, e, engine.Key{}, many(int(n))...))
 		}
 		first := e.end()
 		for range 3 {
 			a, b := prepare(t, e, engine.Key{}, many(200)...), prepare(t, e, engine.Key{}, many(10)...)
-			e.Retract([]Prepared{a, b})
+			durable(e).Abort([]Prepared{a, b})
 			if e.end() != first {
 				t.Fatalf("the next id is %d, want %d", e.end(), first)
 			}
 		}
-		e.HandOver(prepare(t, e, engine.Key{}, many(200)...))
+		durable(e).Commit(prepare(t, e, engine.Key{}, many(200)...))
 		wantMapped(t, e, 2)
 		time.Sleep(time.Second)
 		synctest.Wait()
@@ -223,7 +226,7 @@ func TestPrepareAcrossSegments(t *testing.T) {
 
 // results collects what Results shows.
 func results(e *Engine, first int64, n int) (seen []Result) {
-	e.Results(first, n, func(r Result) { seen = append(seen, r) })
+	durable(e).Results(first, n, func(r Result) { seen = append(seen, r) })
 	return seen
 }
 
@@ -231,14 +234,14 @@ func results(e *Engine, first int64, n int) (seen []Result) {
 func TestSettledAndResults(t *testing.T) {
 	onHand(t, Config{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(many(6)...)
-		if got := h.Settled(1, 100); got != 1 {
+		if got := durable(h.Engine).Settled(1, 100); got != 1 {
 			t.Errorf("settled before %d with all pending", got)
 		}
 		wantErr(t, "cancel", h.Cancel(t.Context(), ids[1]), nil)
 		wantErr(t, "cancel", h.Cancel(t.Context(), ids[4]), nil)
 		h.age(0, ids[:3]...)
 		h.claim()
-		if got := h.Settled(1, 100); got != 1 {
+		if got := durable(h.Engine).Settled(1, 100); got != 1 {
 			t.Errorf("settled before %d with the first claimed", got)
 		}
 		h.finish()
@@ -247,7 +250,7 @@ func TestSettledAndResults(t *testing.T) {
 			limit int
 			want  int64
 		}{{1, 100, 4}, {1, 2, 3}, {3, 1, 4}, {4, 100, 4}, {6, 100, 6}} {
-			if got := h.Settled(tc.from, tc.limit); got != tc.want {
+			if got := durable(h.Engine).Settled(tc.from, tc.limit); got != tc.want {
 				t.Errorf("from %d, at most %d: settled before %d, want %d", tc.from, tc.limit, got, tc.want)
 			}
 		}
@@ -280,10 +283,10 @@ func TestSettledAcrossRetiredSegments(t *testing.T) {
 		cancelAll(t, e, segmentJobs+1, 2*segmentJobs) // nothing stands there
 		wantSettled := func() {
 			t.Helper()
-			if got := e.Settled(1, jobs+100); got != jobs+1 {
+			if got := durable(e).Settled(1, jobs+100); got != jobs+1 {
 				t.Errorf("settled before %d, want %d", got, jobs+1)
 			}
-			if got := e.Settled(segmentJobs-5, segmentJobs+10); got != 2*segmentJobs+5 {
+			if got := durable(e).Settled(segmentJobs-5, segmentJobs+10); got != 2*segmentJobs+5 {
 				t.Errorf("settled before %d, want %d", got, 2*segmentJobs+5)
 			}
 		}
@@ -306,7 +309,7 @@ func TestSettledAcrossRetiredSegments(t *testing.T) {
 func TestResultsHaveTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: 0, Retention: 10 * time.Second})
-		if got := e.Oldest(); got != 1 {
+		if got := durable(e).Oldest(); got != 1 {
 			t.Errorf("with no jobs the oldest is %d", got)
 		}
 		var claimed []time.Time
@@ -331,12 +334,12 @@ func TestResultsHaveTheirTime(t *testing.T) {
 		if expired == 0 || expired > 10 || slices.ContainsFunc(seen[expired:], func(r Result) bool { return r.Gone }) {
 			t.Errorf("%d have expired", expired)
 		}
-		if got := e.Oldest(); got != int64(expired+1) {
+		if got := durable(e).Oldest(); got != int64(expired+1) {
 			t.Errorf("the oldest is %d with %d expired", got, expired)
 		}
 		time.Sleep(time.Minute)
 		synctest.Wait()
-		if got := e.Oldest(); got != 41 {
+		if got := durable(e).Oldest(); got != 41 {
 			t.Errorf("with all expired the oldest is %d", got)
 		}
 	})

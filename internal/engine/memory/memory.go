@@ -401,11 +401,3 @@ func (e *Engine) awaitSubmitters() {
 		}
 	}
 }
-
-// signal wakes whoever waits on c; if a signal is there already it adds none.
-func signal(c chan<- struct{}) {
-	select {
-	case c <- struct{}{}:
-	default:
-	}
-}

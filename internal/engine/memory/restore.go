@@ -15,9 +15,9 @@ type restored struct {
 	kept  int64 // of those, results that were there
 }
 
-// Restore starts an engine with jobs of an earlier one, which fill must put into it; Close stops
+// Restore starts an engine with jobs of an earlier one, which fill must put into it; its Close stops
 // it. No job comes due before fill has returned. Config.FirstID must be set.
-func Restore(cfg Config, fill func(*Restorer) error) (*Engine, error) {
+func Restore(cfg Config, fill func(*Restorer) error) (*Durable, error) {
 	if err := engine.InRange("first id", cfg.FirstID, 1, engine.MaxFirstID); err != nil {
 		return nil, fmt.Errorf("memory engine: %w", err)
 	}
@@ -34,7 +34,7 @@ func Restore(cfg Config, fill func(*Restorer) error) (*Engine, error) {
 		return nil, errors.Join(err, e.Close())
 	}
 	e.start()
-	return e, nil
+	return &Durable{e}, nil
 }
 
 // Restorer puts jobs into an engine that is not yet running: first Begin, then results, then

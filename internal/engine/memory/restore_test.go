@@ -27,12 +27,12 @@ func restore(t *testing.T, cfg Config, fill func(*Restorer) error) *Engine {
 			*limit = standard
 		}
 	}
-	e, err := Restore(cfg, fill)
+	d, err := Restore(cfg, fill)
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(func() { _ = e.Close() })
-	return e
+	t.Cleanup(func() { _ = d.Engine().Close() })
+	return d.Engine()
 }
 
 // result is that of a job with the secret inline, hashed so long ago.
@@ -86,7 +86,7 @@ func TestRestore(t *testing.T) {
 		if st := e.Stats(); st != (engine.Stats{Pending: 3, Kept: 2}) {
 			t.Errorf("counters are %+v", st)
 		}
-		if got := e.Settled(1, 100); got != 5 {
+		if got := durable(e).Settled(1, 100); got != 5 {
 			t.Errorf("settled before %d", got)
 		}
 		if rec, _ := e.Get(t.Context(), 8); !rec.Due.Equal(time.Now().Add(2*time.Second)) || rec.Algorithm != digest.SHA256 || rec.Tenant != 3 {
@@ -141,7 +141,7 @@ func checkBorder(t *testing.T, first, next, left int64) {
 		}
 		return nil
 	})
-	if got := e.Settled(next-left, 10); got != next-left {
+	if got := durable(e).Settled(next-left, 10); got != next-left {
 		t.Errorf("settled before %d", got)
 	}
 	for id := next; id < next+3; id++ {
@@ -162,7 +162,7 @@ func checkBorder(t *testing.T, first, next, left int64) {
 	if st := e.Stats(); st.Accepted != 3 || st.Pending != 0 || st.Completed != left+3 || st.Kept != left+3 {
 		t.Errorf("counters are %+v", st)
 	}
-	if got := e.Settled(first, math.MaxInt32); got != next+3 {
+	if got := durable(e).Settled(first, math.MaxInt32); got != next+3 {
 		t.Errorf("settled before %d, want %d", got, next+3)
 	}
 }
@@ -188,7 +188,7 @@ func TestRestoreFarApart(t *testing.T) {
 	if id := accept(t, e, inline); id != last+20*segmentJobs {
 		t.Errorf("the next id is %d", id)
 	}
-	if got := e.Settled(1, last); got != last {
+	if got := durable(e).Settled(1, last); got != last {
 		t.Errorf("settled before %d, want %d", got, last)
 	}
 }
@@ -352,16 +352,16 @@ func TestRestoredKeys(t *testing.T) {
 	})
 }
 
-// A restored engine retracts into a segment that was restored.
-func TestRetractAfterRestore(t *testing.T) {
+// A restored engine aborts into a segment that was restored.
+func TestAbortAfterRestore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := restore(t, Config{Delay: time.Second}, func(r *Restorer) error {
 			r.Begin(1, 3, 4)
 			return errors.Join(r.Result(result(2, 0)), pendingJobs(r, time.Second, 3))
 		})
-		e.Retract([]Prepared{prepare(t, e, engine.Key{}, long4096, inline)})
+		durable(e).Abort([]Prepared{prepare(t, e, engine.Key{}, long4096, inline)})
 		wantUnknown(t, e, 4)
-		e.HandOver(prepare(t, e, engine.Key{}, inline))
+		durable(e).Commit(prepare(t, e, engine.Key{}, inline))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		wantHashed(t, e, 3, 4)

@@ -4,6 +4,7 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // batchJobs is how many jobs a worker claims at a time: enough that the two short holds of
@@ -126,7 +127,7 @@ func (e *Engine) work(b *batch) bool {
 		return false
 	}
 	if more {
-		signal(e.help)
+		wake.Up(e.help)
 	}
 	for j := range b.n {
 		b.hash(j)
