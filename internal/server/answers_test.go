@@ -10,7 +10,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/memory"
 )
@@ -194,13 +194,13 @@ func TestLifeOfAJob(t *testing.T) {
 	defer e.Close()
 	served := on(e)
 	s := newSite(t, served)
-	var job api.Job
+	var job wire.Job
 	s.ask("POST /hash", `{"password":"angryMonkey"}`).want(202, "Location: /hash/1", "Retry-After: 1").into(&job)
 	if job.Id != 1 || time.Until(job.Due.Time) > 50*time.Millisecond {
 		t.Errorf("accepted %+v", job)
 	}
 	if a := s.ask("GET /hash/1", ""); a.status == 202 { // else this machine was slow
-		var pending api.Job
+		var pending wire.Job
 		if a.into(&pending); pending != job && time.Now().Before(job.Due.Time) {
 			t.Errorf("pending %+v, accepted %+v", pending, job)
 		}
@@ -218,7 +218,7 @@ func TestLifeOfAJob(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.ask("POST /hash", password).wantProblem(503, "draining")
-	var st api.Stats
+	var st wire.Stats
 	s.ask("GET /stats", "").into(&st)
 	if st.Total != 1 || st.Completed != 1 || st.Rejected != 1 || st.Kept != 0 || st.Pending != 0 {
 		t.Errorf("stats %+v", st)

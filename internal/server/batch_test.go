@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/memory"
 )
@@ -106,7 +106,7 @@ func TestBatchMemory(t *testing.T) {
 // However a batch ends, its memory is free again.
 func TestBatchMemoryIsGivenBack(t *testing.T) {
 	var fail func() error
-	s := roomy(t, stub{batch: func(*api.BatchRequest) (api.SubmitBatchResponseObject, error) { return nil, fail() }})
+	s := roomy(t, stub{batch: func(*wire.BatchRequest) (wire.SubmitBatchResponseObject, error) { return nil, fail() }})
 	fail = func() error { return engine.ErrDraining }
 	for name, end := range map[string]func(){
 		"a refusal":          func() { s.ask(submitBatch, paddedBatch(2_000)).want(503) },
@@ -148,13 +148,13 @@ func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }
 
 // A panic over a batch tells nothing of it.
 func TestPanicOverABatch(t *testing.T) {
-	for logged, value := range map[string]func(*api.BatchRequest) any{
-		"panic: secret.List":          func(b *api.BatchRequest) any { return b.Passwords },
-		"panic: [][]uint8":            func(b *api.BatchRequest) any { return b.Passwords.Slices() },
-		"panic: *server.BatchRequest": func(b *api.BatchRequest) any { return b },
-		"panic: string":               func(b *api.BatchRequest) any { return string(b.Passwords.Slices()[0]) },
+	for logged, value := range map[string]func(*wire.BatchRequest) any{
+		"panic: secret.List":          func(b *wire.BatchRequest) any { return b.Passwords },
+		"panic: [][]uint8":            func(b *wire.BatchRequest) any { return b.Passwords.Slices() },
+		"panic: *server.BatchRequest": func(b *wire.BatchRequest) any { return b },
+		"panic: string":               func(b *wire.BatchRequest) any { return string(b.Passwords.Slices()[0]) },
 	} {
-		s := newSite(t, stub{batch: func(b *api.BatchRequest) (api.SubmitBatchResponseObject, error) { panic(value(b)) }})
+		s := newSite(t, stub{batch: func(b *wire.BatchRequest) (wire.SubmitBatchResponseObject, error) { panic(value(b)) }})
 		s.ask(submitBatch, passwords).wantProblem(500, "internal")
 		if lines := s.log.lines("request failed"); len(lines) != 1 || lines[0]["error"] != logged || lines[0]["route"] != "/hash/batch" {
 			t.Errorf("logged %v, want %s", lines, logged)
@@ -195,7 +195,7 @@ func TestLifeOfABatch(t *testing.T) {
 	defer e.Close()
 	served := on(e)
 	s := newSite(t, served)
-	var batch api.AcceptedBatch
+	var batch wire.AcceptedBatch
 	for range 2 { // the second is a retry
 		s.ask(submitBatch, `{"passwords":["angryMonkey","`+canary+`","angryMonkey"]}`, "Idempotency-Key: once").want(202, "Retry-After: 1").into(&batch)
 		if batch.First != 1 || batch.Count != 3 || time.Until(batch.Due) > 50*time.Millisecond {
@@ -218,7 +218,7 @@ func TestLifeOfABatch(t *testing.T) {
 		t.Fatal(err)
 	}
 	s.ask(submitBatch, passwords).wantProblem(503, "draining")
-	var st api.Stats
+	var st wire.Stats
 	s.ask("GET /stats", "").into(&st)
 	if st.Total != 3 || st.Completed+st.Canceled != 3 || st.Rejected != 8 || st.Kept != 2 || st.Pending != 0 {
 		t.Errorf("stats %+v", st)

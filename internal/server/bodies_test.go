@@ -14,7 +14,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -142,7 +142,7 @@ func TestBodyTooLarge(t *testing.T) {
 func tooLarge(t *testing.T, s *site) error {
 	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(padded(100))), httptest.NewRecorder())
 	c.Request().Header.Set("Content-Type", "application/json")
-	err := binder{&s.cfg}.Bind(new(api.SubmitHashJSONRequestBody), c)
+	err := binder{&s.cfg}.Bind(new(wire.SubmitHashJSONRequestBody), c)
 	if err == nil {
 		t.Fatal("no error")
 	}

@@ -13,7 +13,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 )
 
 // answering is a listener on whose connections an answer has its time from its own first byte,
@@ -102,7 +102,7 @@ func (a *answering) refuse(status int, reason string) []byte {
 	id := a.ids.next()
 	a.log.Debug("request refused unread", "request", id, "status", status, "reason", reason)
 	t := problemTypes[malformedRequest]
-	body, _ := json.Marshal(&api.Problem{ // texts and a number can be encoded
+	body, _ := json.Marshal(&wire.Problem{ // texts and a number can be encoded
 		Type: problemPrefix + t.name, Title: t.title, Status: int32(status), Detail: unread(status, reason), Instance: instancePrefix + id,
 	})
 	var b bytes.Buffer

@@ -10,34 +10,34 @@ import (
 	"testing"
 	"time"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/secret"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // stub is a service of which a test says what three of its operations do.
 type stub struct {
-	api.StrictServerInterface
-	submit   func(*api.HashRequest) (api.SubmitHashResponseObject, error)
-	batch    func(*api.BatchRequest) (api.SubmitBatchResponseObject, error)
-	get      func(context.Context) (api.GetHashResponseObject, error)
+	wire.StrictServerInterface
+	submit   func(*wire.HashRequest) (wire.SubmitHashResponseObject, error)
+	batch    func(*wire.BatchRequest) (wire.SubmitBatchResponseObject, error)
+	get      func(context.Context) (wire.GetHashResponseObject, error)
 	answered *[]time.Duration
 }
 
-func (s stub) SubmitHash(_ context.Context, req api.SubmitHashRequestObject) (api.SubmitHashResponseObject, error) {
+func (s stub) SubmitHash(_ context.Context, req wire.SubmitHashRequestObject) (wire.SubmitHashResponseObject, error) {
 	return s.submit(req.Body)
 }
 
-func (s stub) SubmitBatch(_ context.Context, req api.SubmitBatchRequestObject) (api.SubmitBatchResponseObject, error) {
+func (s stub) SubmitBatch(_ context.Context, req wire.SubmitBatchRequestObject) (wire.SubmitBatchResponseObject, error) {
 	return s.batch(req.Body)
 }
 
-func (s stub) GetHash(ctx context.Context, _ api.GetHashRequestObject) (api.GetHashResponseObject, error) {
+func (s stub) GetHash(ctx context.Context, _ wire.GetHashRequestObject) (wire.GetHashResponseObject, error) {
 	return s.get(ctx)
 }
 
-func (s stub) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
-	return api.GetHealth200JSONResponse{Body: api.Health{Status: "ok"}}, nil
+func (s stub) GetHealth(context.Context, wire.GetHealthRequestObject) (wire.GetHealthResponseObject, error) {
+	return wire.GetHealth200JSONResponse{Body: wire.Health{Status: "ok"}}, nil
 }
 
 func (s stub) Answered(took time.Duration) {
@@ -47,28 +47,28 @@ func (s stub) Answered(took time.Duration) {
 }
 
 // panics returns a service that panics with what the function makes of the request.
-func panics(value func(*api.HashRequest) any) stub {
-	return stub{submit: func(body *api.HashRequest) (api.SubmitHashResponseObject, error) { panic(value(body)) }}
+func panics(value func(*wire.HashRequest) any) stub {
+	return stub{submit: func(body *wire.HashRequest) (wire.SubmitHashResponseObject, error) { panic(value(body)) }}
 }
 
 // A panic is answered as an internal error and logged with its place, but never with its value,
 // which could be anything that was at hand.
 func TestPanic(t *testing.T) {
 	type custom struct{ text string }
-	for logged, value := range map[string]func(*api.HashRequest) any{
-		"panic: string":                         func(*api.HashRequest) any { return canary },
-		"panic: *errors.errorString":            func(*api.HashRequest) any { return errors.New(canary) },
-		"panic: *fmt.wrapError":                 func(*api.HashRequest) any { return fmt.Errorf("%s: %w", canary, http.ErrAbortHandler) },
-		"panic: []uint8":                        func(b *api.HashRequest) any { return b.Password.Bytes() },
-		"panic: secret.Secret":                  func(b *api.HashRequest) any { return b.Password },
-		"panic: *server.HashRequest":            func(b *api.HashRequest) any { return b },
-		"panic: server.custom":                  func(*api.HashRequest) any { return custom{canary} },
-		"panic: map[string]int":                 func(*api.HashRequest) any { return map[string]int{canary: 1} },
-		"panic: func()":                         func(*api.HashRequest) any { return func() {} },
-		"panic: " + outOfRange:                  func(b *api.HashRequest) any { return b.Password.Bytes()[len(canary):][3] },
-		"panic: " + wrongType:                   func(*api.HashRequest) any { return any(canary).(int) },
-		"panic: assignment to entry in nil map": func(*api.HashRequest) any { none[canary] = 1; return none },
-		"panic: panic called with nil argument": func(*api.HashRequest) any { return nil },
+	for logged, value := range map[string]func(*wire.HashRequest) any{
+		"panic: string":                         func(*wire.HashRequest) any { return canary },
+		"panic: *errors.errorString":            func(*wire.HashRequest) any { return errors.New(canary) },
+		"panic: *fmt.wrapError":                 func(*wire.HashRequest) any { return fmt.Errorf("%s: %w", canary, http.ErrAbortHandler) },
+		"panic: []uint8":                        func(b *wire.HashRequest) any { return b.Password.Bytes() },
+		"panic: secret.Secret":                  func(b *wire.HashRequest) any { return b.Password },
+		"panic: *server.HashRequest":            func(b *wire.HashRequest) any { return b },
+		"panic: server.custom":                  func(*wire.HashRequest) any { return custom{canary} },
+		"panic: map[string]int":                 func(*wire.HashRequest) any { return map[string]int{canary: 1} },
+		"panic: func()":                         func(*wire.HashRequest) any { return func() {} },
+		"panic: " + outOfRange:                  func(b *wire.HashRequest) any { return b.Password.Bytes()[len(canary):][3] },
+		"panic: " + wrongType:                   func(*wire.HashRequest) any { return any(canary).(int) },
+		"panic: assignment to entry in nil map": func(*wire.HashRequest) any { none[canary] = 1; return none },
+		"panic: panic called with nil argument": func(*wire.HashRequest) any { return nil },
 	} {
 		s := newSite(t, panics(value))
 		a := s.ask("POST /hash", password)
@@ -98,7 +98,7 @@ const (
 
 // http.ErrAbortHandler is a request to net/http, not a failure.
 func TestAbort(t *testing.T) {
-	s := newSite(t, panics(func(*api.HashRequest) any { return http.ErrAbortHandler }))
+	s := newSite(t, panics(func(*wire.HashRequest) any { return http.ErrAbortHandler }))
 	defer func() {
 		if v := recover(); v != http.ErrAbortHandler {
 			t.Errorf("recovered %v", v)
@@ -130,7 +130,7 @@ func TestFailureAfterTheAnswerHasBegun(t *testing.T) {
 		"broken":        func() error { return errors.New("broken") },
 		"panic: string": func() error { panic(canary) },
 	} {
-		s := newSite(t, stub{submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) { return begun{fail}, nil }})
+		s := newSite(t, stub{submit: func(*wire.HashRequest) (wire.SubmitHashResponseObject, error) { return begun{fail}, nil }})
 		if a := s.ask("POST /hash", password).want(202); a.body != `{"id":1,"status":"pending","algorithm":"sha512","due":"2026-11-23T21:17:05Z"}` {
 			t.Errorf("%s: body %s", logged, a.body)
 		}
@@ -141,15 +141,15 @@ func TestFailureAfterTheAnswerHasBegun(t *testing.T) {
 }
 
 // unencodable is an answer that has no JSON.
-type unencodable struct{ api.SubmitHashResponseObject }
+type unencodable struct{ wire.SubmitHashResponseObject }
 
 func (unencodable) VisitSubmitHashResponse(w http.ResponseWriter) error {
-	return api.SubmitHash202JSONResponse{Body: api.Job{Id: 1, Due: strict.Time{Time: time.Unix(1<<40, 0)}}}.VisitSubmitHashResponse(w)
+	return wire.SubmitHash202JSONResponse{Body: wire.Job{Id: 1, Due: strict.Time{Time: time.Unix(1<<40, 0)}}}.VisitSubmitHashResponse(w)
 }
 
 // An answer that cannot be encoded becomes an internal error, though its headers were set.
 func TestAnswerThatCannotBeEncoded(t *testing.T) {
-	s := newSite(t, stub{submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) { return unencodable{}, nil }})
+	s := newSite(t, stub{submit: func(*wire.HashRequest) (wire.SubmitHashResponseObject, error) { return unencodable{}, nil }})
 	s.ask("POST /hash", password).wantProblem(500, "internal")
 	if lines := s.log.lines("request failed"); len(lines) != 1 || !strings.HasPrefix(lines[0]["error"].(string), "encode *server.Job: ") {
 		t.Errorf("logged %v", lines)
@@ -158,7 +158,7 @@ func TestAnswerThatCannotBeEncoded(t *testing.T) {
 
 // A secret keeps itself to itself even where an error was made of it.
 func TestErrorMadeOfASecret(t *testing.T) {
-	s := newSite(t, stub{submit: func(b *api.HashRequest) (api.SubmitHashResponseObject, error) {
+	s := newSite(t, stub{submit: func(b *wire.HashRequest) (wire.SubmitHashResponseObject, error) {
 		return nil, fmt.Errorf("cannot hash %v %s %x %#v %+v", b.Password, b.Password, b.Password, *b, b)
 	}})
 	s.ask("POST /hash", password).wantProblem(500, "internal")

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/memory"
 )
@@ -167,7 +167,7 @@ func TestLongPollOutlivesTheTimeouts(t *testing.T) {
 // However long an answer takes to come, it has its whole time to be written.
 func TestSlowAnswerIsSent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r := listen(t, stub{get: func(context.Context) (api.GetHashResponseObject, error) {
+		r := listen(t, stub{get: func(context.Context) (wire.GetHashResponseObject, error) {
 			time.Sleep(time.Hour)
 			return nil, engine.ErrGone
 		}})

@@ -11,7 +11,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -126,14 +126,14 @@ func TestAnswersAreCounted(t *testing.T) {
 		refuse := false
 		s := newSite(t, stub{
 			answered: &answered,
-			submit: func(*api.HashRequest) (api.SubmitHashResponseObject, error) {
+			submit: func(*wire.HashRequest) (wire.SubmitHashResponseObject, error) {
 				time.Sleep(takes)
 				if refuse {
 					return nil, engine.ErrDraining
 				}
-				return api.SubmitHash202JSONResponse{
-					Body:    api.Job{Id: 1, Status: api.Pending, Algorithm: api.Sha512, Due: strict.Time{Time: time.Now().UTC()}},
-					Headers: api.SubmitHash202ResponseHeaders{Location: "/hash/1", RetryAfter: 1},
+				return wire.SubmitHash202JSONResponse{
+					Body:    wire.Job{Id: 1, Status: wire.Pending, Algorithm: wire.Sha512, Due: strict.Time{Time: time.Now().UTC()}},
+					Headers: wire.SubmitHash202ResponseHeaders{Location: "/hash/1", RetryAfter: 1},
 				}, nil
 			},
 		})

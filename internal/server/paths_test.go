@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
@@ -165,7 +165,7 @@ func TestPages(t *testing.T) {
 // HEAD sees a result and does not collect it: a drain goes on waiting for who does.
 func TestHeadDoesNotCollect(t *testing.T) {
 	var glances []bool
-	s := newSite(t, stub{get: func(ctx context.Context) (api.GetHashResponseObject, error) {
+	s := newSite(t, stub{get: func(ctx context.Context) (wire.GetHashResponseObject, error) {
 		glances = append(glances, engine.IsGlance(ctx))
 		return nil, engine.ErrGone
 	}})

@@ -9,7 +9,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/service"
 	"github.com/hashd-project/hashd/internal/strict"
@@ -178,7 +178,7 @@ func (h *handler) answerError(err error, c echo.Context) {
 	}
 	discard(c)
 	t := problemTypes[p.kind]
-	body := api.Problem{
+	body := wire.Problem{
 		Type: problemPrefix + t.name, Title: t.title, Status: int32(t.status), Detail: p.detail,
 		Instance: instancePrefix + requestID(c), Errors: fieldErrors(p.fields),
 	}
@@ -189,13 +189,13 @@ func (h *handler) answerError(err error, c echo.Context) {
 }
 
 // fieldErrors returns the violations in the contract's type, nil if there are none.
-func fieldErrors(fields []strict.FieldError) *[]api.FieldError {
+func fieldErrors(fields []strict.FieldError) *[]wire.FieldError {
 	if len(fields) == 0 {
 		return nil
 	}
-	out := make([]api.FieldError, len(fields))
+	out := make([]wire.FieldError, len(fields))
 	for i, f := range fields {
-		out[i] = api.FieldError(f)
+		out[i] = wire.FieldError(f)
 	}
 	return &out
 }

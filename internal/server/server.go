@@ -15,12 +15,12 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 )
 
 // Service is what the server serves.
 type Service interface {
-	api.StrictServerInterface
+	wire.StrictServerInterface
 	// Answered counts a submission that was answered with an accepted job, and how long that took.
 	Answered(took time.Duration)
 }
@@ -88,7 +88,7 @@ func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals)
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
 	e.Binder = binder{&cfg}
-	api.RegisterHandlers(routes{e}, api.NewStrictHandler(service))
+	wire.RegisterHandlers(routes{e}, wire.NewStrictHandler(service))
 	for path, page := range cfg.Pages {
 		routes{e}.GET(path, echo.WrapHandler(page))
 	}

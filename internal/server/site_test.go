@@ -20,7 +20,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"go.uber.org/goleak"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/contracttest"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/service"
@@ -260,7 +260,7 @@ func (a answer) obeys(o oracle) error {
 
 // problem reads the answer as the problem that it must be, and holds it to what all of them
 // promise.
-func (a answer) problem() (p api.Problem) {
+func (a answer) problem() (p wire.Problem) {
 	a.Helper()
 	a.into(&p)
 	if got := a.header.Get("Content-Type"); got != "application/problem+json" {
@@ -277,7 +277,7 @@ func (a answer) problem() (p api.Problem) {
 }
 
 // asInTheContract compares a problem with the contract's example of its type, if there is one.
-func (a answer) asInTheContract(p api.Problem) {
+func (a answer) asInTheContract(p wire.Problem) {
 	a.Helper()
 	if strings.HasSuffix(p.Type, ":malformed-request") {
 		return // one of many such: TestRefusedUnread
@@ -330,7 +330,7 @@ func (a answer) want(status int, lines ...string) answer {
 
 // wantProblem fails the test unless the answer is that kind of problem, with these violations,
 // such as `"#/password" is required`, if any.
-func (a answer) wantProblem(status int, kind string, violations ...string) api.Problem {
+func (a answer) wantProblem(status int, kind string, violations ...string) wire.Problem {
 	a.Helper()
 	a.want(status)
 	p := a.problem()

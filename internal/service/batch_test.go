@@ -10,21 +10,21 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	contract "github.com/hashd-project/hashd/api"
-	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/api"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/secret"
 )
 
 // batch returns a request and the memory of its secrets.
-func batch(algorithm *api.Algorithm, texts ...string) (api.SubmitBatchRequestObject, [][]byte) {
+func batch(algorithm *wire.Algorithm, texts ...string) (wire.SubmitBatchRequestObject, [][]byte) {
 	var memory, list [][]byte
 	for _, text := range texts {
 		b := []byte(text)
 		memory, list = append(memory, b), append(list, b)
 	}
-	return api.SubmitBatchRequestObject{Body: &api.BatchRequest{Passwords: secret.NewList(list), Algorithm: algorithm}}, memory
+	return wire.SubmitBatchRequestObject{Body: &wire.BatchRequest{Passwords: secret.NewList(list), Algorithm: algorithm}}, memory
 }
 
 // takes returns an engine that takes every batch as the function says.
@@ -40,7 +40,7 @@ func TestSubmitBatch(t *testing.T) {
 			for i := range texts {
 				texts[i] = fmt.Sprint("secret ", i)
 			}
-			sha256 := api.Sha256
+			sha256 := wire.Sha256
 			req, _ := batch(&sha256, texts...)
 			answer, err := serviceOn(takes(func(b engine.Batch) (engine.Receipt, error) {
 				if len(b.Secrets) != n || string(b.Secrets[n-1]) != texts[n-1] || b.Algorithm != digest.SHA256 || b.Tenant != 0 || b.Key != (engine.Key{}) {
@@ -51,8 +51,8 @@ func TestSubmitBatch(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := answer.(api.SubmitBatch202JSONResponse)
-			if want := (api.AcceptedBatch{First: 42, Count: int32(n), Algorithm: api.Sha256, Due: at.UTC()}); got.Body != want || got.Headers.RetryAfter != 5 {
+			got := answer.(wire.SubmitBatch202JSONResponse)
+			if want := (wire.AcceptedBatch{First: 42, Count: int32(n), Algorithm: wire.Sha256, Due: at.UTC()}); got.Body != want || got.Headers.RetryAfter != 5 {
 				t.Errorf("%+v, want %+v", got, want)
 			}
 		}
@@ -131,7 +131,7 @@ func TestBatchBoundsOfTheContract(t *testing.T) {
 			}
 		}
 	}
-	if err := yaml.Unmarshal([]byte(contract.Contract()), &doc); err != nil {
+	if err := yaml.Unmarshal([]byte(api.Contract()), &doc); err != nil {
 		t.Fatal(err)
 	}
 	passwords := doc.Components.Schemas.BatchRequest.Properties.Passwords

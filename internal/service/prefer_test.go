@@ -8,7 +8,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/service"
 )
@@ -26,15 +26,15 @@ func waited(t *testing.T, prefer string, maxWait time.Duration, state engine.Sta
 		},
 	}
 	s := service.New(service.Config{Engine: e, MaxWait: maxWait})
-	answer, err := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 42, Params: api.GetHashParams{Prefer: &prefer}})
+	answer, err := s.GetHash(t.Context(), wire.GetHashRequestObject{Id: 42, Params: wire.GetHashParams{Prefer: &prefer}})
 	if err != nil {
 		t.Fatal(err)
 	}
 	var header *string
 	if state == engine.Done {
-		header = answer.(api.GetHash200JSONResponse).Headers.PreferenceApplied
+		header = answer.(wire.GetHash200JSONResponse).Headers.PreferenceApplied
 	} else {
-		header = answer.(api.GetHash202JSONResponse).Headers.PreferenceApplied
+		header = answer.(wire.GetHash202JSONResponse).Headers.PreferenceApplied
 	}
 	applied := "nothing"
 	if header != nil {
@@ -99,11 +99,11 @@ func TestWaitEnds(t *testing.T) {
 			return engine.Record{ID: id, Due: due}, nil
 		}})
 		prefer, began := "wait=10", time.Now()
-		answer, err := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 42, Params: api.GetHashParams{Prefer: &prefer}})
+		answer, err := s.GetHash(t.Context(), wire.GetHashRequestObject{Id: 42, Params: wire.GetHashParams{Prefer: &prefer}})
 		if err != nil || time.Since(began) != 10*time.Second {
 			t.Fatalf("after %v: error %v", time.Since(began), err)
 		}
-		if got := answer.(api.GetHash202JSONResponse); got.Headers.RetryAfter != 50 || !got.Body.Due.Equal(due) {
+		if got := answer.(wire.GetHash202JSONResponse); got.Headers.RetryAfter != 50 || !got.Body.Due.Equal(due) {
 			t.Errorf("answer %+v, want retry after 50", got)
 		}
 	})
@@ -119,7 +119,7 @@ func TestWaitOfAClientThatGoes(t *testing.T) {
 		}})
 		prefer, began := "wait=10", time.Now()
 		time.AfterFunc(time.Second, leave)
-		_, _ = s.GetHash(ctx, api.GetHashRequestObject{Id: 42, Params: api.GetHashParams{Prefer: &prefer}})
+		_, _ = s.GetHash(ctx, wire.GetHashRequestObject{Id: 42, Params: wire.GetHashParams{Prefer: &prefer}})
 		if time.Since(began) != time.Second {
 			t.Errorf("held for %v, want 1s", time.Since(began))
 		}

@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/strict"
@@ -55,7 +55,7 @@ type Service struct {
 	answering atomic.Int64 // nanoseconds that took in all
 }
 
-var _ api.StrictServerInterface = (*Service)(nil)
+var _ wire.StrictServerInterface = (*Service)(nil)
 
 // New returns a service on the engine, which stays the caller's to close.
 func New(cfg Config) *Service {
@@ -96,7 +96,7 @@ func (s *Service) Answered(took time.Duration) {
 }
 
 // SubmitHash implements POST /hash.
-func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObject) (api.SubmitHashResponseObject, error) {
+func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObject) (wire.SubmitHashResponseObject, error) {
 	secret := req.Body.Password
 	defer secret.Wipe()
 	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)}
@@ -108,9 +108,9 @@ func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObjec
 		return nil, fmt.Errorf("submit: %w", err)
 	}
 	due, wait := until(receipt.Due)
-	return api.SubmitHash202JSONResponse{
-		Body: api.Job{Id: receipt.ID, Status: api.Pending, Algorithm: nameOf(job.Algorithm), Due: strict.Time{Time: due}},
-		Headers: api.SubmitHash202ResponseHeaders{
+	return wire.SubmitHash202JSONResponse{
+		Body: wire.Job{Id: receipt.ID, Status: wire.Pending, Algorithm: nameOf(job.Algorithm), Due: strict.Time{Time: due}},
+		Headers: wire.SubmitHash202ResponseHeaders{
 			Location:   location(receipt.ID),
 			RetryAfter: Seconds(wait),
 		},
@@ -118,7 +118,7 @@ func (s *Service) SubmitHash(ctx context.Context, req api.SubmitHashRequestObjec
 }
 
 // SubmitBatch implements POST /hash/batch.
-func (s *Service) SubmitBatch(ctx context.Context, req api.SubmitBatchRequestObject) (api.SubmitBatchResponseObject, error) {
+func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestObject) (wire.SubmitBatchResponseObject, error) {
 	secrets := req.Body.Passwords
 	defer secrets.Wipe()
 	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm)}
@@ -130,15 +130,15 @@ func (s *Service) SubmitBatch(ctx context.Context, req api.SubmitBatchRequestObj
 		return nil, fmt.Errorf("submit batch: %w", err)
 	}
 	due, wait := until(receipt.Due)
-	return api.SubmitBatch202JSONResponse{
-		Body:    api.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
-		Headers: api.SubmitBatch202ResponseHeaders{RetryAfter: Seconds(wait)},
+	return wire.SubmitBatch202JSONResponse{
+		Body:    wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
+		Headers: wire.SubmitBatch202ResponseHeaders{RetryAfter: Seconds(wait)},
 	}, nil
 }
 
 // algorithm returns the algorithm asked for. The contract's enumeration and package digest
 // hold the same names, which a test keeps true; for any other it is none, which no engine takes.
-func algorithm(name *api.Algorithm) digest.Algorithm {
+func algorithm(name *wire.Algorithm) digest.Algorithm {
 	if name == nil {
 		return digest.SHA512
 	}
@@ -147,24 +147,24 @@ func algorithm(name *api.Algorithm) digest.Algorithm {
 }
 
 // nameOf returns the algorithm's name in the contract.
-func nameOf(a digest.Algorithm) api.Algorithm { return api.Algorithm(a.String()) }
+func nameOf(a digest.Algorithm) wire.Algorithm { return wire.Algorithm(a.String()) }
 
 // GetHash implements GET /hash/{id}.
-func (s *Service) GetHash(ctx context.Context, req api.GetHashRequestObject) (api.GetHashResponseObject, error) {
+func (s *Service) GetHash(ctx context.Context, req wire.GetHashRequestObject) (wire.GetHashResponseObject, error) {
 	rec, applied, err := s.lookUp(ctx, req.Id, req.Params.Prefer)
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
 	}
 	if rec.State == engine.Done {
-		return api.GetHash200JSONResponse{
-			Body:    api.Job{Id: rec.ID, Status: api.Done, Algorithm: nameOf(rec.Algorithm), Hash: digest.Encode(rec.Digest())},
-			Headers: api.GetHash200ResponseHeaders{PreferenceApplied: applied},
+		return wire.GetHash200JSONResponse{
+			Body:    wire.Job{Id: rec.ID, Status: wire.Done, Algorithm: nameOf(rec.Algorithm), Hash: digest.Encode(rec.Digest())},
+			Headers: wire.GetHash200ResponseHeaders{PreferenceApplied: applied},
 		}, nil
 	}
 	due, wait := until(rec.Due)
-	return api.GetHash202JSONResponse{
-		Body:    api.Job{Id: rec.ID, Status: api.Pending, Algorithm: nameOf(rec.Algorithm), Due: strict.Time{Time: due}},
-		Headers: api.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: Seconds(wait)},
+	return wire.GetHash202JSONResponse{
+		Body:    wire.Job{Id: rec.ID, Status: wire.Pending, Algorithm: nameOf(rec.Algorithm), Due: strict.Time{Time: due}},
+		Headers: wire.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: Seconds(wait)},
 	}, nil
 }
 
@@ -194,17 +194,17 @@ func (s *Service) waiting(ctx context.Context, wait time.Duration) (context.Cont
 }
 
 // CancelHash implements DELETE /hash/{id}.
-func (s *Service) CancelHash(ctx context.Context, req api.CancelHashRequestObject) (api.CancelHashResponseObject, error) {
+func (s *Service) CancelHash(ctx context.Context, req wire.CancelHashRequestObject) (wire.CancelHashResponseObject, error) {
 	if err := s.cfg.Engine.Cancel(ctx, req.Id); err != nil {
 		return nil, fmt.Errorf("cancel: %w", err)
 	}
-	return api.CancelHash204Response{}, nil
+	return wire.CancelHash204Response{}, nil
 }
 
 // GetStats implements GET /stats.
-func (s *Service) GetStats(context.Context, api.GetStatsRequestObject) (api.GetStatsResponseObject, error) {
+func (s *Service) GetStats(context.Context, wire.GetStatsRequestObject) (wire.GetStatsResponseObject, error) {
 	st := s.cfg.Engine.Stats()
-	return api.GetStats200JSONResponse{Body: api.Stats{
+	return wire.GetStats200JSONResponse{Body: wire.Stats{
 		Total:     st.Accepted,
 		Average:   s.average(),
 		Pending:   st.Pending,
@@ -212,7 +212,7 @@ func (s *Service) GetStats(context.Context, api.GetStatsRequestObject) (api.GetS
 		Canceled:  st.Canceled,
 		Rejected:  st.Rejected,
 		Kept:      st.Kept,
-		Lateness: api.Lateness{
+		Lateness: wire.Lateness{
 			P50: st.Lateness.P50.Microseconds(),
 			P90: st.Lateness.P90.Microseconds(),
 			P99: st.Lateness.P99.Microseconds(),
@@ -242,31 +242,31 @@ func (s *Service) average() int64 {
 }
 
 // GetStatus implements GET /v/status.
-func (s *Service) GetStatus(context.Context, api.GetStatusRequestObject) (api.GetStatusResponseObject, error) {
-	status := api.ServerStatusOk
+func (s *Service) GetStatus(context.Context, wire.GetStatusRequestObject) (wire.GetStatusResponseObject, error) {
+	status := wire.ServerStatusOk
 	if s.draining.Load() {
-		status = api.ServerStatusDraining
+		status = wire.ServerStatusDraining
 	}
 	b := s.cfg.Build
-	return api.GetStatus200JSONResponse{Body: api.Status{
+	return wire.GetStatus200JSONResponse{Body: wire.Status{
 		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(), Store: storeName(s.cfg.Store()),
 	}}, nil
 }
 
 // GetHealth implements GET /healthz: that it answers is the answer.
-func (s *Service) GetHealth(context.Context, api.GetHealthRequestObject) (api.GetHealthResponseObject, error) {
-	return api.GetHealth200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
+func (s *Service) GetHealth(context.Context, wire.GetHealthRequestObject) (wire.GetHealthResponseObject, error) {
+	return wire.GetHealth200JSONResponse{Body: wire.Health{Status: wire.HealthStatusOk}}, nil
 }
 
 // GetReadiness implements GET /readyz.
-func (s *Service) GetReadiness(ctx context.Context, _ api.GetReadinessRequestObject) (api.GetReadinessResponseObject, error) {
+func (s *Service) GetReadiness(ctx context.Context, _ wire.GetReadinessRequestObject) (wire.GetReadinessResponseObject, error) {
 	if s.draining.Load() {
 		return nil, engine.ErrDraining
 	}
 	if err := s.cfg.Engine.Ready(ctx); err != nil {
 		return nil, fmt.Errorf("readiness: %w", err)
 	}
-	return api.GetReadiness200JSONResponse{Body: api.Health{Status: api.HealthStatusOk}}, nil
+	return wire.GetReadiness200JSONResponse{Body: wire.Health{Status: wire.HealthStatusOk}}, nil
 }
 
 // clockSet is by how much the wall clock must differ from the engine's to have been set since

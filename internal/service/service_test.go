@@ -13,8 +13,8 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	contract "github.com/hashd-project/hashd/api"
-	api "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/api"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/secret"
@@ -53,20 +53,20 @@ func serviceOn(e fake) *service.Service {
 }
 
 // submission returns a request and the memory of its secret.
-func submission(text string, algorithm *api.Algorithm) (api.SubmitHashRequestObject, []byte) {
+func submission(text string, algorithm *wire.Algorithm) (wire.SubmitHashRequestObject, []byte) {
 	b := []byte(text)
-	return api.SubmitHashRequestObject{Body: &api.HashRequest{Password: secret.New(b), Algorithm: algorithm}}, b
+	return wire.SubmitHashRequestObject{Body: &wire.HashRequest{Password: secret.New(b), Algorithm: algorithm}}, b
 }
 
 // submit submits a job that must be taken.
-func submit(t *testing.T, s *service.Service) api.SubmitHash202JSONResponse {
+func submit(t *testing.T, s *service.Service) wire.SubmitHash202JSONResponse {
 	t.Helper()
 	req, _ := submission("angryMonkey", nil)
 	answer, err := s.SubmitHash(t.Context(), req)
 	if err != nil {
 		t.Fatalf("submit: %v", err)
 	}
-	return answer.(api.SubmitHash202JSONResponse)
+	return answer.(wire.SubmitHash202JSONResponse)
 }
 
 // due returns an engine that takes every job, and shows it, as due then.
@@ -100,12 +100,12 @@ func TestGet(t *testing.T) {
 	} {
 		answer, err := serviceOn(fake{get: func(id int64) (engine.Record, error) {
 			return engine.Record{ID: id, State: engine.Done, Algorithm: algorithm, Sum: sum}, nil
-		}}).GetHash(t.Context(), api.GetHashRequestObject{Id: 42})
+		}}).GetHash(t.Context(), wire.GetHashRequestObject{Id: 42})
 		if err != nil {
 			t.Fatal(err)
 		}
-		got := answer.(api.GetHash200JSONResponse)
-		if got.Body != (api.Job{Id: 42, Status: api.Done, Algorithm: api.Algorithm(algorithm.String()), Hash: want}) || got.Headers.PreferenceApplied != nil {
+		got := answer.(wire.GetHash200JSONResponse)
+		if got.Body != (wire.Job{Id: 42, Status: wire.Done, Algorithm: wire.Algorithm(algorithm.String()), Hash: want}) || got.Headers.PreferenceApplied != nil {
 			t.Errorf("%s: %+v, want %s", algorithm, got, want)
 		}
 	}
@@ -118,12 +118,12 @@ func TestDueIsShownAlike(t *testing.T) {
 		s := serviceOn(due(at))
 		first := submit(t, s)
 		for wait := range int64(8) {
-			answer, err := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 42})
+			answer, err := s.GetHash(t.Context(), wire.GetHashRequestObject{Id: 42})
 			if err != nil {
 				t.Fatal(err)
 			}
-			got := answer.(api.GetHash202JSONResponse)
-			if got.Body.Id != 42 || got.Body.Status != api.Pending || got.Body.Due != first.Body.Due {
+			got := answer.(wire.GetHash202JSONResponse)
+			if got.Body.Id != 42 || got.Body.Status != wire.Pending || got.Body.Due != first.Body.Due {
 				t.Errorf("after %d s: %+v, first %+v", wait, got.Body, first.Body)
 			}
 			if want := max(1, 6-wait); got.Headers.RetryAfter != want {
@@ -218,9 +218,9 @@ func TestErrorsReachTheServer(t *testing.T) {
 		req, _ := submission("Zq7xVw93Kp", nil)
 		prefer := "wait=1"
 		_, submitted := s.SubmitHash(t.Context(), req)
-		_, got := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 1})
-		_, waited := s.GetHash(t.Context(), api.GetHashRequestObject{Id: 1, Params: api.GetHashParams{Prefer: &prefer}})
-		_, canceled := s.CancelHash(t.Context(), api.CancelHashRequestObject{Id: 1})
+		_, got := s.GetHash(t.Context(), wire.GetHashRequestObject{Id: 1})
+		_, waited := s.GetHash(t.Context(), wire.GetHashRequestObject{Id: 1, Params: wire.GetHashParams{Prefer: &prefer}})
+		_, canceled := s.CancelHash(t.Context(), wire.CancelHashRequestObject{Id: 1})
 		for i, err := range []error{submitted, got, waited, canceled} {
 			if !errors.Is(err, want) || !strings.HasPrefix(err.Error(), []string{"submit: ", "get: ", "get: ", "cancel: "}[i]) {
 				t.Errorf("error %v, want %v", err, want)
@@ -232,8 +232,8 @@ func TestErrorsReachTheServer(t *testing.T) {
 func TestCancel(t *testing.T) {
 	var canceled []int64
 	s := serviceOn(fake{cancel: func(id int64) error { canceled = append(canceled, id); return nil }})
-	answer, err := s.CancelHash(t.Context(), api.CancelHashRequestObject{Id: 42})
-	if _, ok := answer.(api.CancelHash204Response); !ok || err != nil || !slices.Equal(canceled, []int64{42}) {
+	answer, err := s.CancelHash(t.Context(), wire.CancelHashRequestObject{Id: 42})
+	if _, ok := answer.(wire.CancelHash204Response); !ok || err != nil || !slices.Equal(canceled, []int64{42}) {
 		t.Errorf("%T, error %v, canceled %v", answer, err, canceled)
 	}
 }
@@ -250,7 +250,7 @@ func TestAlgorithmsOfTheContract(t *testing.T) {
 			}
 		}
 	}
-	if err := yaml.Unmarshal([]byte(contract.Contract()), &doc); err != nil {
+	if err := yaml.Unmarshal([]byte(api.Contract()), &doc); err != nil {
 		t.Fatal(err)
 	}
 	schema := doc.Components.Schemas.Algorithm
@@ -262,7 +262,7 @@ func TestAlgorithmsOfTheContract(t *testing.T) {
 	if enum := slices.Sorted(slices.Values(schema.Enum)); !slices.Equal(enum, known) {
 		t.Errorf("the contract has %v, package digest %v", enum, known)
 	}
-	hashedBy := func(name *api.Algorithm) string {
+	hashedBy := func(name *wire.Algorithm) string {
 		var got digest.Algorithm
 		s := serviceOn(fake{accept: func(job engine.Job) (engine.Receipt, error) {
 			got = job.Algorithm
@@ -278,7 +278,7 @@ func TestAlgorithmsOfTheContract(t *testing.T) {
 		t.Errorf("without an algorithm %s is used, the contract says %s", got, schema.Default)
 	}
 	for _, name := range schema.Enum {
-		if got := hashedBy((*api.Algorithm)(&name)); got != name {
+		if got := hashedBy((*wire.Algorithm)(&name)); got != name {
 			t.Errorf("asked for %s, got %s", name, got)
 		}
 	}
@@ -287,7 +287,7 @@ func TestAlgorithmsOfTheContract(t *testing.T) {
 // A name that nothing computes, as of an algorithm that was added to the contract alone, does not
 // become another algorithm.
 func TestAlgorithmThatNothingComputesIsNotAnother(t *testing.T) {
-	name := api.Algorithm("sha3-256")
+	name := wire.Algorithm("sha3-256")
 	refuse := func(a digest.Algorithm) (engine.Receipt, error) {
 		if a.Valid() {
 			t.Errorf("%s was taken for %v", name, a)
@@ -336,13 +336,13 @@ func TestAverage(t *testing.T) {
 	}
 }
 
-func stats(t *testing.T, s *service.Service) api.Stats {
+func stats(t *testing.T, s *service.Service) wire.Stats {
 	t.Helper()
-	answer, err := s.GetStats(t.Context(), api.GetStatsRequestObject{})
+	answer, err := s.GetStats(t.Context(), wire.GetStatsRequestObject{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return answer.(api.GetStats200JSONResponse).Body
+	return answer.(wire.GetStats200JSONResponse).Body
 }
 
 // total is the engine's count of jobs, which is there even before the answers are counted.
@@ -351,9 +351,9 @@ func TestStats(t *testing.T) {
 		Accepted: 1, Pending: 2, Completed: 3, Canceled: 4, Rejected: 5, Kept: 6,
 		Lateness: engine.Lateness{P50: 7 * time.Microsecond, P90: 8*time.Microsecond + 999, P99: 9 * time.Microsecond, Max: 10 * time.Second},
 	}})
-	want := api.Stats{
+	want := wire.Stats{
 		Total: 1, Pending: 2, Completed: 3, Canceled: 4, Rejected: 5, Kept: 6,
-		Lateness: api.Lateness{P50: 7, P90: 8, P99: 9, Max: 10_000_000},
+		Lateness: wire.Lateness{P50: 7, P90: 8, P99: 9, Max: 10_000_000},
 	}
 	if got := stats(t, s); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -367,11 +367,11 @@ func TestStats(t *testing.T) {
 func TestStoreName(t *testing.T) {
 	name := func(printKey []byte) string {
 		s := service.New(service.Config{Engine: fake{}, PrintKey: printKey})
-		status, err := s.GetStatus(t.Context(), api.GetStatusRequestObject{})
+		status, err := s.GetStatus(t.Context(), wire.GetStatusRequestObject{})
 		if err != nil {
 			t.Fatal(err)
 		}
-		return status.(api.GetStatus200JSONResponse).Body.Store
+		return status.(wire.GetStatus200JSONResponse).Body.Store
 	}
 	if a, again, b := name([]byte("a")), name([]byte("a")), name([]byte("b")); a != again || a == b || len(a) != 16 {
 		t.Errorf("the stores a, a and b have the names %s, %s and %s", a, again, b)
@@ -384,10 +384,10 @@ func TestStoreName(t *testing.T) {
 // An engine that is down shows in readiness alone.
 func TestEngineDown(t *testing.T) {
 	s := serviceOn(fake{ready: engine.ErrDown})
-	if ready, err := s.GetReadiness(t.Context(), api.GetReadinessRequestObject{}); !errors.Is(err, engine.ErrDown) || ready != nil {
+	if ready, err := s.GetReadiness(t.Context(), wire.GetReadinessRequestObject{}); !errors.Is(err, engine.ErrDown) || ready != nil {
 		t.Errorf("ready %+v, error %v", ready, err)
 	}
-	if _, err := s.GetHealth(t.Context(), api.GetHealthRequestObject{}); err != nil {
+	if _, err := s.GetHealth(t.Context(), wire.GetHealthRequestObject{}); err != nil {
 		t.Errorf("health: error %v", err)
 	}
 }
@@ -404,21 +404,21 @@ func TestDraining(t *testing.T) {
 			PrintKey: []byte("a key"),
 		})
 		time.Sleep(time.Hour)
-		check := func(want api.ServerStatus) {
+		check := func(want wire.ServerStatus) {
 			t.Helper()
-			status, err := s.GetStatus(t.Context(), api.GetStatusRequestObject{})
-			wanted := api.GetStatus200JSONResponse{Body: api.Status{
+			status, err := s.GetStatus(t.Context(), wire.GetStatusRequestObject{})
+			wanted := wire.GetStatus200JSONResponse{Body: wire.Status{
 				Status: want, Api: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26", Started: started.UTC(), Store: "d2971e1bacb26c32",
 			}}
 			if err != nil || status != wanted {
 				t.Errorf("status %+v, error %v, want %+v", status, err, wanted)
 			}
-			health, err := s.GetHealth(t.Context(), api.GetHealthRequestObject{})
-			if err != nil || health != (api.GetHealth200JSONResponse{Body: api.Health{Status: "ok"}}) {
+			health, err := s.GetHealth(t.Context(), wire.GetHealthRequestObject{})
+			if err != nil || health != (wire.GetHealth200JSONResponse{Body: wire.Health{Status: "ok"}}) {
 				t.Errorf("health %+v, error %v", health, err)
 			}
-			ready, err := s.GetReadiness(t.Context(), api.GetReadinessRequestObject{})
-			if want == "ok" && (err != nil || ready != (api.GetReadiness200JSONResponse{Body: api.Health{Status: "ok"}})) ||
+			ready, err := s.GetReadiness(t.Context(), wire.GetReadinessRequestObject{})
+			if want == "ok" && (err != nil || ready != (wire.GetReadiness200JSONResponse{Body: wire.Health{Status: "ok"}})) ||
 				want != "ok" && (!errors.Is(err, engine.ErrDraining) || ready != nil) {
 				t.Errorf("ready %+v, error %v", ready, err)
 			}

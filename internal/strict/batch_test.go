@@ -16,7 +16,7 @@ import (
 	"testing/iotest"
 	"unsafe"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/secret"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -25,8 +25,8 @@ import (
 const batchLimit = 32 << 20
 
 // decodeBatch decodes a body of POST /hash/batch by the generated decoder.
-func decodeBatch(body string) (*api.BatchRequest, error) {
-	var into api.BatchRequest
+func decodeBatch(body string) (*wire.BatchRequest, error) {
+	var into wire.BatchRequest
 	return &into, strict.Decode(strings.NewReader(body), int64(len(body)), batchLimit, &into)
 }
 
@@ -233,7 +233,7 @@ func TestRefusedBatchIsWiped(t *testing.T) {
 
 // listKeeper is a body that keeps the memory of its secrets, and what lies behind them.
 type listKeeper struct {
-	api.BatchRequest
+	wire.BatchRequest
 	secrets [][]byte
 	room    []byte
 	decoder *strict.Decoder
@@ -279,7 +279,7 @@ func TestBatchReadBufferIsWiped(t *testing.T) {
 	} {
 		for _, size := range []int64{int64(len(body)), -1} {
 			w := &witness{Reader: iotest.HalfReader(strings.NewReader(body))}
-			_ = strict.Decode(w, size, 1<<20, new(api.BatchRequest))
+			_ = strict.Decode(w, size, 1<<20, new(wire.BatchRequest))
 			if w.moved {
 				t.Errorf("%s, told %d: the body moved while it was read", name, size)
 			}
@@ -308,7 +308,7 @@ func TestLargeBuffersAreNotKept(t *testing.T) {
 
 // capSpy notes the largest buffer that its decoder has.
 type capSpy struct {
-	api.HashRequest
+	wire.HashRequest
 	largest int
 }
 

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"testing"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -65,8 +65,8 @@ func readCorpus(t testing.TB, name string) (samples []sample) {
 }
 
 // decode decodes a body of POST /hash by the generated decoder.
-func decode(body string) (*api.HashRequest, error) {
-	var into api.HashRequest
+func decode(body string) (*wire.HashRequest, error) {
+	var into wire.HashRequest
 	return &into, strict.Decode(strings.NewReader(body), int64(len(body)), limit, &into)
 }
 

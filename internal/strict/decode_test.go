@@ -13,7 +13,7 @@ import (
 	"testing/iotest"
 	"unsafe"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/secret"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -28,7 +28,7 @@ func TestLimit(t *testing.T) {
 	for _, limit := range []int{25, 26, 511, 512, 513, 4096, 16384} {
 		for n := max(limit-1, len(padded(25))); n <= limit+1; n++ {
 			for _, size := range []int64{int64(n), -1} {
-				var into api.HashRequest
+				var into wire.HashRequest
 				err := strict.Decode(strings.NewReader(padded(n)), size, limit, &into)
 				switch {
 				case n > limit && err != strict.ErrTooLarge:
@@ -44,7 +44,7 @@ func TestLimit(t *testing.T) {
 // What is known to be too large is not even read.
 func TestTooLargeIsNotRead(t *testing.T) {
 	r := strings.NewReader(padded(100))
-	if err := strict.Decode(r, 100, 99, new(api.HashRequest)); err != strict.ErrTooLarge || r.Len() != 100 {
+	if err := strict.Decode(r, 100, 99, new(wire.HashRequest)); err != strict.ErrTooLarge || r.Len() != 100 {
 		t.Errorf("error %v, %d bytes left, want ErrTooLarge and 100", err, r.Len())
 	}
 }
@@ -52,7 +52,7 @@ func TestTooLargeIsNotRead(t *testing.T) {
 // An endless body costs no more than the limit.
 func TestEndlessBody(t *testing.T) {
 	r := &io.LimitedReader{R: endless{}, N: 1 << 40}
-	if err := strict.Decode(r, -1, 1000, new(api.HashRequest)); err != strict.ErrTooLarge {
+	if err := strict.Decode(r, -1, 1000, new(wire.HashRequest)); err != strict.ErrTooLarge {
 		t.Errorf("error %v, want ErrTooLarge", err)
 	}
 	if read := 1<<40 - r.N; read != 1001 {
@@ -74,7 +74,7 @@ func TestReaders(t *testing.T) {
 	} {
 		for _, n := range []int{25, 600, 5000} {
 			for _, size := range []int64{int64(n), -1} {
-				var into api.HashRequest
+				var into wire.HashRequest
 				err := strict.Decode(reader(strings.NewReader(padded(n))), size, limit, &into)
 				if err != nil || string(into.Password.Bytes()) != canary {
 					t.Errorf("%s, %d bytes, told %d: error %v", name, n, size, err)
@@ -89,14 +89,14 @@ func TestReaderFails(t *testing.T) {
 	broken := errors.New("broken")
 	for n := range len(padded(25)) {
 		for _, size := range []int64{25, -1} {
-			into := new(api.HashRequest)
+			into := new(wire.HashRequest)
 			err := strict.Decode(io.MultiReader(strings.NewReader(padded(25)[:n]), iotest.ErrReader(broken)), size, limit, into)
 			if !errors.Is(err, broken) || into.Password.Bytes() != nil {
 				t.Errorf("broken after %d bytes: error %v", n, err)
 			}
 		}
 	}
-	if err := strict.Decode(iotest.TimeoutReader(strings.NewReader(padded(25))), -1, limit, new(api.HashRequest)); !errors.Is(err, iotest.ErrTimeout) {
+	if err := strict.Decode(iotest.TimeoutReader(strings.NewReader(padded(25))), -1, limit, new(wire.HashRequest)); !errors.Is(err, iotest.ErrTimeout) {
 		t.Errorf("timeout: error %v", err)
 	}
 }
@@ -137,7 +137,7 @@ func TestReadBufferIsWiped(t *testing.T) {
 				w := &witness{Reader: reader}
 				runtime.GC() // twice, so that the pool is empty and a buffer has yet to be made
 				runtime.GC()
-				_ = strict.Decode(w, size, limit, new(api.HashRequest))
+				_ = strict.Decode(w, size, limit, new(wire.HashRequest))
 				if w.read < len(body) {
 					t.Fatalf("%s: %d of %d bytes read", name, w.read, len(body))
 				}
@@ -154,7 +154,7 @@ func TestReadBufferIsWiped(t *testing.T) {
 
 // spy is a body that keeps the decoder, to look into it.
 type spy struct {
-	api.HashRequest
+	wire.HashRequest
 	decoder *strict.Decoder
 	during  bool // the canary could be found in the decoder while it had been read
 }
@@ -252,7 +252,7 @@ func TestRefusedSecretIsWiped(t *testing.T) {
 
 // keeper is a body that keeps the memory of its secret.
 type keeper struct {
-	api.HashRequest
+	wire.HashRequest
 	bytes []byte
 }
 

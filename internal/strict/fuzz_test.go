@@ -10,7 +10,7 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	api "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -47,7 +47,7 @@ func FuzzDecodeHashRequest(f *testing.F) {
 			t.Skip("over the limit")
 		}
 		into, err := decode(string(body))
-		if again := strict.Decode(strings.NewReader(string(body)), -1, limit, new(api.HashRequest)); text(again) != text(err) {
+		if again := strict.Decode(strings.NewReader(string(body)), -1, limit, new(wire.HashRequest)); text(again) != text(err) {
 			t.Errorf("with its length %v, without %v", err, again)
 		}
 		if err != nil {
@@ -69,7 +69,7 @@ func FuzzDecodeBatchRequest(f *testing.F) {
 			t.Skip("too large to be worth it")
 		}
 		into, err := decodeBatch(string(body))
-		if again := strict.Decode(strings.NewReader(string(body)), -1, limit, new(api.BatchRequest)); text(again) != text(err) {
+		if again := strict.Decode(strings.NewReader(string(body)), -1, limit, new(wire.BatchRequest)); text(again) != text(err) {
 			t.Errorf("with its length %v, without %v", err, again)
 		}
 		if err != nil {
