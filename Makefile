@@ -5,9 +5,10 @@ SHELL := /bin/bash
 .DELETE_ON_ERROR:
 
 CACHE := $(CURDIR)/.cache
-LINT_VERSION := v2.15.0
+pinned = $(or $(shell awk -F'"' '$$1 ~ /^\t$(1) *= $$/ {print $$2}' tools.go),$(error tools.go pins no $(1)))
+LINT_VERSION := $(call pinned,golangciLint)
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)
-OASDIFF_VERSION := v1.36.0
+OASDIFF_VERSION := $(call pinned,oasdiff)
 OASDIFF := $(CACHE)/oasdiff-$(OASDIFF_VERSION)
 # Lists of what is installed beside them, written when all of it is.
 PYTHON := $(CACHE)/venv/requirements.txt
@@ -22,7 +23,7 @@ SKIPPED := $(CACHE)/skipped
 
 # The TypeScript client. Its targets need Node 20 or later with npm; without it they say that
 # they do nothing, except in CI, where nothing may be skipped.
-TS := gen/ts
+TS := client/ts
 TS_TOOLS := $(TS)/node_modules/.package-lock.json
 NEED_NODE = mkdir -p $(CACHE); command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
 	{ echo "$@: no Node 20 with npm: install them (https://nodejs.org) for the TypeScript client" | tee -a $(SKIPPED); [ "$${CI:-}" != true ]; exit; }
@@ -60,7 +61,7 @@ generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generat
 		diff -u gen/$$p/$$p.gen.go $(CACHE)/$$p.gen.go || { echo "gen/ is stale: run make generate"; exit 1; }; \
 	done
 	@$(NEED_NODE); rm -rf $(CACHE)/ts && cd $(TS) && GENERATED=$(CACHE)/ts npm run --silent generate && \
-		diff -ru src/generated $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
+		diff -ru ../../gen/ts $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"
 
 .PHONY: lint
@@ -108,7 +109,7 @@ $(TS_TOOLS): $(TS)/package-lock.json
 	@$(NEED_NODE); cd $(TS) && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
 
 .PHONY: build-ts
-build-ts: $(TS_TOOLS) ## Build the TypeScript client into gen/ts/dist/
+build-ts: $(TS_TOOLS) ## Build the TypeScript client into client/ts/dist/
 	@$(NEED_NODE); cd $(TS) && npm run --silent build
 
 .PHONY: pack-ts
@@ -164,4 +165,4 @@ burst: ## Submit 10,000 and then 10,000,000 jobs within the delay and verify eve
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin $(CACHE) $(TS)/dist $(TS)/build $(TS)/node_modules $(TS)/LICENSE
+	rm -rf bin $(CACHE) $(addprefix $(TS)/,dist build node_modules src/generated LICENSE)

@@ -1,6 +1,16 @@
 //go:build tools
 
-// Package tools pins the versions of the programs that make generate runs.
+// Package tools is the one place that pins the programs that the Makefile and the tests run.
 package tools
 
-import _ "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen"
+import (
+	_ "github.com/nats-io/nats-server/v2"
+	_ "github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen"
+)
+
+// Programs that need more modules than all of hashd stay out of its go.mod. The Makefile reads
+// their versions here and builds each by itself.
+const (
+	golangciLint = "v2.15.0"
+	oasdiff      = "v1.36.0"
+)

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/gen/client"
+	"github.com/hashd-project/hashd/client"
 )
 
 // bulkHere runs a bulk inside the test, in small batches.

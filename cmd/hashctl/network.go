@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"syscall"
 
-	"github.com/hashd-project/hashd/gen/client"
+	"github.com/hashd-project/hashd/client"
 )
 
 // networkHint says what to do about a request that got no answer of hashd, or "" if that is not what

@@ -17,7 +17,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/gen/client"
+	"github.com/hashd-project/hashd/client"
 )
 
 // Each way to get no answer of hashd has a hint that names the address and says what to do.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/gen/client"
+	"github.com/hashd-project/hashd/client"
 )
 
 // The exit codes.

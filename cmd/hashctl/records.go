@@ -5,7 +5,7 @@ import (
 	"encoding/json"
 	"strconv"
 
-	"github.com/hashd-project/hashd/gen/client"
+	"github.com/hashd-project/hashd/client"
 )
 
 // The formats of a bulk's output.

@@ -16,7 +16,7 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/hashd-project/hashd/gen/client"
+	"github.com/hashd-project/hashd/client"
 )
 
 // work is a bulk of a test: an input, and where its output goes.

@@ -8,16 +8,16 @@ import (
 	"testing"
 	"time"
 
-	goclient "github.com/hashd-project/hashd/gen/client"
+	goclient "github.com/hashd-project/hashd/client"
 )
 
-// TestGoClient takes a job through its life with the generated client.
+// TestGoClient takes a job through its life with the generated operations.
 func TestGoClient(t *testing.T) {
 	t.Parallel()
 	i := start(t, "--delay=300ms")
 	transport := &http.Transport{}
 	t.Cleanup(transport.CloseIdleConnections)
-	c, err := goclient.NewClientWithResponses("http://"+i.address, goclient.WithHTTPClient(&http.Client{Transport: transport, Timeout: patience}))
+	c, err := goclient.NewOperations("http://"+i.address, &http.Client{Transport: transport, Timeout: patience})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -95,12 +95,12 @@ func newTSProject(t *testing.T) tsProject {
 func tsPackage(t *testing.T) string {
 	t.Helper()
 	needs.Tool(t, "npm", "install Node 20 or later for this test")
-	client, err := filepath.Abs(filepath.Join("..", "..", "gen", "ts"))
+	client, err := filepath.Abs(filepath.Join("..", "..", "client", "ts"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if _, err := os.Stat(filepath.Join(client, "dist", "index.js")); err != nil {
-		needs.Missing(t, "gen/ts/dist is missing: make build-ts before this test")
+		needs.Missing(t, "client/ts/dist is missing: make build-ts before this test")
 	}
 	return client
 }

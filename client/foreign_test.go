@@ -22,7 +22,7 @@ func serve(t *testing.T, answer http.HandlerFunc) string {
 }
 
 // jobsOf returns a Jobs of the server that gives up at the first failure.
-func jobsOf(t *testing.T, server string, doer HttpRequestDoer) *Jobs {
+func jobsOf(t *testing.T, server string, doer Doer) *Jobs {
 	t.Helper()
 	j, err := NewJobs(Config{Server: server, HTTP: doer, RetryFor: time.Nanosecond})
 	if err != nil {
@@ -48,7 +48,7 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 			w.WriteHeader(status)
 		})
 	}
-	doers := map[string]HttpRequestDoer{"default": nil, "net/http's default": http.DefaultClient, "another": &http.Client{Transport: &http.Transport{}}}
+	doers := map[string]Doer{"default": nil, "net/http's default": http.DefaultClient, "another": &http.Client{Transport: &http.Transport{}}}
 	n := int64(0)
 	for _, status := range []int{300, 301, 302, 303, 307, 308} {
 		for _, to := range []string{elsewhere, elsewhere + "/hash", "/other"} {
@@ -71,13 +71,15 @@ func TestNoRedirectIsFollowed(t *testing.T) {
 					}
 				}
 			}
-			generated, err := NewClientWithResponses(from, WithHTTPClient(NewHTTPClient()))
-			if err != nil {
-				t.Fatal(err)
-			}
-			r, err := generated.SubmitHashWithResponse(t.Context(), nil, HashRequest{Password: "topsecret"})
-			if n++; err != nil || r.StatusCode() != status {
-				t.Errorf("%d to %s, generated: %v, error %v", status, to, r, err)
+			for name, doer := range doers {
+				operations, err := NewOperations(from, doer)
+				if err != nil {
+					t.Fatal(err)
+				}
+				r, err := operations.SubmitHashWithResponse(t.Context(), nil, HashRequest{Password: "topsecret"})
+				if n++; err != nil || r.StatusCode() != status {
+					t.Errorf("%d to %s, %s, operation: %v, error %v", status, to, name, r, err)
+				}
 			}
 		}
 	}

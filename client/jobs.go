@@ -1,5 +1,5 @@
-// Package client is a client of hashd. The types and Client are generated from the contract; Jobs
-// stands on them and is what most users want.
+// Package client is a client of hashd. Jobs is what most users want; Operations, and the types of
+// what is sent and answered, are generated from the contract.
 package client
 
 import (
@@ -11,10 +11,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/url"
 	"strconv"
 	"strings"
 	"time"
+
+	gen "github.com/hashd-project/hashd/gen/client"
 )
 
 // Config says how Jobs reaches a server. All but Server may be left zero.
@@ -23,7 +24,7 @@ type Config struct {
 	Server string
 	// HTTP sends the requests; by default a NewHTTPClient does. Of an *http.Client given here a
 	// copy is used that follows no redirect, which would take a secret to another place.
-	HTTP HttpRequestDoer
+	HTTP Doer
 	// RetryFor is how long one request is tried again after its first failure: the last try is
 	// that long after it, unless the server asks for a pause that is longer than all of RetryFor.
 	// 0 means until its context ends.
@@ -41,39 +42,17 @@ type Config struct {
 // it is sent; what net/http copied of it is not ours to wipe.
 type Jobs struct {
 	cfg    Config
-	client *Client
+	client *gen.Client
 }
 
 // NewJobs returns a Jobs, or an error if the server's URL is none.
 func NewJobs(cfg Config) (*Jobs, error) {
-	u, err := url.Parse(cfg.Server)
-	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return nil, errors.New("the server must be a URL that begins with http:// or https://")
+	if err := checkServer(cfg.Server); err != nil {
+		return nil, err
 	}
-	switch given := cfg.HTTP.(type) {
-	case nil:
-		cfg.HTTP = NewHTTPClient()
-	case *http.Client:
-		c := *given
-		c.CheckRedirect = noRedirect
-		cfg.HTTP = &c
-	}
-	c, err := NewClient(cfg.Server, WithHTTPClient(cfg.HTTP))
+	c, err := gen.NewClient(cfg.Server, gen.WithHTTPClient(staying(cfg.HTTP)))
 	return &Jobs{cfg, c}, err
 }
-
-// NewHTTPClient returns a client that follows no redirect, and keeps as many connections as a bulk of
-// requests uses. Whoever uses the generated client alone gives it this one by WithHTTPClient: net/http
-// otherwise sends a secret again to wherever a 307 or 308 says.
-func NewHTTPClient() *http.Client {
-	transport := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true}
-	transport.MaxIdleConnsPerHost = 64
-	transport.IdleConnTimeout = time.Minute
-	return &http.Client{Transport: transport, CheckRedirect: noRedirect}
-}
-
-// noRedirect has a redirect taken for the answer that it is.
-func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
 
 // Options of a submission. The zero value is fine.
 type Options struct {
@@ -120,8 +99,8 @@ func (j *Jobs) Submit(ctx context.Context, secret []byte, o Options) (Job, error
 	}
 	defer b.release()
 	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
-		return j.client.SubmitHashWithBody(ctx, &SubmitHashParams{&key}, jsonType, b.open(), b.describe)
-	}, ParseSubmitHashResponse)
+		return j.client.SubmitHashWithBody(ctx, &SubmitHashParams{IdempotencyKey: &key}, jsonType, b.open(), b.describe)
+	}, gen.ParseSubmitHashResponse)
 	if err != nil {
 		return Job{}, fmt.Errorf("submit: %w", err)
 	}
@@ -141,8 +120,8 @@ func (j *Jobs) SubmitBatch(ctx context.Context, secrets [][]byte, o Options) (Ac
 	}
 	defer b.release()
 	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
-		return j.client.SubmitBatchWithBody(ctx, &SubmitBatchParams{&key}, jsonType, b.open(), b.describe)
-	}, ParseSubmitBatchResponse)
+		return j.client.SubmitBatchWithBody(ctx, &SubmitBatchParams{IdempotencyKey: &key}, jsonType, b.open(), b.describe)
+	}, gen.ParseSubmitBatchResponse)
 	if err != nil {
 		return AcceptedBatch{}, fmt.Errorf("submit batch: %w", err)
 	}
@@ -199,7 +178,7 @@ func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (Job, erro
 	}
 	r, err := call(ctx, j, hold, func(ctx context.Context) (*http.Response, error) {
 		return j.client.GetHash(ctx, id, &params)
-	}, ParseGetHashResponse)
+	}, gen.ParseGetHashResponse)
 	if err != nil {
 		return Job{}, fmt.Errorf("job %d: %w", id, err)
 	}
@@ -243,7 +222,7 @@ func (j *Jobs) Cancel(ctx context.Context, id JobID) error {
 
 // Stats returns the server's counters.
 func (j *Jobs) Stats(ctx context.Context) (Stats, error) {
-	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) { return j.client.GetStats(ctx) }, ParseGetStatsResponse)
+	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) { return j.client.GetStats(ctx) }, gen.ParseGetStatsResponse)
 	if err != nil {
 		return Stats{}, fmt.Errorf("stats: %w", err)
 	}
@@ -252,7 +231,7 @@ func (j *Jobs) Stats(ctx context.Context) (Stats, error) {
 
 // Status returns what runs at the server and since when.
 func (j *Jobs) Status(ctx context.Context) (Status, error) {
-	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) { return j.client.GetStatus(ctx) }, ParseGetStatusResponse)
+	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) { return j.client.GetStatus(ctx) }, gen.ParseGetStatusResponse)
 	if err != nil {
 		return Status{}, fmt.Errorf("status: %w", err)
 	}
