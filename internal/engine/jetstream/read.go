@@ -199,23 +199,3 @@ func (e *Engine) get(ctx context.Context, id int64) (rec engine.Record, err erro
 	})
 	return rec, err
 }
-
-// Wait implements engine.Engine.
-func (e *Engine) Wait(ctx context.Context, id int64) (engine.Record, error) {
-	for {
-		w := e.waiters.join(id)
-		rec, err := e.Get(ctx, id)
-		if err != nil || rec.State == engine.Done {
-			e.waiters.leave(id, w)
-			return rec, err
-		}
-		select {
-		case <-w.over:
-		case <-ctx.Done():
-			e.waiters.leave(id, w)
-			return rec, nil
-		case <-e.life.Done():
-			return engine.Record{}, engine.ErrClosed
-		}
-	}
-}

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/wake"
 )
 
 // drainBit is set in next once no more ids are given out: the number is then above any limit,
@@ -39,23 +38,25 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 	}
 }
 
-// arenaRefusal says why the long ones of the secrets may not be stored, or nil. The limit is on the
-// memory mapped, for a few secrets can hold on to many chunks. All are asked for before any is
-// stored: taking one out again leaves a hole that stays until its chunk empties.
-func (e *Engine) arenaRefusal(secrets ...[]byte) error {
-	if n := e.secrets.grows(secrets...); n > 0 && (e.secrets.mapped+n)*chunkBytes > e.cfg.MaxSecretBytes {
-		return e.full("max-secret-bytes", e.headDue())
+// AcceptBatch implements engine.Engine. It holds the mutex once for all of the batch, which keeps
+// no one from submitting short secrets alone, and allocates nothing per job.
+func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
+	if !b.Valid() {
+		return engine.Receipt{}, engine.ErrInvalid
 	}
-	return nil
+	return e.acceptMany(&b, int64(time.Since(e.epoch)+e.cfg.Delay))
 }
 
-// storeLong puts a long secret into the arena.
-func (e *Engine) storeLong(secret []byte) (ref, error) {
-	r, err := e.secrets.put(secret)
-	if err != nil {
-		return ref{}, e.full("memory", never)
+// acceptMany accepts a valid batch, or a single job that has a key or lies in the arena: the mutex
+// guards both.
+func (e *Engine) acceptMany(b *engine.Batch, due int64) (engine.Receipt, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	p, err := e.prepare(b, e.epoch.Add(time.Duration(due)))
+	if err == nil && p.Jobs > 0 {
+		e.handMany(p.Receipt.ID, p.Jobs, due)
 	}
-	return r, nil
+	return p.Receipt, err
 }
 
 // draw takes the next id and its slot, or returns false if the limit does not allow one more or
@@ -88,15 +89,6 @@ func (e *Engine) hand(s *segment, id, due int64, header meta, payload []byte) en
 	return e.receipt(id, due)
 }
 
-// alert follows the handing over of a job: it wakes the leader if that would sleep past it.
-func (e *Engine) alert(due int64) {
-	// Either this sees the leader's new alarm, or the leader, who looks at the FIFO again after
-	// setting its alarm, sees this job.
-	if alarm := e.alarm.Load(); due < alarm && e.alarm.CompareAndSwap(alarm, due) {
-		wake.Up(e.wake)
-	}
-}
-
 func (e *Engine) receipt(id, due int64) engine.Receipt {
 	return engine.Receipt{ID: id, Due: e.epoch.Add(time.Duration(due))}
 }
@@ -117,82 +109,3 @@ func (e *Engine) makeRoom() error {
 	e.follow()
 	return nil
 }
-
-// follow makes the tail the segment that the next job lies in, if there is one, and lets ids be
-// drawn from it.
-func (e *Engine) follow() {
-	if s, ok := e.segments.at(e.segmentOf(e.end())); ok {
-		e.tail.Store(s)
-	}
-	e.raise()
-}
-
-// refusal says why no more jobs are taken, or nil.
-func (e *Engine) refusal() error { return e.refusalOf(e.next.Load()) }
-
-// refusalOf says why no job may get the id and those before it that are free, or nil. Jobs are done
-// in their order, so there is room for a batch when as many are done as it lacks.
-func (e *Engine) refusalOf(id int64) error {
-	switch {
-	case e.closed:
-		return engine.ErrClosed
-	case id&drainBit != 0:
-		return engine.ErrDraining
-	case id > e.pendingEnd():
-		return e.full("max-pending", e.dueOf(e.head+id-e.pendingEnd()-1))
-	case e.resultsFull(id):
-		return e.full(maxResultsName, e.nextExpiry())
-	}
-	return nil
-}
-
-// maxResultsName is the name of the setting.
-const maxResultsName = "max-results"
-
-// resultsFull says whether MaxResults does not allow the id.
-func (e *Engine) resultsFull(id int64) bool {
-	return id > e.resultsEnd() || id > e.mappedEnd() && e.mapped >= e.maxSegments()
-}
-
-// full makes the refusal for a limit that eases at the given instant.
-func (e *Engine) full(limit string, eases int64) error {
-	wait := time.Second
-	if eases != never {
-		wait = max(wait, time.Duration(eases)-time.Since(e.epoch))
-	}
-	return &engine.FullError{Limit: limit, RetryAfter: wait}
-}
-
-// grow maps one more segment. It becomes the tail only when the next job lies in it.
-func (e *Engine) grow() error {
-	s, err := newSegment(e.mappedEnd() + 1)
-	if err != nil {
-		return e.full("memory", never)
-	}
-	e.mapped++
-	e.segments.push(s)
-	return nil
-}
-
-// raise lets ids be drawn up to the nearest limit. No limit ever goes down, so a submitter
-// that reads an old one errs on the safe side.
-func (e *Engine) raise() {
-	e.limit.Store(min(e.pendingEnd(), e.resultsEnd(), e.mappedEnd()))
-}
-
-// pendingEnd returns the highest id that MaxPending allows.
-func (e *Engine) pendingEnd() int64 {
-	return e.before.ended + e.completed + e.canceled + e.cfg.MaxPending
-}
-
-// resultsEnd returns the highest id that MaxResults allows.
-func (e *Engine) resultsEnd() int64 {
-	return e.before.ended - e.before.kept + e.canceled + e.erased + e.cfg.MaxResults
-}
-
-// mappedEnd returns the highest id that there has been memory for.
-func (e *Engine) mappedEnd() int64 { return e.cfg.FirstID - 1 + e.segments.end()*segmentJobs }
-
-// maxSegments bounds memory where results were erased here and there and every segment is
-// held by the few that remain: never over twice what MaxResults jobs take side by side.
-func (e *Engine) maxSegments() int64 { return 2*(e.cfg.MaxResults/segmentJobs) + 2 }

@@ -36,20 +36,6 @@ func (d *Durable) Prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	return d.e.prepare(b, due)
 }
 
-func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
-	if first, used, err := e.recall(b.Key); used {
-		return Prepared{Receipt: first}, err
-	}
-	first, err := e.place(b)
-	if err != nil {
-		e.rejected += int64(len(b.Secrets))
-		return Prepared{}, err
-	}
-	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.Key}
-	e.remember(b.Key, p.Receipt)
-	return p, nil
-}
-
 // Commit hands prepared jobs over to the engine.
 func (d *Durable) Commit(p Prepared) {
 	e := d.e

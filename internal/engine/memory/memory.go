@@ -9,8 +9,9 @@
 //	first id … [ done | gone | done | claimed | claimed | pending | pending | free ]
 //	                                                      ▲ head              ▲ next
 //
-// Submitters draw ids without a lock (accept.go); workers claim due jobs under the mutex,
-// hash them in place outside it, and publish the digests under it again (schedule.go).
+// Submitters draw ids without a lock (accept.go), those of many jobs under the mutex (place.go);
+// workers claim due jobs under it, hash them in place outside it, and publish the digests under it
+// again (schedule.go). What refuses a job is in limits.go.
 package memory
 
 import (

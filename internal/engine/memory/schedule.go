@@ -225,6 +225,15 @@ func (e *Engine) publish(b *batch) {
 	e.expire(now) // here too, for under full load nobody rests
 }
 
+// alert follows the handing over of a job: it wakes the leader if that would sleep past it.
+func (e *Engine) alert(due int64) {
+	// Either this sees the leader's new alarm, or the leader, who looks at the FIFO again after
+	// setting its alarm, sees this job.
+	if alarm := e.alarm.Load(); due < alarm && e.alarm.CompareAndSwap(alarm, due) {
+		wake.Up(e.wake)
+	}
+}
+
 // headDue returns when the head of the FIFO is due, or never if there is none.
 func (e *Engine) headDue() int64 { return e.dueOf(e.head) }
 

@@ -1,32 +1,26 @@
 package memory
 
 import (
-	"context"
 	"iter"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// AcceptBatch implements engine.Engine. It holds the mutex once for all of the batch, which keeps
-// no one from submitting short secrets alone, and allocates nothing per job.
-func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
-	if !b.Valid() {
-		return engine.Receipt{}, engine.ErrInvalid
+// prepare finds a valid batch its receipt: that of the first of its key, or of jobs that it places,
+// which are to be handed over.
+func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
+	if first, used, err := e.recall(b.Key); used {
+		return Prepared{Receipt: first}, err
 	}
-	return e.acceptMany(&b, int64(time.Since(e.epoch)+e.cfg.Delay))
-}
-
-// acceptMany accepts a valid batch, or a single job that has a key or lies in the arena: the mutex
-// guards both.
-func (e *Engine) acceptMany(b *engine.Batch, due int64) (engine.Receipt, error) {
-	e.mu.Lock()
-	defer e.mu.Unlock()
-	p, err := e.prepare(b, e.epoch.Add(time.Duration(due)))
-	if err == nil && p.Jobs > 0 {
-		e.handMany(p.Receipt.ID, p.Jobs, due)
+	first, err := e.place(b)
+	if err != nil {
+		e.rejected += int64(len(b.Secrets))
+		return Prepared{}, err
 	}
-	return p.Receipt, err
+	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.Key}
+	e.remember(b.Key, p.Receipt)
+	return p, nil
 }
 
 // place stores the batch's jobs in slots of their own, and does all but hand them over.
@@ -55,29 +49,6 @@ func (e *Engine) place(b *engine.Batch) (first int64, err error) {
 	return first, nil
 }
 
-// handMany hands over n jobs that were placed from first on.
-func (e *Engine) handMany(first int64, n int, due int64) {
-	for s, i := range e.slots(first, n) {
-		s.due(i).Store(due)
-	}
-	e.alert(due)
-}
-
-// slots yields where n jobs from first on lie. The segments must be there.
-func (e *Engine) slots(first int64, n int) iter.Seq2[*segment, int] {
-	return func(yield func(*segment, int) bool) {
-		var s *segment
-		for id := first; id < first+int64(n); id++ {
-			if s == nil || id == s.first+segmentJobs {
-				s, _ = e.segments.at(e.segmentOf(id))
-			}
-			if !yield(s, int(id-s.first)) {
-				return
-			}
-		}
-	}
-}
-
 // storeLongs puts those of the secrets that are too long for a slot into the arena, or none.
 func (e *Engine) storeLongs(secrets [][]byte) (refs []ref, err error) {
 	for i, s := range secrets {
@@ -95,6 +66,15 @@ func (e *Engine) storeLongs(secrets [][]byte) (refs []ref, err error) {
 		refs = append(refs, r)
 	}
 	return refs, nil
+}
+
+// storeLong puts a long secret into the arena.
+func (e *Engine) storeLong(secret []byte) (ref, error) {
+	r, err := e.secrets.put(secret)
+	if err != nil {
+		return ref{}, e.full("memory", never)
+	}
+	return r, nil
 }
 
 func (e *Engine) freeAll(refs []ref) {
@@ -140,3 +120,49 @@ func (e *Engine) fillMany(b *engine.Batch, first int64, refs []ref) {
 		n++
 	}
 }
+
+// handMany hands over n jobs that were placed from first on.
+func (e *Engine) handMany(first int64, n int, due int64) {
+	for s, i := range e.slots(first, n) {
+		s.due(i).Store(due)
+	}
+	e.alert(due)
+}
+
+// slots yields where n jobs from first on lie. The segments must be there.
+func (e *Engine) slots(first int64, n int) iter.Seq2[*segment, int] {
+	return func(yield func(*segment, int) bool) {
+		var s *segment
+		for id := first; id < first+int64(n); id++ {
+			if s == nil || id == s.first+segmentJobs {
+				s, _ = e.segments.at(e.segmentOf(id))
+			}
+			if !yield(s, int(id-s.first)) {
+				return
+			}
+		}
+	}
+}
+
+// follow makes the tail the segment that the next job lies in, if there is one, and lets ids be
+// drawn from it.
+func (e *Engine) follow() {
+	if s, ok := e.segments.at(e.segmentOf(e.end())); ok {
+		e.tail.Store(s)
+	}
+	e.raise()
+}
+
+// grow maps one more segment. It becomes the tail only when the next job lies in it.
+func (e *Engine) grow() error {
+	s, err := newSegment(e.mappedEnd() + 1)
+	if err != nil {
+		return e.full("memory", never)
+	}
+	e.mapped++
+	e.segments.push(s)
+	return nil
+}
+
+// mappedEnd returns the highest id that there has been memory for.
+func (e *Engine) mappedEnd() int64 { return e.cfg.FirstID - 1 + e.segments.end()*segmentJobs }
