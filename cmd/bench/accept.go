@@ -22,6 +22,8 @@ type acceptResult struct {
 	Jobs                       int64
 	Nanoseconds, Allocs, Bytes float64
 	Before, After              int64 // bytes
+
+	Touches touches // of as much memory as the jobs take
 }
 
 // newAccept measures what acceptance costs, alone and under contention, and what memory jobs
@@ -43,11 +45,14 @@ func newAccept(fs *flag.FlagSet) runner {
 			pending.hashd = append(pending.hashd, p.hashd...)
 			pending.baseline = append(pending.baseline, p.baseline...)
 		}
+		t.add(touchRows(pending)...)
+		t.note("%s", fewerNote("to accept", fewer(*jobs)))
+		t.note("memory was touched before: on memory that this machine has never used, a job takes longer by up to the difference of the two")
 		t.add(memoryRows(pending, "pending")...)
 		if err := addKept(ctx, s, &t, *jobs); err != nil {
 			return err
 		}
-		return t.print(s.out)
+		return s.print(&t)
 	}
 }
 
@@ -67,21 +72,33 @@ func addKept(ctx context.Context, s *session, t *table, jobs int64) error {
 	if err != nil {
 		return err
 	}
-	rows := memoryRows(p, "hashed and kept")
-	if fits < jobs {
-		rows[1].baseline = nil // not the same number of jobs
-		t.note("%s", fewer(fits))
-	}
-	t.add(rows...)
+	t.note("%s", fewerNote("to hash", fits))
+	t.add(memoryRows(p, "hashed and kept")...)
 	return nil
 }
 
 // acceptPairs runs the task with both designs.
 func acceptPairs(ctx context.Context, s *session, task acceptTask) (pairs[acceptResult], error) {
 	return inTurn[acceptResult](ctx, s, func(d design) any {
-		task.Design = d
-		return task
+		own := task
+		if own.Design = d; d == baseline {
+			own.Jobs = fewer(task.Jobs)
+		}
+		return own
 	})
+}
+
+// touchRows tell what the memory of the jobs costs by itself.
+func touchRows(p pairs[acceptResult]) []row {
+	line := func(what string, took func(acceptResult) time.Duration) row {
+		return row{what: "memory alone, a job's, " + what, unit: unit{name: "ns", digits: 1}, hashd: collect(p.hashd, func(r acceptResult) float64 {
+			return float64(took(r).Nanoseconds()) / float64(r.Jobs)
+		})}
+	}
+	return []row{
+		line("touched first", func(r acceptResult) time.Duration { return r.Touches.First }),
+		line("touched again", func(r acceptResult) time.Duration { return r.Touches.Again }),
+	}
 }
 
 // costRows has the goals on cost: absolute, and relative to the baseline, for a slow machine
@@ -107,6 +124,7 @@ func memoryRows(p pairs[acceptResult], state string) []row {
 	total := p.row("memory in all, "+state, unit{name: "MiB"}, func(r acceptResult) float64 {
 		return float64(r.After) / mebibyte
 	})
+	total.baseline = nil // not of the same number of jobs
 	each = each.aim("<= 72 B", each.hashd.median() <= 72)
 	if p.hashd[0].Jobs == 10_000_000 {
 		total = total.aim("<= 750 MiB", total.hashd.median() <= 750)
@@ -119,6 +137,9 @@ func memoryRows(p pairs[acceptResult], state string) []row {
 func acceptCase(ctx context.Context, task acceptTask) (acceptResult, error) {
 	r := acceptResult{Jobs: task.Jobs}
 	var err error
+	if r.Touches, err = touch(task.Jobs * slotBytes); err != nil {
+		return r, err
+	}
 	if r.Before, err = resident(); err != nil {
 		return r, err
 	}

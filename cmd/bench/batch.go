@@ -66,7 +66,7 @@ func newBatch(fs *flag.FlagSet) runner {
 			t.add(p.row(m.what, m.unit, m.figure))
 		}
 		t.note("hashd: in batches; baseline: hashd too, one by one")
-		return t.print(s.out)
+		return s.print(&t)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/memory"
 )
 
 // burstTask submits jobs as fast as it can, and verifies all that comes of them.
@@ -54,7 +55,7 @@ func newBurst(fs *flag.FlagSet) runner {
 		}
 		t.note("every hash was computed anew; %v", all.sightings)
 		t.note("peak memory has %d B a job of this command's own, to know which id is whose", ledgerJobBytes)
-		if err := t.print(s.out); err != nil {
+		if err := s.print(t); err != nil {
 			return err
 		}
 		return faults(all.sightings, all.findings)
@@ -88,7 +89,7 @@ func addBurst(t *table, task burstTask, results []burstResult) {
 
 // burstCase measures the engine.
 func burstCase(ctx context.Context, task burstTask) (burstResult, error) {
-	e, err := openEngine(task.Delay, task.Jobs)
+	e, err := memory.New(limits(task.Delay, task.Jobs)) // memory is what the system gives, as for a server that starts
 	if err != nil {
 		return burstResult{}, err
 	}

@@ -37,7 +37,7 @@ func filesystem(dir string) string {
 
 // idleResult compares an acceptance on an idle engine with what the disk alone takes for it.
 type idleResult struct {
-	Accept, Bare float64 // microseconds
+	Accept, Bare samples // microseconds, the mean of each round
 	Bytes        float64 // written by one acceptance
 }
 
@@ -48,24 +48,24 @@ func (b *fileBench) addIdle(ctx context.Context) error {
 		return err
 	}
 	micros := unit{name: "µs"}
-	line := func(what string, u unit, figure func(idleResult) float64) row {
-		return row{what: what, unit: u, hashd: collect(results, figure)}
+	accepts := row{what: "idle: time to accept a job", unit: micros}
+	bares := row{what: "idle: bare writes and fdatasyncs", unit: micros}
+	for _, r := range results {
+		accepts.hashd, bares.hashd = append(accepts.hashd, r.Accept...), append(bares.hashd, r.Bare...)
 	}
-	share := line("idle: times what the disk alone takes", unit{name: "x", digits: 2}, func(r idleResult) float64 { return r.Accept / r.Bare })
-	b.t.add(
-		line("idle: time to accept a job", micros, func(r idleResult) float64 { return r.Accept }),
-		line("idle: bare writes and fdatasyncs", micros, func(r idleResult) float64 { return r.Bare }),
-		line("idle: written for a job", unit{name: "B"}, func(r idleResult) float64 { return r.Bytes }),
+	share := row{what: "idle: times what the disk alone takes", unit: unit{name: "x", digits: 2}, hashd: accepts.hashd.over(bares.hashd)}
+	b.t.add(accepts, bares,
+		row{what: "idle: written for a job", unit: unit{name: "B"}, hashd: collect(results, func(r idleResult) float64 { return r.Bytes })},
 		share.aim("<= 1.25x", share.hashd.median() <= 1.25),
 	)
-	b.t.note("idle: one submitter; beside it the same bytes, written over old ones and fdatasynced as a transaction is: all but a page, then the page")
+	b.t.note("idle: one submitter; beside it the same bytes, written over old ones and fdatasynced as a transaction is: all but a page, then the page; the two took turns, %d rounds a run", idleRounds)
 	return nil
 }
 
 // idleRounds is how often the two take turns.
 const idleRounds = 10
 
-// idle returns the medians of the rounds' means.
+// idle returns the means of the rounds.
 func idle(ctx context.Context, task fileTask) (idleResult, error) {
 	var r idleResult
 	e, err := openTask(task, notDue)
@@ -74,7 +74,6 @@ func idle(ctx context.Context, task fileTask) (idleResult, error) {
 	}
 	defer e.Close()
 	each := max(1, task.Jobs/idleRounds)
-	var accepts, bares samples
 	for n := range int64(idleRounds) {
 		took, bytes, err := timeAccepts(ctx, e, n*each, min(task.Jobs, (n+1)*each))
 		if err != nil {
@@ -87,9 +86,8 @@ func idle(ctx context.Context, task fileTask) (idleResult, error) {
 		if err != nil {
 			return r, err
 		}
-		accepts, bares = append(accepts, took), append(bares, bare)
+		r.Accept, r.Bare = append(r.Accept, took), append(r.Bare, bare)
 	}
-	r.Accept, r.Bare = accepts.median(), bares.median()
 	return r, nil
 }
 

@@ -105,7 +105,7 @@ func (b *fileBench) run(ctx context.Context) error {
 			return err
 		}
 	}
-	if err := b.t.print(b.s.out); err != nil {
+	if err := b.s.print(&b.t); err != nil {
 		return err
 	}
 	return faults(b.seen, findings{})
@@ -126,6 +126,9 @@ func beside[R any](ctx context.Context, b *fileBench, task fileTask) (pairs[R], 
 // openTask makes an empty engine with room for the task's jobs.
 func openTask(task fileTask, delay time.Duration) (engine.Engine, error) {
 	cfg := limits(delay, task.Jobs+1) // one for whoever asks which id is next
+	if _, err := touch(cfg.MaxPending * slotBytes); err != nil {
+		return nil, err
+	}
 	if !task.Durable {
 		return memory.New(cfg)
 	}

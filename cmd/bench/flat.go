@@ -4,6 +4,7 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -14,7 +15,6 @@ const flatWindow = 30_000
 // flatTask times the acceptance of flatWindow jobs on top of each level of pending jobs, in
 // several passes, each with a new store.
 type flatTask struct {
-	Design design
 	Levels []int64 // ascending
 	Passes int
 }
@@ -25,49 +25,41 @@ type flatResult [][]float64
 // newFlat shows whether a job costs more the more are pending, as it does in a heap.
 func newFlat(fs *flag.FlagSet) runner {
 	jobs := fs.Int64("jobs", 10_000_000, "the highest level of pending jobs; the others are a tenth, a hundredth, a thousandth")
-	passes := fs.Int("passes", 5, "passes of hashd in a run; the baseline, whose timers outlive a pass, makes one")
+	passes := fs.Int("passes", 5, "passes in a run")
 	return func(ctx context.Context, s *session) error {
-		if err := checkJobs(*jobs, baselineJobBytes); err != nil {
+		if err := checkJobs(*jobs, hashdJobBytes); err != nil {
 			return err
 		}
-		task := flatTask{Levels: []int64{*jobs / 1000, *jobs / 100, *jobs / 10, *jobs}}
-		p, err := inTurn[flatResult](ctx, s, func(d design) any {
-			task.Design, task.Passes = d, 1
-			if d == hashd {
-				task.Passes = max(1, *passes)
-			}
-			return task
-		})
+		task := flatTask{Levels: []int64{*jobs / 1000, *jobs / 100, *jobs / 10, *jobs}, Passes: max(1, *passes)}
+		results, err := repeat[flatResult](ctx, s, task)
 		if err != nil {
 			return err
 		}
 		t := table{title: fmt.Sprintf("flat: time to accept each of the next %d jobs, one submitter", flatWindow)}
 		for i, level := range task.Levels {
-			t.add(flatRow(p, i, level))
+			t.add(flatRow(results, i, level))
 		}
 		t.note("the goal is on the medians of the ratios to the first line within each pass")
-		return t.print(s.out)
+		return s.print(&t)
 	}
 }
 
-// flatRow makes the row of a level. A run's figure is the median of its passes.
-func flatRow(p pairs[flatResult], i int, level int64) row {
-	r := p.row(fmt.Sprintf("with %d pending", level), unit{name: "ns", digits: 1}, func(passes flatResult) float64 {
-		return collect(passes, func(levels []float64) float64 { return levels[i] }).median()
-	})
+// flatRow makes the row of a level, with the figures of all passes.
+func flatRow(results []flatResult, i int, level int64) row {
+	passes := slices.Concat(results...)
+	r := row{
+		what: fmt.Sprintf("with %d pending", level), unit: unit{name: "ns", digits: 1},
+		hashd: collect(passes, func(levels []float64) float64 { return levels[i] }),
+	}
 	if i == 0 {
 		return r
 	}
-	var growth samples
-	for _, passes := range p.hashd {
-		// Levels of one pass are compared, for passes are seconds apart on a noisy machine.
-		growth = append(growth, collect(passes, func(levels []float64) float64 { return levels[i] / levels[0] })...)
-	}
-	x := growth.median()
-	return r.aim(fmt.Sprintf("%.2f <= 1.20 of the first", x), x <= 1.20)
+	// Levels of one pass are compared, for passes are seconds apart on a noisy machine.
+	growth := collect(passes, func(levels []float64) float64 { return levels[i] / levels[0] })
+	return r.aim(fmt.Sprintf("%s <= 1.20 of the first", unit{digits: 2}.spread(growth)), growth.median() <= 1.20)
 }
 
-// flatCase measures one design.
+// flatCase measures the engine.
 func flatCase(ctx context.Context, task flatTask) (flatResult, error) {
 	var r flatResult
 	for range task.Passes {
@@ -83,7 +75,7 @@ func flatCase(ctx context.Context, task flatTask) (flatResult, error) {
 // flatPass fills a new store level by level and times the jobs on top of each.
 func flatPass(ctx context.Context, task flatTask) ([]float64, error) {
 	highest := task.Levels[len(task.Levels)-1]
-	st, err := task.Design.open(notDue, highest+flatWindow*int64(len(task.Levels)))
+	st, err := openEngine(notDue, highest+flatWindow*int64(len(task.Levels)))
 	if err != nil {
 		return nil, err
 	}

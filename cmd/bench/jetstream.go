@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -54,7 +56,7 @@ func newJetStream(fs *flag.FlagSet) runner {
 		}
 		b.t.note("a job counts as accepted once a quorum has acknowledged it")
 		b.t.note("1 server: fsync before that (sync_interval always); 3 servers: R3, fsync every two minutes, as is the default")
-		return b.t.print(s.out)
+		return s.print(b.t)
 	}
 }
 
@@ -66,8 +68,22 @@ func (b *clusterBench) prepare(ctx context.Context) error {
 	if b.ring, err = seal.New(ring); err != nil {
 		return err
 	}
+	if err := needModule(ctx); err != nil {
+		return err
+	}
 	b.binary, err = natstest.Build(ctx, b.dir)
 	return err
+}
+
+// needModule returns an error unless the Go command can build what hashd's module pins.
+func needModule(ctx context.Context) error {
+	const module = "github.com/hashd-project/hashd"
+	found, err := exec.CommandContext(ctx, "go", "list", "-m").Output()
+	if err != nil || strings.TrimSpace(string(found)) != module {
+		return errors.New("jetstream: nats-server is built from the module " + module +
+			": this needs Go, and a clone of the repository as the working directory")
+	}
+	return nil
 }
 
 // measure adds the rows of one kind of cluster.

@@ -42,7 +42,7 @@ func newLateness(fs *flag.FlagSet) runner {
 			return err
 		}
 		t, seen := latenessTable(task, results)
-		if err := t.print(s.out); err != nil {
+		if err := s.print(t); err != nil {
 			return err
 		}
 		return faults(seen, findings{})

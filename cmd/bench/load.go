@@ -29,17 +29,27 @@ type store interface {
 
 // open makes an empty store with room for that many jobs.
 func (d design) open(delay time.Duration, jobs int64) (store, error) {
-	if d == baseline {
-		return newTimers(delay), nil
+	if d == hashd {
+		return openEngine(delay, jobs)
 	}
-	return openEngine(delay, jobs)
+	if _, err := touch(jobs * baselineJobBytes); err != nil {
+		return nil, err
+	}
+	return newTimers(delay), nil
 }
 
 // openEngine makes hashd's engine as the server would, but for limits that let all jobs in and
-// a retention that keeps every result until it has been verified.
+// a retention that keeps every result until it has been verified. Memory for the jobs has been
+// touched.
 func openEngine(delay time.Duration, jobs int64) (*memory.Engine, error) {
+	if _, err := touch(jobs * slotBytes); err != nil {
+		return nil, err
+	}
 	return memory.New(limits(delay, jobs))
 }
+
+// slotBytes is what a job takes in the memory engine.
+const slotBytes = 68
 
 func limits(delay time.Duration, jobs int64) memory.Config {
 	return memory.Config{
@@ -72,17 +82,22 @@ const (
 	baselineDueBytes = 6 << 10
 )
 
+// fewer returns how many jobs the baseline gets beside that many of hashd's. It is slow, and fewer
+// jobs make it faster.
+func fewer(jobs int64) int64 { return max(1, jobs/baselineShare) }
+
+const baselineShare = 5
+
 // hashable returns how many of the jobs the baseline can be let hash. The machine has other
 // programs than this one: it gets half of the memory that is free.
 func hashable(jobs int64) (int64, error) {
 	free, err := available()
-	return min(jobs, max(1, free/2/baselineDueBytes)), err
+	return min(jobs/(2*baselineShare)+1, max(1, free/2/baselineDueBytes)), err
 }
 
-// fewer is the note on a baseline that could not hash all.
-func fewer(hashed int64) string {
-	return fmt.Sprintf("the baseline had only %d jobs to hash: a goroutine for each that is due, it takes up to %d KiB a job, more than this machine has",
-		hashed, baselineDueBytes>>10)
+// fewerNote is the note on a baseline that had fewer jobs.
+func fewerNote(what string, jobs int64) string {
+	return fmt.Sprintf("the baseline had %d jobs %s: fewer make it faster", jobs, what)
 }
 
 // maxJobs is the most a run takes; the burst's ledger counts in 32 bits.

@@ -18,6 +18,7 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strconv"
 	"time"
 )
 
@@ -86,6 +87,8 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 		return nil
 	case childName:
 		return runChild(ctx, args[1:], stdout)
+	case thawName:
+		return thaw(args[1:])
 	}
 	for _, c := range commands() {
 		if c.name == args[0] {
@@ -116,6 +119,7 @@ func (c command) main(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	runs := fs.Int("runs", 3, "how often each case runs; hashd and the baseline take turns")
 	limit := fs.Duration("timeout", c.limit, "give up after this time")
+	into := fs.String("into", "", "a document in Markdown that also gets the tables, in place of those between its two marks")
 	measure := c.setup(fs)
 	if err := fs.Parse(args); errors.Is(err, flag.ErrHelp) {
 		return err
@@ -128,13 +132,29 @@ func (c command) main(ctx context.Context, args []string, stdout, stderr io.Writ
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, *limit, fmt.Errorf("gave up after -timeout %v", *limit))
 	defer cancel()
-	return measure(ctx, &session{command: c.name, runs: *runs, out: stdout, progress: stderr})
+	s := &session{command: c.name, invocation: invocation(c.name, fs, *runs), runs: *runs, out: stdout, progress: stderr}
+	if *into == "" {
+		return measure(ctx, s)
+	}
+	return measureInto(ctx, *into, s, measure)
+}
+
+// invocation returns the command that measures the same again.
+func invocation(name string, fs *flag.FlagSet, runs int) string {
+	command := "go run ./cmd/bench " + name
+	fs.VisitAll(func(f *flag.Flag) {
+		own := f.Name != "runs" && f.Name != "timeout" && f.Name != "into"
+		if own && f.Value.String() != f.DefValue {
+			command += fmt.Sprintf(" -%s %s", f.Name, f.Value)
+		}
+	})
+	return fmt.Sprintf("%s -runs %d", command, runs)
 }
 
 // newAll goes on where one fails, so that one bad case does not cost an hour's other results. It
 // runs one after the other what is marked inAll.
 func newAll(fs *flag.FlagSet) runner {
-	jobs := fs.Int64("jobs", 0, "jobs in each sub-command that has this flag; 0 keeps their defaults")
+	jobs := fs.Int64("jobs", 0, "the most jobs in each sub-command that has this flag; 0 keeps their defaults")
 	return func(ctx context.Context, s *session) error {
 		var errs []error
 		for _, c := range commands() {
@@ -143,13 +163,24 @@ func newAll(fs *flag.FlagSet) runner {
 			}
 			own := flag.NewFlagSet(c.name, flag.ContinueOnError)
 			measure := c.setup(own)
-			if *jobs != 0 && own.Lookup("jobs") != nil {
-				errs = append(errs, own.Set("jobs", fmt.Sprint(*jobs)))
+			if *jobs != 0 {
+				errs = append(errs, lower(own.Lookup("jobs"), *jobs))
 			}
 			part := *s // each starts its own cases
-			part.command = c.name
+			part.command, part.invocation = c.name, invocation(c.name, own, s.runs)
 			errs = append(errs, measure(ctx, &part))
 		}
 		return errors.Join(errs...)
 	}
+}
+
+// lower sets a number to n if it is higher.
+func lower(f *flag.Flag, n int64) error {
+	if f == nil {
+		return nil
+	}
+	if is, err := strconv.ParseInt(f.DefValue, 10, 64); err != nil || is <= n {
+		return err
+	}
+	return f.Value.Set(strconv.FormatInt(n, 10))
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"flag"
 	"os"
 	"strings"
 	"testing"
@@ -11,7 +12,7 @@ import (
 
 // TestMain lets the test binary be the fresh process that a sub-command starts.
 func TestMain(m *testing.M) {
-	if len(os.Args) > 1 && os.Args[1] == childName {
+	if len(os.Args) > 1 && (os.Args[1] == childName || os.Args[1] == thawName) {
 		main()
 	}
 	// The race detector would hold up each fresh process for a second at its exit.
@@ -37,7 +38,7 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 			"memory a job, pending ", "memory in all, hashed and kept ",
 		}},
 		{"flat -jobs 3000 -passes 1 -runs 1", []string{"with 3 pending ", "with 3000 pending "}},
-		{"drain -jobs 3000 -raw 5ms -runs 1", []string{"raw sha512.Sum512", "hashed from first due", "share of raw "}},
+		{"drain -jobs 3000 -raw 5ms -runs 1", []string{"raw sha512.Sum512", "hashed until drained ", "share of raw "}},
 		{"lateness -rate 20000 -for 50ms -delay 20ms -runs 2", []string{"submitted a second ", "p99 ", "early "}},
 		{"batch -jobs 3000 -size 100 -clients 2 -runs 1", []string{
 			"time a job, engine", "time a job, handler chain in process", "jobs over loopback, 2 clients",
@@ -128,5 +129,52 @@ func TestChildFails(t *testing.T) {
 	_, err := fresh[acceptResult](t.Context(), s, acceptTask{Design: hashd, Jobs: 0, Submitters: 1})
 	if err == nil || !strings.Contains(progress.String(), "memory engine") {
 		t.Errorf("got error %v and %q", err, progress.String())
+	}
+}
+
+// Outside the module there is nothing to build a NATS server from, and the command says so.
+func TestJetStreamNeedsTheModule(t *testing.T) {
+	t.Chdir(t.TempDir())
+	code, out, errs := bench(t, "jetstream", "-runs", "1")
+	if want := "needs Go, and a clone of the repository as the working directory"; code != 1 || out != "" || !strings.Contains(errs, want) {
+		t.Errorf("exit status %d, want 1 with %q:\n%s%s", code, want, out, errs)
+	}
+}
+
+// A limit on jobs lowers those of sub-commands that have more, and no other's.
+func TestLower(t *testing.T) {
+	for _, tc := range []struct{ n, want int64 }{{5, 5}, {100, 100}, {1000, 100}} {
+		fs := flag.NewFlagSet("", flag.ContinueOnError)
+		jobs := fs.Int64("jobs", 100, "")
+		if err := lower(fs.Lookup("jobs"), tc.n); err != nil || *jobs != tc.want {
+			t.Errorf("lowered to %d: %d, error %v, want %d", tc.n, *jobs, err, tc.want)
+		}
+		if err := lower(fs.Lookup("none"), tc.n); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestInvocation(t *testing.T) {
+	fs := flag.NewFlagSet("", flag.ContinueOnError)
+	for _, name := range []string{"timeout", "into", "jobs", "kept"} {
+		fs.String(name, "1", "")
+	}
+	if err := fs.Parse([]string{"-timeout", "2", "-into", "f", "-jobs", "7", "-kept", "1"}); err != nil {
+		t.Fatal(err)
+	}
+	if got := invocation("flat", fs, 3); got != "go run ./cmd/bench flat -jobs 7 -runs 3" {
+		t.Error(got)
+	}
+}
+
+func TestBaselineHasFewerJobs(t *testing.T) {
+	for jobs, want := range map[int64]int64{1: 1, 4: 1, 10: 2, 10_000_000: 2_000_000} {
+		if got := fewer(jobs); got != want {
+			t.Errorf("beside %d jobs the baseline has %d, want %d", jobs, got, want)
+		}
+		if got, err := hashable(jobs); err != nil || got < 1 || got > jobs {
+			t.Errorf("of %d jobs the baseline hashes %d, error %v", jobs, got, err)
+		}
 	}
 }

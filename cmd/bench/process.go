@@ -14,10 +14,21 @@ import (
 
 // session is one run of a sub-command.
 type session struct {
-	command  string
-	runs     int
-	out      io.Writer // tables
-	progress io.Writer // what is being measured now
+	command    string
+	invocation string // the command line that measures the same again
+	runs       int
+	out        io.Writer     // tables
+	document   *bytes.Buffer // tables in Markdown; nil if nobody wants them
+	progress   io.Writer     // what is being measured now
+}
+
+// print writes a table.
+func (s *session) print(t *table) error {
+	t.command, t.machine = s.invocation, machine()
+	if s.document != nil {
+		t.markdown(s.document)
+	}
+	return t.print(s.out)
 }
 
 // childName is the hidden sub-command that a fresh process gets: its arguments are the name of

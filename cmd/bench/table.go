@@ -54,17 +54,22 @@ func (r row) none() row {
 	return r.aim("0", slices.Max(r.hashd) == 0)
 }
 
-// factor returns by how many times hashd is better: the median of the ratios of the pairs.
-func (r row) factor() float64 {
+// factors returns by how many times hashd is better, pair by pair.
+func (r row) factors() samples {
 	if r.unit.better == more {
-		return r.hashd.over(r.baseline).median()
+		return r.hashd.over(r.baseline)
 	}
-	return r.baseline.over(r.hashd).median()
+	return r.baseline.over(r.hashd)
 }
+
+// factor returns the median of the factors.
+func (r row) factor() float64 { return r.factors().median() }
 
 // table is what a sub-command prints.
 type table struct {
 	title   string
+	command string    // that prints it anew
+	machine string    // that it was measured on
 	columns [2]string // of hashd and of the baseline, if they are called otherwise
 	rows    []row
 	notes   []string
@@ -78,24 +83,53 @@ func (t *table) note(format string, args ...any) {
 	t.notes = append(t.notes, fmt.Sprintf(format, args...))
 }
 
-// print writes the machine, the rows in aligned columns, and the notes.
+// print writes the machine, the command, the rows in aligned columns, and the notes.
 func (t *table) print(w io.Writer) error {
-	fmt.Fprintf(w, "\n%s\n%s\n\n", t.title, machine())
+	fmt.Fprintf(w, "\n%s\n%s\n%s\n\n", t.title, t.machine, t.command)
 	tw := tabwriter.NewWriter(w, 0, 0, 3, ' ', 0)
-	fmt.Fprintf(tw, "what\t%s\t%s\tratio\tgoal\t\n", cmp.Or(t.columns[0], "hashd"), cmp.Or(t.columns[1], "baseline"))
-	for _, r := range t.rows {
-		fmt.Fprintf(tw, "%s\t%s\t%s\t%s\t%s\t%s\n", r.what, r.unit.spread(r.hashd), r.unit.spread(r.baseline),
-			r.ratio(), dash(r.goal), r.verdict())
+	for _, line := range t.lines() {
+		fmt.Fprintln(tw, strings.Join(line, "\t"))
 	}
 	if err := tw.Flush(); err != nil {
 		return fmt.Errorf("print: %w", err)
 	}
-	fmt.Fprintf(w, "\nfigures: min / median / max of the runs; ratio: times %s is better, median of the pairs\n", cmp.Or(t.columns[0], "hashd"))
+	fmt.Fprintf(w, "\n%s\n", t.legend())
 	for _, n := range t.notes {
 		fmt.Fprintln(w, n)
 	}
 	return nil
 }
+
+// markdown writes the same for a document.
+func (t *table) markdown(w io.Writer) {
+	fmt.Fprintf(w, "\n### %s%s\n\n`%s`\n\n", strings.ToUpper(t.title[:1]), t.title[1:], t.command)
+	for n, line := range t.lines() {
+		fmt.Fprintf(w, "| %s |\n", strings.TrimSpace(strings.Join(line, " | ")))
+		if n == 0 {
+			fmt.Fprintln(w, strings.Repeat("|---", len(line))+"|")
+		}
+	}
+	fmt.Fprintln(w)
+	for _, n := range append([]string{t.machine, t.legend()}, t.notes...) {
+		fmt.Fprintf(w, "- %s\n", strings.ReplaceAll(n, "\n", "; "))
+	}
+}
+
+// lines returns the head and the rows, a string a column.
+func (t *table) lines() [][]string {
+	lines := [][]string{{"what", t.first(), cmp.Or(t.columns[1], "baseline"), "ratio", "goal", ""}}
+	for _, r := range t.rows {
+		lines = append(lines, []string{r.what, r.unit.spread(r.hashd), r.unit.spread(r.baseline), r.ratio(), dash(r.goal), r.verdict()})
+	}
+	return lines
+}
+
+// legend says how the lines are read.
+func (t *table) legend() string {
+	return fmt.Sprintf("figures: min / median / max of the runs; ratio: times %s is better, likewise, of pairs that ran one after the other", t.first())
+}
+
+func (t *table) first() string { return cmp.Or(t.columns[0], "hashd") }
 
 // ratio writes the factor, where there is one: not beside what rounds to nothing, such as
 // hashd's allocations.
@@ -103,11 +137,13 @@ func (r row) ratio() string {
 	if r.baseline == nil || r.unit.better == neither {
 		return dash("")
 	}
-	x := r.factor()
-	if math.IsNaN(x) || math.IsInf(x, 0) || x > 9999 {
-		return dash("")
+	factors := r.factors()
+	for _, x := range factors {
+		if math.IsNaN(x) || math.IsInf(x, 0) || x > 9999 {
+			return dash("")
+		}
 	}
-	return fmt.Sprintf("%.2fx", x)
+	return unit{digits: 2}.spread(factors) + "x"
 }
 
 // verdict is a word, never an exit status: a missed goal may be the machine's fault.

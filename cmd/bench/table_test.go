@@ -22,7 +22,7 @@ func TestMedian(t *testing.T) {
 }
 
 func TestTable(t *testing.T) {
-	t1 := table{title: "title"}
+	t1 := table{title: "title", command: "go run it", machine: "machine\nits clock"}
 	t1.add(
 		// The ratio is the median of 4, 2, 10, not the ratio of the medians.
 		row{what: "cost", unit: unit{name: "ns", digits: 1}, hashd: samples{10, 20, 10}, baseline: samples{40, 40, 100}}.aim("<= 10 ns", true),
@@ -39,7 +39,7 @@ func TestTable(t *testing.T) {
 	}
 	want := `
 what           hashd                     baseline                   ratio   goal       
-cost           10.0 / 10.0 / 20.0 ns     40.0 / 40.0 / 100.0 ns     4.00x   <= 10 ns   ok
+cost           10.0 / 10.0 / 20.0 ns     40.0 / 40.0 / 100.0 ns     2.00 / 4.00 / 10.00x   <= 10 ns   ok
 speed          30 M/s                    10 M/s                     3.00x   > 40       miss
 circumstance   30                        10                         -       -          
 nothing        0                         3                          -       -          
@@ -50,10 +50,38 @@ lost           0 / 0 / 1                 -                          -       0   
 	if !strings.Contains(compact(out.String()), compact(want)) {
 		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
 	}
-	if !strings.HasPrefix(out.String(), "\ntitle\n") || !strings.HasSuffix(out.String(), "\na note of 5 words\n") {
+	if !strings.HasPrefix(out.String(), "\ntitle\nmachine\nits clock\ngo run it\n") || !strings.HasSuffix(out.String(), "\na note of 5 words\n") {
 		t.Errorf("no title or note:\n%s", out.String())
 	}
 	columns(t, out.String())
+}
+
+func TestMarkdown(t *testing.T) {
+	t1 := table{title: "title", command: "go run it", machine: "machine\nits clock", columns: [2]string{"file", "memory"}}
+	t1.add(
+		row{what: "cost", unit: unit{name: "ns"}, hashd: samples{10, 20, 10}, baseline: samples{40, 40, 100}}.aim("<= 10 ns", true),
+		row{what: "early", hashd: samples{0, 0}},
+	)
+	t1.note("a note")
+	var out bytes.Buffer
+	t1.markdown(&out)
+	const want = `
+### Title
+
+` + "`go run it`" + `
+
+| what | file | memory | ratio | goal | |
+|---|---|---|---|---|---|
+| cost | 10 / 10 / 20 ns | 40 / 40 / 100 ns | 2.00 / 4.00 / 10.00x | <= 10 ns | ok |
+| early | 0 | - | - | - | |
+
+- machine; its clock
+- figures: min / median / max of the runs; ratio: times file is better, likewise, of pairs that ran one after the other
+- a note
+`
+	if out.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", out.String(), want)
+	}
 }
 
 // columns checks that the columns stand below one another.
