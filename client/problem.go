@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Types of problems that callers decide on; the README lists them all.
+// Types of problems that callers decide on; docs/api.md lists them all.
 const (
 	GoneType       = "urn:hashd:problem:job-gone"
 	UnknownJobType = "urn:hashd:problem:unknown-job"

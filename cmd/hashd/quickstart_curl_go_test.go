@@ -23,6 +23,13 @@ func TestQuickStartCurl(t *testing.T) {
 	runPage(t, "curl.md", start(t, firstIDOfPages), os.Getenv("PATH"))
 }
 
+// TestReadmeSession runs the session of the README.
+func TestReadmeSession(t *testing.T) {
+	t.Parallel()
+	needs.Tool(t, "curl", needs.Debian("curl"))
+	runPage(t, "../README.md", start(t, firstIDOfPages), os.Getenv("PATH"))
+}
+
 // TestHashctlManual runs docs/hashctl.md.
 func TestHashctlManual(t *testing.T) {
 	t.Parallel()

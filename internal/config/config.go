@@ -1,6 +1,6 @@
 // Package config owns the settings of the server: each one is written once, in the table of
 // settings.go, from which the flags, the environment variables, the file's keys, the help and
-// the README's table derive. It must not know what the settings are used for: not the command
+// the table of docs/settings.md derive. It must not know what the settings are used for: not the command
 // line's framework, not the server, not the engines.
 //
 // A value comes from the highest source that gives one: flag, environment variable, file,

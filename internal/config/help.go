@@ -56,7 +56,7 @@ func wrap(text string, width int) (lines []string) {
 	return append(lines, text)
 }
 
-// Markdown returns the table of every setting for the README.
+// Markdown returns the table of every setting for docs/settings.md.
 func Markdown() string {
 	var b strings.Builder
 	b.WriteString("| Setting | Environment variable | Default | Allowed | Meaning |\n")

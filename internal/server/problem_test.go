@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// The code's kinds of problems are those of the contract and of the README, with their statuses:
+// The code's kinds of problems are those of the contract and of docs/api.md, with their statuses:
 // none more, none less.
 func TestProblemTypesAreInTheContract(t *testing.T) {
 	inCode := map[string]int{}
@@ -37,21 +37,21 @@ func TestProblemTypesAreInTheContract(t *testing.T) {
 	if !maps.Equal(inCode, inContract) {
 		t.Errorf("in code %v\nin contract %v", inCode, inContract)
 	}
-	if inReadme := typesOfReadme(t); !maps.Equal(inCode, inReadme) {
-		t.Errorf("in code %v\nin README %v", inCode, inReadme)
+	if inPage := typesOfPage(t); !maps.Equal(inCode, inPage) {
+		t.Errorf("in code %v\nin docs/api.md %v", inCode, inPage)
 	}
 }
 
-// typesOfReadme reads the README's table of problems.
-func typesOfReadme(t *testing.T) map[string]int {
+// typesOfPage reads the table of problems in docs/api.md.
+func typesOfPage(t *testing.T) map[string]int {
 	t.Helper()
-	text, err := os.ReadFile("../../README.md")
+	text, err := os.ReadFile("../../docs/api.md")
 	if err != nil {
 		t.Fatal(err)
 	}
 	_, table, found := strings.Cut(string(text), "| `type` behind `urn:hashd:problem:` |")
 	if !found {
-		t.Fatal("the README has no table of problems")
+		t.Fatal("docs/api.md has no table of problems")
 	}
 	table, _, _ = strings.Cut(table, "\n\n")
 	types := map[string]int{}
