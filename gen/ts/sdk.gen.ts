@@ -1,0 +1,102 @@
+// Code generated from api/openapi.yaml. DO NOT EDIT.
+
+import type { Client, Options as Options2, TDataShape } from '../transport.js';
+
+import type { CancelHashData, CancelHashErrors, CancelHashResponses, GetHashData, GetHashErrors, GetHashResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, SubmitBatchData, SubmitBatchErrors, SubmitBatchResponses, SubmitHashData, SubmitHashErrors, SubmitHashResponses } from './types.gen.js';
+
+export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
+    /**
+     * You can provide a client instance returned by `createClient()` instead of
+     * individual options. This might be also useful if you want to implement a
+     * custom client.
+     */
+    client: Client;
+    /**
+     * You can pass arbitrary values through the `meta` object. This can be
+     * used to access values that aren't defined as part of the SDK function.
+     */
+    meta?: Record<string, unknown>;
+};
+
+/**
+ * Submit a secret to be hashed after the delay
+ *
+ * Answers at once with the job's id and the instant at which its hash will be computed.
+ * An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
+ * one that keeps jobs in memory loses them with its process.
+ *
+ */
+export const submitHash = <ThrowOnError extends boolean = true>(options: Options<SubmitHashData, ThrowOnError>) => options.client.post<SubmitHashResponses, SubmitHashErrors, ThrowOnError>({
+    url: '/hash',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Submit many secrets at once
+ *
+ * All or nothing: either each secret becomes a job or none does. The jobs' ids are
+ * consecutive, in the order of the secrets, and they are due together. From then on each
+ * is a job like any other.
+ *
+ */
+export const submitBatch = <ThrowOnError extends boolean = true>(options: Options<SubmitBatchData, ThrowOnError>) => options.client.post<SubmitBatchResponses, SubmitBatchErrors, ThrowOnError>({
+    url: '/hash/batch',
+    ...options,
+    headers: {
+        'Content-Type': 'application/json',
+        ...options.headers
+    }
+});
+
+/**
+ * Cancel a job or erase its hash
+ *
+ * Cancels a pending job, whose secret is wiped at once and never hashed, or erases the
+ * hash of one that is done. From then on the id answers `410`.
+ *
+ */
+export const cancelHash = <ThrowOnError extends boolean = true>(options: Options<CancelHashData, ThrowOnError>) => options.client.delete<CancelHashResponses, CancelHashErrors, ThrowOnError>({ url: '/hash/{id}', ...options });
+
+/**
+ * Collect a hash
+ *
+ * Answers `200` with the hash once the job is done and `202` while it is pending. With
+ * `Prefer: wait=N` a pending job is waited for, up to N seconds.
+ *
+ */
+export const getHash = <ThrowOnError extends boolean = true>(options: Options<GetHashData, ThrowOnError>) => options.client.get<GetHashResponses, GetHashErrors, ThrowOnError>({ url: '/hash/{id}', ...options });
+
+/**
+ * Counters since start
+ *
+ * How many jobs there were and are, how long they took to accept and how late they were done.
+ */
+export const getStats = <ThrowOnError extends boolean = true>(options: Options<GetStatsData, ThrowOnError>) => options.client.get<GetStatsResponses, GetStatsErrors, ThrowOnError>({ url: '/stats', ...options });
+
+/**
+ * Status and versions
+ *
+ * What this server is, and whether a stop was asked for.
+ */
+export const getStatus = <ThrowOnError extends boolean = true>(options: Options<GetStatusData, ThrowOnError>) => options.client.get<GetStatusResponses, GetStatusErrors, ThrowOnError>({ url: '/v/status', ...options });
+
+/**
+ * Whether the process is alive
+ *
+ * Answers `200` as long as the process can answer at all, also while draining.
+ */
+export const getHealth = <ThrowOnError extends boolean = true>(options: Options<GetHealthData, ThrowOnError>) => options.client.get<GetHealthResponses, GetHealthErrors, ThrowOnError>({ url: '/healthz', ...options });
+
+/**
+ * Whether new jobs are taken
+ *
+ * Answers `503` while the server drains or its store is down, so that new jobs are sent
+ * elsewhere. A server that is merely full is ready: jobs are collected and erased in it, which
+ * makes room. `full` in `GET /stats` says that it is.
+ *
+ */
+export const getReadiness = <ThrowOnError extends boolean = true>(options: Options<GetReadinessData, ThrowOnError>) => options.client.get<GetReadinessResponses, GetReadinessErrors, ThrowOnError>({ url: '/readyz', ...options });

@@ -1,0 +1,694 @@
+// Code generated from api/openapi.yaml. DO NOT EDIT.
+
+export type ClientOptions = {
+    baseUrl: `${string}://${string}` | (string & {});
+};
+
+/**
+ * Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+ * made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+ * in memory, give out the same id. Exact in JavaScript.
+ *
+ */
+export type JobId = number;
+
+/**
+ * A job as it stands. While pending it has `due`, once done `hash`.
+ */
+export type Job = {
+    id: JobId;
+    status: JobStatus;
+    algorithm: Algorithm;
+    due?: Due;
+    hash?: Hash;
+};
+
+/**
+ * Whether the hash is there
+ */
+export type JobStatus = 'pending' | 'done';
+
+/**
+ * The digest in standard base64 with padding (RFC 4648, section 4)
+ */
+export type Hash = string;
+
+export type HashRequest = {
+    /**
+     * The secret, 1 to 1,024 Unicode characters, hashed as its UTF-8 bytes
+     */
+    password: string;
+    algorithm?: Algorithm;
+};
+
+/**
+ * The hash function (FIPS 180-4, FIPS 202)
+ */
+export type Algorithm = 'sha512' | 'sha256' | 'sha3-512';
+
+/**
+ * Never print it; some generators' types then show the secrets that they hold in lists
+ */
+export type BatchRequest = {
+    /**
+     * The secrets, 1 to 10,000
+     */
+    passwords: Array<string>;
+    algorithm?: Algorithm;
+};
+
+export type AcceptedBatch = {
+    /**
+     * Id of the first secret's job; the others follow one by one
+     */
+    first: number;
+    /**
+     * How many jobs there are, one for each secret
+     */
+    count: number;
+    algorithm: Algorithm;
+    due: Due;
+};
+
+/**
+ * When the hash is computed; it exists at this instant at the earliest
+ */
+export type Due = string;
+
+export type Stats = {
+    /**
+     * Jobs accepted since start
+     */
+    total: number;
+    /**
+     * Mean wall-clock time, in microseconds, that the server took to answer the requests
+     * whose jobs it accepted, a batch being one request; 0 before the first
+     *
+     */
+    average: number;
+    /**
+     * Jobs accepted and neither done nor canceled
+     */
+    pending: number;
+    /**
+     * Jobs hashed since start
+     */
+    completed: number;
+    /**
+     * Jobs canceled before they were hashed
+     */
+    canceled: number;
+    /**
+     * Valid jobs refused because a limit was reached or the server was draining; a batch
+     * counts as its jobs
+     *
+     */
+    rejected: number;
+    /**
+     * Hashes that can be collected now
+     */
+    kept: number;
+    lateness: Lateness;
+    /**
+     * Only while every new job is refused for a limit that stays reached when pending jobs are
+     * done: `max-results`, until results are erased or past their retention, or `disk`, until
+     * there is room on it
+     *
+     */
+    full?: string;
+};
+
+/**
+ * How long after they were due hashes became visible, in microseconds, over all jobs since
+ * start. Percentiles are rounded up by at most an eighth.
+ *
+ */
+export type Lateness = {
+    p50: number;
+    p90: number;
+    p99: number;
+    max: number;
+};
+
+export type Status = {
+    status: ServerStatus;
+    /**
+     * Version of this contract
+     */
+    api: string;
+    /**
+     * Version of the build
+     */
+    version: string;
+    /**
+     * Source revision of the build, or `unknown`
+     */
+    commit: string;
+    /**
+     * Version of the Go toolchain
+     */
+    go: string;
+    /**
+     * When the process started
+     */
+    started: string;
+    /**
+     * Names what keeps the jobs. Where it is the same, so are the jobs: after a restart of a
+     * durable server, and on each server of a cluster. A server that keeps its jobs in
+     * memory has another with each start, and knows none of the ids of the one before.
+     *
+     */
+    store: string;
+};
+
+/**
+ * `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+ */
+export type ServerStatus = 'ok' | 'draining';
+
+export type Health = {
+    status: HealthStatus;
+};
+
+/**
+ * All is well; if not, the answer is a problem
+ */
+export type HealthStatus = 'ok';
+
+/**
+ * RFC 9457 problem details
+ */
+export type Problem = {
+    /**
+     * Stable identifier of the kind of problem: decide on it. These are all there are. Later
+     * versions may add some; treat one that you do not know by its status.
+     *
+     * | behind `urn:hashd:problem:` | status | what to do |
+     * |---|---|---|
+     * | `invalid-request` | 400 | mend what `errors` names |
+     * | `incomplete-request` | 400 | send the whole body again |
+     * | `malformed-request` | 400 | or 417, 431, 501, 505: no request of HTTP/1.1; mend the client |
+     * | `unknown-path` | 404 | the detail names the paths there are |
+     * | `unknown-job` | 404 | submit the job first |
+     * | `method-not-allowed` | 405 | `Allow` lists the methods |
+     * | `job-gone` | 410 | submit again |
+     * | `body-too-large` | 413 | the detail names the limit; split a batch |
+     * | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
+     * | `misdirected-request` | 421 | address the server by a name that it knows as its own |
+     * | `idempotency-key-reused` | 422 | use a new key for a new job |
+     * | `internal` | 500 | give the operator the `instance` |
+     * | `full` | 503 | try again after `Retry-After`; the detail names the limit |
+     * | `draining` | 503 | try another instance, or again after `Retry-After` |
+     * | `down` | 503 | try again after `Retry-After`; the operator must look |
+     *
+     */
+    type: string;
+    /**
+     * The kind of problem, in words
+     */
+    title: string;
+    /**
+     * The HTTP status
+     */
+    status: number;
+    /**
+     * What is wrong here and what to do about it
+     */
+    detail: string;
+    /**
+     * Identifies this occurrence by its request id, as in the server's log
+     */
+    instance: string;
+    /**
+     * What is wrong with the request, field by field
+     */
+    errors?: Array<FieldError>;
+};
+
+/**
+ * What is wrong with a part of the body, named by `pointer`, or with a parameter
+ */
+export type FieldError = {
+    /**
+     * The part of the body: a JSON Pointer in a URI fragment (RFC 6901, section 6)
+     */
+    pointer?: string;
+    /**
+     * The parameter's name
+     */
+    parameter?: string;
+    /**
+     * Where the parameter is: `path`, `query` or `header`
+     */
+    in?: string;
+    /**
+     * What is wrong with it; never its value
+     */
+    detail: string;
+};
+
+/**
+ * The job's id
+ */
+export type JobId2 = JobId;
+
+/**
+ * Makes a retry safe: within the server's idempotency window, a request with a key already
+ * used answers as the first one did and adds no job. One that comes while the first is
+ * in flight waits for that one's answer. The same key with another body
+ * answers `422`. A good key is a new random UUID, sent again only with a retry.
+ *
+ * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+ * not be repeated.
+ *
+ */
+export type IdempotencyKey = string;
+
+/**
+ * RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
+ * server's limit if that is shorter; `Preference-Applied` then says what was applied.
+ * Other and malformed preferences are ignored.
+ *
+ */
+export type Prefer = string;
+
+export type SubmitHashData = {
+    body: HashRequest;
+    headers?: {
+        /**
+         * Makes a retry safe: within the server's idempotency window, a request with a key already
+         * used answers as the first one did and adds no job. One that comes while the first is
+         * in flight waits for that one's answer. The same key with another body
+         * answers `422`. A good key is a new random UUID, sent again only with a retry.
+         *
+         * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+         * not be repeated.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/hash';
+};
+
+export type SubmitHashErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The body is larger than the server takes
+     */
+    413: Problem;
+    /**
+     * The body is not announced as plain application/json
+     */
+    415: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The idempotency key was used before with another body
+     */
+    422: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type SubmitHashError = SubmitHashErrors[keyof SubmitHashErrors];
+
+export type SubmitHashResponses = {
+    /**
+     * Accepted
+     */
+    202: Job;
+};
+
+export type SubmitHashResponse = SubmitHashResponses[keyof SubmitHashResponses];
+
+export type SubmitBatchData = {
+    body: BatchRequest;
+    headers?: {
+        /**
+         * Makes a retry safe: within the server's idempotency window, a request with a key already
+         * used answers as the first one did and adds no job. One that comes while the first is
+         * in flight waits for that one's answer. The same key with another body
+         * answers `422`. A good key is a new random UUID, sent again only with a retry.
+         *
+         * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
+         * not be repeated.
+         *
+         */
+        'Idempotency-Key'?: string;
+    };
+    path?: never;
+    query?: never;
+    url: '/hash/batch';
+};
+
+export type SubmitBatchErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The body is larger than the server takes
+     */
+    413: Problem;
+    /**
+     * The body is not announced as plain application/json
+     */
+    415: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The idempotency key was used before with another body
+     */
+    422: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type SubmitBatchError = SubmitBatchErrors[keyof SubmitBatchErrors];
+
+export type SubmitBatchResponses = {
+    /**
+     * Accepted, all of them
+     */
+    202: AcceptedBatch;
+};
+
+export type SubmitBatchResponse = SubmitBatchResponses[keyof SubmitBatchResponses];
+
+export type CancelHashData = {
+    body?: never;
+    path: {
+        /**
+         * The job's id
+         */
+        id: JobId;
+    };
+    query?: never;
+    url: '/hash/{id}';
+};
+
+export type CancelHashErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
+     * No job was ever given this id
+     */
+    404: Problem;
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The job was canceled or erased, or its retention has ended
+     */
+    410: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type CancelHashError = CancelHashErrors[keyof CancelHashErrors];
+
+export type CancelHashResponses = {
+    /**
+     * Canceled or erased
+     */
+    204: void;
+};
+
+export type CancelHashResponse = CancelHashResponses[keyof CancelHashResponses];
+
+export type GetHashData = {
+    body?: never;
+    headers?: {
+        /**
+         * RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
+         * server's limit if that is shorter; `Preference-Applied` then says what was applied.
+         * Other and malformed preferences are ignored.
+         *
+         */
+        Prefer?: string;
+    };
+    path: {
+        /**
+         * The job's id
+         */
+        id: JobId;
+    };
+    query?: never;
+    url: '/hash/{id}';
+};
+
+export type GetHashErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
+     * No job was ever given this id
+     */
+    404: Problem;
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The job was canceled or erased, or its retention has ended
+     */
+    410: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type GetHashError = GetHashErrors[keyof GetHashErrors];
+
+export type GetHashResponses = {
+    /**
+     * Done
+     */
+    200: Job;
+    /**
+     * Not due yet
+     */
+    202: Job;
+};
+
+export type GetHashResponse = GetHashResponses[keyof GetHashResponses];
+
+export type GetStatsData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/stats';
+};
+
+export type GetStatsErrors = {
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type GetStatsError = GetStatsErrors[keyof GetStatsErrors];
+
+export type GetStatsResponses = {
+    /**
+     * The counters
+     */
+    200: Stats;
+};
+
+export type GetStatsResponse = GetStatsResponses[keyof GetStatsResponses];
+
+export type GetStatusData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/v/status';
+};
+
+export type GetStatusErrors = {
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type GetStatusError = GetStatusErrors[keyof GetStatusErrors];
+
+export type GetStatusResponses = {
+    /**
+     * What runs, since when, and how it is
+     */
+    200: Status;
+};
+
+export type GetStatusResponse = GetStatusResponses[keyof GetStatusResponses];
+
+export type GetHealthData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/healthz';
+};
+
+export type GetHealthErrors = {
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type GetHealthError = GetHealthErrors[keyof GetHealthErrors];
+
+export type GetHealthResponses = {
+    /**
+     * Alive, also while draining
+     */
+    200: Health;
+};
+
+export type GetHealthResponse = GetHealthResponses[keyof GetHealthResponses];
+
+export type GetReadinessData = {
+    body?: never;
+    path?: never;
+    query?: never;
+    url: '/readyz';
+};
+
+export type GetReadinessErrors = {
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; the request id finds the cause in its log
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type GetReadinessError = GetReadinessErrors[keyof GetReadinessErrors];
+
+export type GetReadinessResponses = {
+    /**
+     * Ready
+     */
+    200: Health;
+};
+
+export type GetReadinessResponse = GetReadinessResponses[keyof GetReadinessResponses];
