@@ -37,7 +37,7 @@ func newCluster(ctx context.Context, cfg config.Config, environ []string, log *s
 	if err != nil {
 		return nil, nil, err
 	}
-	return e, e.PrintKey(), nil
+	return e, e.FingerprintKey(), nil
 }
 
 // clusterSealer reads the ring that all instances share. None is made here: two instances that

@@ -27,7 +27,7 @@ func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engin
 	if !b.Valid() {
 		return engine.Receipt{}, engine.ErrInvalid
 	}
-	if e.life.Err() != nil {
+	if e.ctx.Err() != nil {
 		return engine.Receipt{}, engine.ErrClosed
 	}
 	if err := e.usable(); err != nil {
@@ -44,7 +44,7 @@ func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engin
 // subject takes one of them.
 func (e *Engine) acceptKeyed(ctx context.Context, b *engine.Batch) (engine.Receipt, error) {
 	const tries, pause = 20, 10 * time.Millisecond
-	leave, ok := e.turns.take(b.Key.ID, e.life.Done())
+	leave, ok := e.turns.take(b.Key.ID, e.ctx.Done())
 	if !ok {
 		return engine.Receipt{}, engine.ErrClosed
 	}
@@ -63,7 +63,7 @@ func (e *Engine) acceptKeyed(ctx context.Context, b *engine.Batch) (engine.Recei
 		}
 		select { // the other one is being stored
 		case <-time.After(time.Duration(n) * pause):
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return engine.Receipt{}, engine.ErrClosed
 		}
 	}
@@ -112,7 +112,7 @@ func (e *Engine) recall(ctx context.Context, k engine.Key) (first engine.Receipt
 // store has the jobs, and the key's record behind them, stored by the publisher.
 func (e *Engine) store(b *engine.Batch, follows uint64) (engine.Receipt, error) {
 	n := int64(len(b.Secrets))
-	if len(b.Secrets) >= e.batchLimit {
+	if len(b.Secrets) >= e.publishLimit {
 		e.ledger.reject(n)
 		return engine.Receipt{}, full("jetstream.limits.batch.max_msgs of the NATS servers", 0)
 	}
@@ -146,7 +146,7 @@ func (e *Engine) sendPatiently(s *submission) (first int64, err error) {
 		}
 		select {
 		case <-time.After(pause):
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return 0, engine.ErrClosed
 		}
 	}
@@ -155,7 +155,7 @@ func (e *Engine) sendPatiently(s *submission) (first int64, err error) {
 
 // newSubmission seals the jobs, and the key's record if there is a key.
 func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint64) (*submission, error) {
-	s := &submission{jobs: int64(len(b.Secrets)), settled: make(chan settlement, 1)}
+	s := &submission{jobs: int64(len(b.Secrets)), answer: make(chan answer, 1)}
 	job := storedJob{algorithm: b.Algorithm, tenant: b.Tenant, accepted: accepted, delay: e.cfg.Delay}
 	for _, job.secret = range b.Secrets {
 		sealed, err := e.codec.sealJob(&job)

@@ -27,7 +27,7 @@ func TestRecordsAreBound(t *testing.T) {
 	}
 	want := storedResult{outcome: isDone, sum: make([]byte, 64), stamp: stampOf(job), tenant: 7}
 	result, one := mine.sealResult(42, &want)
-	mark, two := mine.sealResult(43, &storedResult{outcome: isCanceled, stamp: stampOf(job)})
+	tombstone, two := mine.sealResult(43, &storedResult{outcome: isCanceled, stamp: stampOf(job)})
 	key, three := mine.sealKey([16]byte{1}, &storedKey{jobs: 1})
 	if err := errors.Join(one, two, three); err != nil {
 		t.Fatal(err)
@@ -35,8 +35,8 @@ func TestRecordsAreBound(t *testing.T) {
 	if got, err := mine.openResult(42, result); err != nil || got.stamp != want.stamp || got.tenant != 7 || !slices.Equal(got.sum, want.sum) {
 		t.Errorf("the result is %+v, %v", got, err)
 	}
-	if got, err := mine.openResult(43, mark); err != nil || got.outcome != isCanceled || got.stamp != want.stamp {
-		t.Errorf("the mark is %+v, %v", got, err)
+	if got, err := mine.openResult(43, tombstone); err != nil || got.outcome != isCanceled || got.stamp != want.stamp {
+		t.Errorf("the tombstone is %+v, %v", got, err)
 	}
 	for what, other := range map[string]codec{
 		"another store":           {sealer: sealer, names: names{"p"}, store: "other"},
@@ -46,9 +46,9 @@ func TestRecordsAreBound(t *testing.T) {
 	} {
 		_, asJob := other.openJob(job)
 		_, asResult := other.openResult(42, result)
-		_, asMark := other.openResult(43, mark)
+		_, asTombstone := other.openResult(43, tombstone)
 		_, asKey := other.openKey([16]byte{1}, key)
-		for kind, err := range map[string]error{"job": asJob, "result": asResult, "mark": asMark, "key": asKey} {
+		for kind, err := range map[string]error{"job": asJob, "result": asResult, "tombstone": asTombstone, "key": asKey} {
 			if !errors.Is(err, seal.ErrDamaged) {
 				t.Errorf("a %s in %s: %v", kind, what, err)
 			}

@@ -12,8 +12,8 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// Cancel implements engine.Engine. The mark is what ends the job: whoever hashes it afterwards, or
-// does so now, is refused its place. The job's message is then overwritten.
+// Cancel implements engine.Engine. The tombstone ends the job: an instance that hashes it afterwards, or
+// does so now, cannot store its result. The job's message is then overwritten.
 func (e *Engine) Cancel(ctx context.Context, id int64) error {
 	const tries = 20
 	for range tries {
@@ -35,7 +35,7 @@ func (e *Engine) tryCancel(ctx context.Context, id int64) error {
 	if s.State == engine.Done {
 		end = isErased
 	}
-	if err := e.mark(ctx, id, end, s); err != nil {
+	if err := e.putTombstone(ctx, id, end, s); err != nil {
 		return err
 	}
 	e.tell(end, id)
@@ -43,18 +43,18 @@ func (e *Engine) tryCancel(ctx context.Context, id int64) error {
 		return nil
 	}
 	err = e.link().jobs.SecureDeleteMsg(ctx, s.place)
-	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the mark
+	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the tombstone
 	if err != nil && !refused && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		e.cfg.Log.Warn("the sealed secret of a canceled job stays in the cluster until the job is due", "id", id, "error", err)
 	}
 	return nil
 }
 
-// mark puts a mark in the place of a job's result.
-func (e *Engine) mark(ctx context.Context, id int64, o outcome, s sight) error {
+// putTombstone stores a tombstone in the place of a job's result.
+func (e *Engine) putTombstone(ctx context.Context, id int64, o outcome, s sight) error {
 	sealed, err := e.codec.sealResult(id, &storedResult{outcome: o, stamp: s.stamp})
 	if err != nil {
-		return fmt.Errorf("mark of job %d: %w", id, err)
+		return fmt.Errorf("tombstone of job %d: %w", id, err)
 	}
 	_, err = e.commitOne(ctx, e.resultMsg(id, sealed, s.result))
 	return refusal(err)

@@ -41,7 +41,7 @@ func (e *Engine) connect(ctx context.Context) error {
 
 // dial makes a connection by which notes come in. It is not tied to ctx once it is made.
 func (e *Engine) dial(ctx context.Context) (*link, error) {
-	d := &dialer{starting: ctx, life: e.life}
+	d := &dialer{starting: ctx, running: e.ctx}
 	conn, err := nats.Connect(strings.Join(e.cfg.URLs, ","), append(e.options(), nats.SetCustomDialer(d))...)
 	d.started()
 	if err != nil {
@@ -94,7 +94,7 @@ func (e *Engine) relink(ctx context.Context) error {
 // dialer has the first connection end with the start, as the library does not: until all of its
 // greeting has come, the end of starting closes it. Later connections end with the engine.
 type dialer struct {
-	starting, life context.Context
+	starting, running context.Context
 
 	mu    sync.Mutex
 	over  bool
@@ -106,7 +106,7 @@ func (d *dialer) Dial(network, address string) (net.Conn, error) {
 	d.mu.Lock()
 	ctx := d.starting
 	if d.over {
-		ctx = d.life
+		ctx = d.running
 	}
 	d.mu.Unlock()
 	conn, err := (&net.Dialer{Timeout: dialTimeout}).DialContext(ctx, network, address)
@@ -145,7 +145,7 @@ func (e *Engine) options() []nats.Option {
 		nats.MaxPingsOutstanding(2), // a server that hangs is left after 4 to 6 s
 		nats.IgnoreAuthErrorAbort(), // what is not allowed may be again
 		nats.DisconnectErrHandler(func(c *nats.Conn, err error) {
-			if e.life.Err() == nil && e.inUse(c) { // else it is our doing
+			if e.ctx.Err() == nil && e.inUse(c) { // else it is our doing
 				e.cfg.Log.Warn("connection to NATS lost", "error", err)
 			}
 		}),
@@ -233,31 +233,31 @@ func (e *Engine) measureClock(ctx context.Context) error {
 	})
 }
 
-// probeBatchLimit asks whether the largest batch that a client can send, with its key, can be stored at
-// once.
-func (e *Engine) probeBatchLimit(ctx context.Context) error {
+// probePublishLimit asks whether the servers store the largest batch that a client can send, with its key,
+// in one atomic publish.
+func (e *Engine) probePublishLimit(ctx context.Context) error {
 	const usual = 1_000
 	tooLarge, err := e.probe(ctx, e.names.job(), 0)
 	if err != nil {
-		return fmt.Errorf("limit of batches: %w", err)
+		return fmt.Errorf("limit of atomic publishes: %w", err)
 	}
-	e.batchLimit = engine.MaxBatch + 1
+	e.publishLimit = engine.MaxBatch + 1
 	if tooLarge {
-		e.batchLimit = usual
-		e.cfg.Log.Warn("the NATS servers take smaller batches than hashd: larger ones are refused; "+
-			"set jetstream.limits.batch.max_msgs on each server", "batch", usual, "needed", engine.MaxBatch+1)
+		e.publishLimit = usual
+		e.cfg.Log.Warn("the NATS servers store fewer messages at once than the largest batch has, so larger batches are refused; "+
+			"set jetstream.limits.batch.max_msgs on each server", "messages", usual, "needed", engine.MaxBatch+1)
 	}
 	return nil
 }
 
-// probe publishes what no server stores: the end of a batch without its beginning. The answer shows
-// that the subject can be published to, with so many bytes, and has a leader. A server tells a batch that is too large from one whose
-// beginning it does not know.
+// probe publishes what no server stores: the end of an atomic publish without its beginning. The answer
+// shows that the subject can be published to, with so many bytes, and has a leader. A server tells an
+// atomic publish that is too large from one whose beginning it does not know.
 func (e *Engine) probe(ctx context.Context, subject string, size int) (tooLarge bool, err error) {
 	const codeTooLarge = 10199
 	msg := nats.NewMsg(subject)
-	msg.Header.Set(batchID, nats.NewInbox()[len(nats.InboxPrefix):])
-	msg.Header.Set(batchSequence, strconv.Itoa(engine.MaxBatch+1))
+	msg.Header.Set(atomicID, nats.NewInbox()[len(nats.InboxPrefix):])
+	msg.Header.Set(atomicSequence, strconv.Itoa(engine.MaxBatch+1))
 	msg.Data = make([]byte, size)
 	_, err = e.link().js.PublishMsg(ctx, msg, jetstream.WithRetryAttempts(0))
 	if api, ok := errors.AsType[*jetstream.APIError](err); ok && api.Code != 503 {

@@ -16,15 +16,15 @@ const (
 	codeWrongLast     jetstream.ErrorCode = 10071 // the subject's last message is another
 	codeWrongLastBusy jetstream.ErrorCode = 10164 // or may become another
 	codeStoreFailed   jetstream.ErrorCode = 10077 // here: the subject has as many messages as it may
-	codeIncomplete    jetstream.ErrorCode = 10176 // the leader knows no beginning of the batch
-	codeManyBatches   jetstream.ErrorCode = 10210 // that is why, if it is told
+	codeIncomplete    jetstream.ErrorCode = 10176 // the leader does not know the beginning of the atomic publish
+	codeManyPublishes jetstream.ErrorCode = 10210 // the leader has as many under way as it may
 )
 
 // Why the cluster refused a message.
 var (
 	errTaken = errors.New("the subject has another message")
 	errFull  = errors.New("the subject is full")
-	errBusy  = errors.New("the batch was not taken: the leader has changed or has too many")
+	errBusy  = errors.New("the atomic publish was not taken: the leader has changed, or has too many under way")
 )
 
 // refusal says why the cluster did not store a message, or that it is down.
@@ -37,7 +37,7 @@ func refusal(err error) error {
 		return errTaken
 	case ok && api.ErrorCode == codeStoreFailed && api.Description == "maximum messages per subject exceeded":
 		return errFull
-	case ok && (api.ErrorCode == codeIncomplete || api.ErrorCode == codeManyBatches):
+	case ok && (api.ErrorCode == codeIncomplete || api.ErrorCode == codeManyPublishes):
 		return errBusy
 	}
 	return down(err)
@@ -57,14 +57,14 @@ func down(err error) error {
 // call runs one exchange with the cluster, which goes on though the caller's context ends: what it
 // finds out or stores must not be lost half-way. It ends with its own time, or with the engine.
 func (e *Engine) call(ctx context.Context, do func(context.Context) error) error {
-	if e.life.Err() != nil {
+	if e.ctx.Err() != nil {
 		return engine.ErrClosed
 	}
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), e.cfg.Timeout)
 	defer cancel()
-	defer context.AfterFunc(e.life, cancel)() //nolint:contextcheck // the engine's end is not the request's
+	defer context.AfterFunc(e.ctx, cancel)() //nolint:contextcheck // the engine's end is not the request's
 	err := do(ctx)
-	if err != nil && e.life.Err() != nil {
+	if err != nil && e.ctx.Err() != nil {
 		return engine.ErrClosed
 	}
 	return err

@@ -54,10 +54,10 @@ var (
 )
 
 const (
-	frozenPrefix   = "frozen"
-	frozenDelay    = 1500 * time.Millisecond
-	frozenLast     = 11
-	frozenPrintKey = "c3a49ba8d67d0177fa5ce740036ea56d123554d53cd5d397da5f73eb32fe3e2f"
+	frozenPrefix         = "frozen"
+	frozenDelay          = 1500 * time.Millisecond
+	frozenLast           = 11
+	frozenFingerprintKey = "c3a49ba8d67d0177fa5ce740036ea56d123554d53cd5d397da5f73eb32fe3e2f"
 )
 
 func repeated(b byte) [16]byte { return [16]byte(bytes.Repeat([]byte{b}, 16)) }
@@ -241,8 +241,8 @@ func put(ctx context.Context, js jetstream.JetStream, subject string, data []byt
 func TestFrozenStreams(t *testing.T) {
 	t.Parallel()
 	e := start(t, frozenStreams(t))
-	if got := hex.EncodeToString(e.PrintKey()); got != frozenPrintKey {
-		t.Errorf("the key of prints is %s", got)
+	if got := hex.EncodeToString(e.FingerprintKey()); got != frozenFingerprintKey {
+		t.Errorf("the fingerprint key is %s", got)
 	}
 	for _, want := range frozenJobs {
 		if want.id == 5 || want.id == 6 {

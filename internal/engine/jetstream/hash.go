@@ -16,7 +16,7 @@ import (
 	"github.com/hashd-project/hashd/internal/wake"
 )
 
-// task is a job that this instance holds, and on which it has a lease.
+// task is a job on which this instance has a lease.
 type task struct {
 	msg jetstream.Msg
 	id  int64
@@ -33,19 +33,19 @@ const (
 	longPull  = 30 * time.Second // an idle instance sends two requests a minute
 )
 
-// hash is the goroutine that follows the head of the schedule. It holds one job until that is due, and
+// hash is the goroutine that follows the head of the schedule. It leases one job until that is due, and
 // only then pulls more: as many as were due at once the last time, and as many again. So an instance
-// holds little that another could do, and a burst is taken in few requests.
+// keeps little from the others, and a burst takes few requests.
 func (e *Engine) hash() {
 	var queue []*task // by when they are due
-	for want := leastPull; e.life.Err() == nil; {
+	for want := leastPull; e.ctx.Err() == nil; {
 		if len(queue) == 0 {
 			queue = e.pullHead()
 		}
 		if len(queue) > 0 {
 			queue = e.awaitHead(queue)
 		}
-		if len(queue) == 0 || e.life.Err() != nil {
+		if len(queue) == 0 || e.ctx.Err() != nil {
 			continue
 		}
 		if len(queue) < want {
@@ -84,7 +84,7 @@ func (e *Engine) awaitHead(queue []*task) []*task {
 		}
 		select {
 		case <-time.After(min(wait, time.Second)): // the clock may have been measured anew
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return queue
 		}
 	}
@@ -100,7 +100,7 @@ func (e *Engine) pullOverdue() (overdue []*task) {
 			overdue = append(overdue, t)
 			continue
 		}
-		e.held.remove([]*task{t})
+		e.leases.remove([]*task{t})
 		clear(t.secret)
 		_ = t.msg.Nak() // or the lease runs out
 	}
@@ -110,7 +110,7 @@ func (e *Engine) pullOverdue() (overdue []*task) {
 // pullHead waits for a job for some time. It returns none if there was none, or no cluster.
 func (e *Engine) pullHead() []*task {
 	const pause = 250 * time.Millisecond
-	ctx, cancel := context.WithTimeout(e.life, longPull)
+	ctx, cancel := context.WithTimeout(e.ctx, longPull)
 	defer cancel()
 	pulled, err := e.link().consumer.Fetch(1, jetstream.FetchContext(ctx))
 	tasks := e.take(pulled, err)
@@ -118,7 +118,7 @@ func (e *Engine) pullHead() []*task {
 		wake.Up(e.suspect) // such as a consumer that is gone
 		select {
 		case <-time.After(pause):
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 		}
 	}
 	return tasks
@@ -144,7 +144,7 @@ func (e *Engine) take(pulled jetstream.MessageBatch, err error) (tasks []*task) 
 		}
 		tasks = append(tasks, t)
 	}
-	e.held.add(tasks)
+	e.leases.add(tasks)
 	return tasks
 }
 
@@ -162,11 +162,11 @@ func (e *Engine) open(msg jetstream.Msg) (*task, error) {
 	return t, nil
 }
 
-// begin hashes the tasks on a goroutine of their own, once there is a slot for one.
+// begin hashes a claim on a goroutine of its own, once there is a slot for one.
 func (e *Engine) begin(tasks []*task) {
 	select {
 	case e.slots <- struct{}{}:
-	case <-e.life.Done():
+	case <-e.ctx.Done():
 		return
 	}
 	e.done.Go(func() {
@@ -175,10 +175,10 @@ func (e *Engine) begin(tasks []*task) {
 	})
 }
 
-// finish hashes the tasks, stores the results, and lets go of the tasks: those whose results are
-// stored are over, the others are given back.
+// finish hashes a claim, stores the results, and ends the leases: tasks whose results are stored are
+// over, the others are given back.
 func (e *Engine) finish(tasks []*task) {
-	defer e.held.remove(tasks)
+	defer e.leases.remove(tasks)
 	for _, t := range tasks {
 		if err := e.compute(t); err != nil {
 			e.cfg.Log.Error("a result cannot be sealed", "id", t.id, "error", err)
@@ -238,7 +238,7 @@ func (e *Engine) finished(tasks []*task) {
 // yield ends a task whose result another instance has stored, or whose job was canceled.
 func (e *Engine) yield(t *task) {
 	var m *message
-	err := e.call(e.life, func(ctx context.Context) (err error) {
+	err := e.call(e.ctx, func(ctx context.Context) (err error) {
 		m, err = e.ask(ctx, e.names.results(), request{LastFor: e.names.result(t.id)})
 		return err
 	})
@@ -277,28 +277,28 @@ func (e *Engine) giveBack(tasks []*task) {
 	}
 }
 
-// held are the tasks on which this instance renews its leases. The zero value has none.
-type held struct {
+// leases are the tasks on which this instance has a lease, which it renews. The zero value has none.
+type leases struct {
 	mu    sync.Mutex
 	tasks map[*task]struct{}
 }
 
-func (h *held) add(tasks []*task) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	if h.tasks == nil {
-		h.tasks = make(map[*task]struct{})
+func (l *leases) add(tasks []*task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.tasks == nil {
+		l.tasks = make(map[*task]struct{})
 	}
 	for _, t := range tasks {
-		h.tasks[t] = struct{}{}
+		l.tasks[t] = struct{}{}
 	}
 }
 
-func (h *held) remove(tasks []*task) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
+func (l *leases) remove(tasks []*task) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
 	for _, t := range tasks {
-		delete(h.tasks, t)
+		delete(l.tasks, t)
 	}
 }
 
@@ -308,30 +308,30 @@ func (e *Engine) renew() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return
 		case <-tick.C:
-			e.held.each(func(m jetstream.Msg) error { return m.InProgress() })
+			e.leases.each(func(m jetstream.Msg) error { return m.InProgress() })
 		}
 	}
 }
 
-// each does something with each message held, which is not over yet.
-func (h *held) each(do func(jetstream.Msg) error) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for t := range h.tasks {
+// each does something with the message of each task, none of which is over yet.
+func (l *leases) each(do func(jetstream.Msg) error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for t := range l.tasks {
 		_ = do(t.msg) // where it fails the lease runs out
 	}
 }
 
-// release gives back all that is held, and wipes it.
-func (h *held) release() {
-	h.each(jetstream.Msg.Nak)
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	for t := range h.tasks {
+// release gives back all tasks, and wipes their secrets.
+func (l *leases) release() {
+	l.each(jetstream.Msg.Nak)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for t := range l.tasks {
 		clear(t.secret)
 	}
-	clear(h.tasks)
+	clear(l.tasks)
 }

@@ -121,8 +121,8 @@ func TestKeysAcrossInstances(t *testing.T) {
 		if _, err := e.Accept(t.Context(), other); !errors.Is(err, engine.ErrKeyReused) {
 			t.Errorf("another request with the key: %v", err)
 		}
-		if !bytes.Equal(e.PrintKey(), all[0].PrintKey()) || len(e.PrintKey()) != printBytes {
-			t.Error("instances make different prints")
+		if !bytes.Equal(e.FingerprintKey(), all[0].FingerprintKey()) || len(e.FingerprintKey()) != fingerprintKeyBytes {
+			t.Error("instances make different fingerprints")
 		}
 	}
 	for _, e := range all {
@@ -280,10 +280,10 @@ func TestBatchIsAllOrNothing(t *testing.T) {
 	}
 }
 
-// Servers that take smaller batches get no larger ones, and it is said so.
+// Servers that store fewer messages at once get no larger batches, and it is said so.
 func TestServersWithSmallBatches(t *testing.T) {
 	t.Parallel()
-	e := start(t, config(t, cluster(t, natstest.Config{Nodes: 1, BatchLimit: 1_000})))
+	e := start(t, config(t, cluster(t, natstest.Config{Nodes: 1, PublishLimit: 1_000})))
 	b := engine.Batch{Secrets: make([][]byte, 1_000)}
 	for n := range b.Secrets {
 		b.Secrets[n] = []byte("secret")
@@ -385,7 +385,7 @@ func TestJobsOfALostInstance(t *testing.T) {
 	for range 50 {
 		receipts = append(receipts, accept(t, lost, engine.Job{Secret: []byte("secret")}))
 	}
-	lost.end()
+	lost.cancel()
 	lost.link().conn.Close() // as a crash would: nothing is given back
 	other := start(t, cfg)
 	for _, r := range receipts {
@@ -393,15 +393,15 @@ func TestJobsOfALostInstance(t *testing.T) {
 	}
 }
 
-// An instance that dies after it has marked a job canceled, and before the job's message is gone, has
+// An instance that dies after it has stored the tombstone of a job, and before the job's message is gone, has
 // canceled it.
-func TestMarkAloneCancels(t *testing.T) {
+func TestTombstoneAloneCancels(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, single(t))
 	cfg.Delay = 500 * time.Millisecond
 	e := start(t, cfg)
 	r := accept(t, e, engine.Job{Secret: []byte("secret")})
-	if err := e.mark(t.Context(), r.ID, isCanceled, sight{}); err != nil {
+	if err := e.putTombstone(t.Context(), r.ID, isCanceled, sight{}); err != nil {
 		t.Fatal(err)
 	}
 	if err := e.Drain(t.Context()); err != nil {

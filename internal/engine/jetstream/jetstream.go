@@ -4,14 +4,14 @@
 //
 // Because the delay is constant, due order is the log's order, so the log is the schedule:
 //
-//	jobs     [ hashed, gone | held by some instance | pending … ]   a message's sequence is the job's id
-//	results  one message a job: its digest, or a mark that it was canceled or erased
+//	jobs     [ hashed, gone | leased to some instance | pending … ]   a message's sequence is the job's id
+//	results  one message a job: its digest, or a tombstone if it was canceled or erased
 //
-// An instance gathers the jobs that wait and stores them as one atomic batch, which is a group
-// commit (publish.go). It pulls the head of the log, waits until it is due by the most pessimistic clock
-// (clock.go), hashes, and writes the results under create-only conditions (hash.go); only then does
-// it acknowledge the jobs. Whoever dies in between holds nothing that another instance can't do
-// again, and whoever comes second with a result is refused.
+// An instance gathers the jobs that wait into a group and stores that in one atomic publish, which is a
+// group commit (publish.go). It leases jobs at the head of the log, waits until they are due by the most
+// pessimistic clock (clock.go), hashes them, and writes the results under create-only conditions
+// (hash.go); only then does it acknowledge the jobs. If it dies in between, another instance can do all
+// of it again; of two instances with a result for the same job, the second is refused.
 //
 // Instances tell each other what has ended by notes, which are not stored and may be lost: no
 // promise rests on them, only how soon a waiting call returns (note.go).
@@ -57,7 +57,7 @@ type Config struct {
 	KeyWindow time.Duration // how long an idempotency key is remembered; 0 or more, rounded up to seconds
 	MaxKeys   int64         // idempotency keys that this instance remembers; with 0, a job with a key is refused
 
-	Workers int // batches that are hashed at a time, at most 4; 0 means one a core
+	Workers int // claims that are hashed at a time, at most 4; 0 means one a core
 
 	// The rest has defaults, which are right but for tests.
 
@@ -111,8 +111,8 @@ func validPrefix(s string) bool {
 	return len(s) > 0 && len(s) <= maxPrefix
 }
 
-// mostSlots bounds the batches of results that an instance has under way: a server takes 50 at a
-// time from all instances.
+// mostSlots bounds the atomic publishes of results that an instance has under way: a server takes 50 at
+// a time from all instances.
 const mostSlots = 8
 
 func (c *Config) setDefaults() {
@@ -136,26 +136,26 @@ func (c *Config) setDefaults() {
 // Engine implements engine.Engine. Its statistics are this instance's: of the jobs that it
 // accepted, whichever instance hashed them, but for the lateness, which is of those that it hashed.
 type Engine struct {
-	cfg   Config
-	names names
-	codec codec
-	clock *clock
-	want  wanted
-	print []byte // the key of prints
-	label string // the same as the stream has it
+	cfg            Config
+	names          names
+	codec          codec
+	clock          *clock
+	want           wanted
+	fingerprintKey []byte
+	label          string // the sealed fingerprint key as the stream has it
 
-	linked     atomic.Pointer[link]
-	batchLimit int                   // messages that the cluster takes in one atomic batch
-	known      atomic.Pointer[lives] // which ids the messages of the log have
-	acked      atomic.Uint64         // the last sequence that the cluster has acknowledged to this instance, in this life of the log
+	linked       atomic.Pointer[link]
+	publishLimit int                   // messages that the cluster takes in one atomic publish
+	known        atomic.Pointer[lives] // which ids the messages of the log have
+	acked        atomic.Uint64         // the last sequence that the cluster has acknowledged to this instance, in this life of the log
 
 	ledger  *ledger
 	waiters waiters
 	turns   turns // of idempotency keys
 	erased  erased
 	submit  chan *submission // to the publisher; unbuffered, so that what waits is what is sent
-	slots   chan struct{}    // taken by each batch that is hashed
-	held    held
+	slots   chan struct{}    // taken by each claim that is hashed
+	leases  leases
 	back    chan struct{} // signals that the connection was lost and is there again
 	suspect chan struct{} // signals that something may be wrong in the cluster
 	fault   atomic.Pointer[fault]
@@ -163,10 +163,10 @@ type Engine struct {
 	missed  int // looks of the start that have not found the jobs stream beside the results
 	counted int // lives of the log in which lost jobs of ours are counted
 
-	life context.Context // ends with Close; never a request's
-	end  context.CancelFunc
-	done sync.WaitGroup
-	once sync.Once
+	ctx    context.Context // ends with Close; never a request's
+	cancel context.CancelFunc
+	done   sync.WaitGroup
+	once   sync.Once
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -195,7 +195,7 @@ func newOn(ctx context.Context, c *clock, cfg Config) (*Engine, error) {
 	e.codec = codec{sealer: cfg.Sealer, names: e.names}
 	e.want = wanted{e.jobsStream(), e.resultsStream(), e.lifeStream(), e.consumerConfig()}
 	e.ledger = newLedger(&e.cfg)
-	e.life, e.end = context.WithCancel(context.Background())
+	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if err := e.start(ctx); err != nil {
 		_ = e.Close()
 		return nil, fmt.Errorf("jetstream engine: %w", err)
@@ -205,7 +205,7 @@ func newOn(ctx context.Context, c *clock, cfg Config) (*Engine, error) {
 
 func (e *Engine) start(ctx context.Context) error {
 	steps := []func(context.Context) error{
-		e.connect, e.setUp, e.measureClock, e.watchRoom, e.probeBatchLimit,
+		e.connect, e.setUp, e.measureClock, e.watchRoom, e.probePublishLimit,
 	}
 	for _, step := range steps {
 		if err := e.await(ctx, step); err != nil {
@@ -220,9 +220,9 @@ func (e *Engine) start(ctx context.Context) error {
 	return nil
 }
 
-// PrintKey returns the key that every instance of the service makes the prints of requests with, so
-// that one knows a request again that another has accepted.
-func (e *Engine) PrintKey() []byte { return slices.Clone(e.print) }
+// FingerprintKey returns the key with which every instance makes the fingerprints of requests, so that
+// one recognizes a request that another has accepted.
+func (e *Engine) FingerprintKey() []byte { return slices.Clone(e.fingerprintKey) }
 
 // Ready implements engine.Engine: nothing is wrong in the cluster, and the jobs stream has a leader that
 // answers.
@@ -230,7 +230,7 @@ func (e *Engine) Ready(ctx context.Context) error {
 	if e.ledger.isDraining() {
 		return engine.ErrDraining
 	}
-	if f := e.fault.Load(); f != nil && e.life.Err() == nil {
+	if f := e.fault.Load(); f != nil && e.ctx.Err() == nil {
 		return down(f.error)
 	}
 	err := e.call(ctx, func(ctx context.Context) error {
@@ -264,22 +264,22 @@ func (e *Engine) Drain(ctx context.Context) error {
 	select {
 	case <-drained:
 		return nil
-	case <-e.life.Done():
+	case <-e.ctx.Done():
 		return engine.Left(e, engine.ErrClosed)
 	case <-ctx.Done():
 		return engine.Left(e, context.Cause(ctx))
 	}
 }
 
-// Close implements engine.Engine. What the instance holds of the schedule goes back at once.
+// Close implements engine.Engine. The jobs that the instance has leased go back at once.
 func (e *Engine) Close() error {
 	e.once.Do(func() {
-		e.end()
+		e.cancel()
 		e.done.Wait()
 		if e.link() == nil {
 			return
 		}
-		e.held.release()
+		e.leases.release()
 		_ = e.link().conn.FlushTimeout(time.Second) // or the leases run out
 		e.link().conn.Close()
 	})

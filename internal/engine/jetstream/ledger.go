@@ -134,7 +134,7 @@ func (l *ledger) accept(first, n int64) {
 	for id := first; id < first+n; id++ {
 		l.pending.add(id)
 		if o, ok := l.early[id]; ok {
-			l.settle(id, o)
+			l.end(id, o)
 		}
 	}
 	l.landed()
@@ -171,11 +171,11 @@ func (l *ledger) observe(id int64, o outcome) {
 		l.early[id] = o
 		return
 	}
-	l.settle(id, o)
+	l.end(id, o)
 	l.endDrain()
 }
 
-func (l *ledger) settle(id int64, o outcome) {
+func (l *ledger) end(id int64, o outcome) {
 	if !l.pending.remove(id) {
 		if o == isErased {
 			l.kept.remove(id)

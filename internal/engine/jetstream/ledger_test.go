@@ -44,8 +44,8 @@ func TestIDs(t *testing.T) {
 	for _, id := range all {
 		s.remove(id)
 	}
-	if s.live != 0 || len(s.blocks) != 0 {
-		t.Errorf("empty, with %d blocks", len(s.blocks))
+	if s.live != 0 || len(s.bitmaps) != 0 {
+		t.Errorf("empty, with %d blocks", len(s.bitmaps))
 	}
 }
 

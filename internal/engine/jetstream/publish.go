@@ -15,15 +15,15 @@ import (
 
 // submission is what one request has to store: all of it or nothing, in one piece.
 type submission struct {
-	msgs    []*nats.Msg
-	jobs    int64
-	bytes   int
-	settled chan settlement
+	msgs   []*nats.Msg
+	jobs   int64
+	bytes  int
+	answer chan answer
 }
 
-// settlement is what became of a submission: the sequence of its first message, or why it was
-// not stored.
-type settlement struct {
+// answer is what became of a submission: the id of its first message, or why it was not
+// stored.
+type answer struct {
 	first int64
 	err   error
 }
@@ -33,14 +33,14 @@ func (s *submission) add(m *nats.Msg) {
 	s.bytes += m.Size()
 }
 
-// send hands the submission to the publisher and waits until it is settled.
+// send hands the submission to the publisher and waits until it is answered.
 func (e *Engine) send(s *submission) (first int64, err error) {
 	select {
 	case e.submit <- s:
-	case <-e.life.Done():
+	case <-e.ctx.Done():
 		return 0, engine.ErrClosed
 	}
-	end := <-s.settled // soon: the publisher gives up with the engine
+	end := <-s.answer // soon: the publisher gives up with the engine
 	return end.first, end.err
 }
 
@@ -59,14 +59,14 @@ func (e *Engine) publish() {
 		if first == nil {
 			select {
 			case first = <-e.submit:
-			case <-e.life.Done():
+			case <-e.ctx.Done():
 				return
 			}
 		}
 		var group []*submission
 		group, first = e.gather(first, usual)
 		began := time.Now()
-		e.settle(group)
+		e.storeGroup(group)
 		usual = pace{len(group), time.Since(began)}
 	}
 }
@@ -114,13 +114,13 @@ func (e *Engine) next(enough <-chan time.Time, patient bool) *submission {
 	case s := <-e.submit:
 		return s
 	case <-enough:
-	case <-e.life.Done():
+	case <-e.ctx.Done():
 	}
 	return nil
 }
 
-// settle stores the group and tells each submitter.
-func (e *Engine) settle(group []*submission) {
+// storeGroup stores the group and answers each submitter.
+func (e *Engine) storeGroup(group []*submission) {
 	bisect(group, func(part []*submission) error {
 		var msgs []*nats.Msg
 		for _, s := range part {
@@ -145,7 +145,7 @@ func (e *Engine) settle(group []*submission) {
 			if err == nil {
 				e.ledger.accept(first, s.jobs)
 			}
-			s.settled <- settlement{first, err}
+			s.answer <- answer{first, err}
 			first += int64(len(s.msgs))
 		}
 		return nil
@@ -162,11 +162,11 @@ func bisect[T any](all []T, do func(part []T) error) {
 	bisect(all[len(all)/2:], do)
 }
 
-// The headers of an atomic batch.
+// The headers of an atomic publish.
 const (
-	batchID       = jetstreamext.BatchIDHeader
-	batchSequence = jetstreamext.BatchSeqHeader
-	batchCommit   = jetstreamext.BatchCommitHeader
+	atomicID       = jetstreamext.BatchIDHeader
+	atomicSequence = jetstreamext.BatchSeqHeader
+	atomicCommit   = jetstreamext.BatchCommitHeader
 )
 
 // commit stores the messages, all or none, and returns the sequence of the last. Once it returns, a
@@ -181,7 +181,7 @@ func (e *Engine) commit(msgs []*nats.Msg) (last uint64, err error) {
 		}
 		select {
 		case <-time.After(pause << n):
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return 0, engine.ErrClosed
 		}
 	}
@@ -189,12 +189,12 @@ func (e *Engine) commit(msgs []*nats.Msg) (last uint64, err error) {
 }
 
 func (e *Engine) tryCommit(msgs []*nats.Msg) (last uint64, err error) {
-	err = e.call(e.life, func(ctx context.Context) error {
+	err = e.call(e.ctx, func(ctx context.Context) error {
 		if len(msgs) == 1 {
 			last, err = e.commitOne(ctx, msgs[0])
 			return err
 		}
-		// Batches larger than one of the publisher's ask now and then whether the servers keep up.
+		// A publish larger than a group asks now and then whether the servers keep up.
 		pace := jetstreamext.BatchFlowControl{AckEvery: groupMsgs, AckTimeout: e.cfg.Timeout}
 		ack, err := jetstreamext.PublishMsgBatch(ctx, e.link().js, msgs, pace)
 		if err == nil {
@@ -210,7 +210,7 @@ func (e *Engine) tryCommit(msgs []*nats.Msg) (last uint64, err error) {
 
 func (e *Engine) commitOne(ctx context.Context, m *nats.Msg) (uint64, error) {
 	m.Reply = ""
-	for _, name := range []string{batchID, batchSequence, batchCommit} { // left from a batch that was refused
+	for _, name := range []string{atomicID, atomicSequence, atomicCommit} { // left from an atomic publish that was refused
 		m.Header.Del(name)
 	}
 	ack, err := e.link().js.PublishMsg(ctx, m, jetstream.WithRetryAttempts(0))

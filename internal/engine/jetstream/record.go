@@ -17,7 +17,7 @@ import (
 // What the cluster stores is sealed whole. Inside the seal each record begins with its version:
 //
 //	job     version, algorithm, tenant (2), accepted (8), delay (8), secret
-//	key     version, jobs (4), accepted (8), delay (8), print (16)
+//	key     version, jobs (4), accepted (8), delay (8), fingerprint (16)
 //	result  version, outcome, algorithm, tenant (2), stamp (8), digest
 //
 // Numbers are big-endian, times nanoseconds. Results of version 1 have no stamp.
@@ -59,7 +59,7 @@ type storedKey struct {
 	jobs        int64
 	accepted    time.Time
 	delay       time.Duration
-	fingerprint [16]byte // engine.Key.Print
+	fingerprint [16]byte
 }
 
 // storedResult is what the results stream holds of a job that has ended.
@@ -81,7 +81,7 @@ type codec struct {
 	old    bool   // records of format 1 are there, too
 }
 
-func (c codec) context(kind, name string) []byte {
+func (c codec) associatedData(kind, name string) []byte {
 	if c.store != "" {
 		kind = c.store + "/" + kind
 	}
@@ -96,7 +96,7 @@ func (c codec) sealJob(j *storedJob) ([]byte, error) {
 	binary.BigEndian.PutUint64(b[12:], uint64(j.delay))
 	b = append(b, j.secret...)
 	defer clear(b)
-	return c.sealer.Seal(b, c.context("job", ""))
+	return c.sealer.Seal(b, c.associatedData("job", ""))
 }
 
 // openJob returns the job. Its secret is the caller's to clear.
@@ -126,7 +126,7 @@ func (c codec) sealKey(id [16]byte, k *storedKey) ([]byte, error) {
 	binary.BigEndian.PutUint64(b[5:], uint64(k.accepted.UnixNano()))
 	binary.BigEndian.PutUint64(b[13:], uint64(k.delay))
 	copy(b[21:], k.fingerprint[:])
-	return c.sealer.Seal(b, c.context("key", hex.EncodeToString(id[:])))
+	return c.sealer.Seal(b, c.associatedData("key", hex.EncodeToString(id[:])))
 }
 
 func (c codec) openKey(id [16]byte, sealed []byte) (storedKey, error) {
@@ -147,7 +147,7 @@ func (c codec) sealResult(id int64, r *storedResult) ([]byte, error) {
 	b[0], b[1], b[2] = resultVersion, byte(r.outcome), byte(r.algorithm)
 	binary.BigEndian.PutUint16(b[3:], r.tenant)
 	b = append(append(b, r.stamp[:]...), r.sum...)
-	return c.sealer.Seal(b, c.context("result", strconv.FormatInt(id, 10)))
+	return c.sealer.Seal(b, c.associatedData("result", strconv.FormatInt(id, 10)))
 }
 
 func (c codec) openResult(id int64, sealed []byte) (storedResult, error) {
@@ -173,7 +173,7 @@ func (c codec) openResult(id int64, sealed []byte) (storedResult, error) {
 // open returns a record of at least that many bytes. Where the ring lacks a key the engine is down:
 // another instance may have it.
 func (c codec) open(sealed []byte, kind, name string, least int) ([]byte, error) {
-	b, err := c.sealer.Open(sealed, c.context(kind, name))
+	b, err := c.sealer.Open(sealed, c.associatedData(kind, name))
 	if errors.Is(err, seal.ErrDamaged) && c.old && c.store != "" {
 		c.store = ""
 		return c.open(sealed, kind, name, least)

@@ -27,7 +27,7 @@ func TestServersHoldNoPlaintext(t *testing.T) {
 	accept(t, e, engine.Job{Secret: []byte(secret), Key: engine.Key{ID: [16]byte{1}, Print: [16]byte([]byte("the print of job"))}})
 	var sum [digest.MaxSize]byte
 	digest.SHA512.Sum(&sum, []byte(secret))
-	found := searchFiles(t, servers.Nodes[0].Store(), []byte(secret), sum[:16], []byte("the print of job"), e.PrintKey())
+	found := searchFiles(t, servers.Nodes[0].Store(), []byte(secret), sum[:16], []byte("the print of job"), e.FingerprintKey())
 	if found.bytes == 0 || len(found.in) > 0 {
 		t.Errorf("of %d bytes on the disk, plaintext is in %q", found.bytes, found.in)
 	}

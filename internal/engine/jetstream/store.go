@@ -93,45 +93,45 @@ func (e *Engine) createJobs(ctx context.Context) (jetstream.Stream, error) {
 	if first == 0 {
 		first = engine.DrawFirstID()
 	}
-	key, err := e.newPrint()
+	key, err := e.newFingerfingerprintKey()
 	if err != nil {
 		return nil, err
 	}
 	cfg := e.want.jobs
 	cfg.FirstSeq = uint64(first)
-	cfg.Metadata = map[string]string{formatLabel: format, printLabel: key, livesLabel: oneLife(cfg.FirstSeq).String()}
+	cfg.Metadata = map[string]string{formatLabel: format, fingerprintKeyLabel: key, livesLabel: oneLife(cfg.FirstSeq).String()}
 	return e.create(ctx, cfg)
 }
 
-// newPrint returns a new key of prints, sealed.
-func (e *Engine) newPrint() (string, error) {
-	key := make([]byte, printBytes)
+// newFingerfingerprintKey returns a new fingerprint key, sealed.
+func (e *Engine) newFingerfingerprintKey() (string, error) {
+	key := make([]byte, fingerprintKeyBytes)
 	_, _ = rand.Read(key) // never fails
-	sealed, err := e.codec.sealer.Seal(key, e.codec.context("print", ""))
+	sealed, err := e.codec.sealer.Seal(key, e.codec.associatedData("print", ""))
 	return base64.StdEncoding.EncodeToString(sealed), err
 }
 
-const printBytes = 32
+const fingerprintKeyBytes = 32
 
-// learnStore opens the key that all instances print requests with, which also shows whether this one
-// has the right ring. It is drawn when the store is made, so the store has its name from it.
+// learnStore opens the fingerprint key, which also shows whether this instance has the right ring. That
+// key is drawn when the store is made, so the store has its name from it.
 func (e *Engine) learnStore(labels map[string]string) error {
 	c := codec{sealer: e.cfg.Sealer, names: e.names}
-	sealed, err := base64.StdEncoding.DecodeString(labels[printLabel])
+	sealed, err := base64.StdEncoding.DecodeString(labels[fingerprintKeyLabel])
 	if err == nil {
-		e.print, err = c.sealer.Open(sealed, c.context("print", ""))
+		e.fingerprintKey, err = c.sealer.Open(sealed, c.associatedData("print", ""))
 	}
 	if err != nil {
 		return fmt.Errorf("stream %s was made with another ring: %w", e.names.jobs(), err)
 	}
-	c.store, c.old = nameOf(e.print), labels[formatLabel] == firstFormat
-	e.codec, e.label = c, labels[printLabel]
+	c.store, c.old = nameOf(e.fingerprintKey), labels[formatLabel] == firstFormat
+	e.codec, e.label = c, labels[fingerprintKeyLabel]
 	return nil
 }
 
 // nameOf names a store in its streams and records, without telling its key.
-func nameOf(printKey []byte) string {
-	mac := hmac.New(sha256.New, printKey)
+func nameOf(fingerprintKey []byte) string {
+	mac := hmac.New(sha256.New, fingerprintKey)
 	mac.Write([]byte("records"))
 	return hex.EncodeToString(mac.Sum(nil)[:8])
 }
@@ -140,7 +140,7 @@ func nameOf(printKey []byte) string {
 // same, an id is the same job's. It changes when the streams are made anew, and when the jobs stream turns
 // out to be a copy made earlier.
 func (e *Engine) StoreID() []byte {
-	id := e.PrintKey()
+	id := e.FingerprintKey()
 	if l := e.lives(); len(l) > 1 {
 		id = append(id, l.String()...)
 	}
@@ -193,7 +193,7 @@ func (e *Engine) check(ctx context.Context) error {
 }
 
 func (e *Engine) checkJobs(got *jetstream.StreamConfig) error {
-	if got.Metadata[printLabel] != e.label {
+	if got.Metadata[fingerprintKeyLabel] != e.label {
 		return fmt.Errorf("stream %s is another one than at the start of this hashd: restart it", got.Name)
 	}
 	want := e.want.jobs

@@ -30,10 +30,10 @@ func (n names) subjectsOfResults() string { return n.prefix + ".result.*" }
 
 // Metadata of the streams.
 const (
-	formatLabel = "hashd.format"
-	printLabel  = "hashd.print" // jobs: the sealed key of prints, in base64
-	livesLabel  = "hashd.lives" // jobs: which ids its messages have
-	storeLabel  = "hashd.store" // results: the name of the store whose jobs they are of
+	formatLabel         = "hashd.format"
+	fingerprintKeyLabel = "hashd.print" // jobs: the sealed fingerprint key, in base64
+	livesLabel          = "hashd.lives" // jobs: which ids its messages have
+	storeLabel          = "hashd.store" // results: the name of the store whose jobs they are of
 
 	// format 2 binds each record to its store. Streams of format 1, which did not, go on as such: what
 	// is stored in them from now on is bound.
@@ -87,13 +87,13 @@ func (e *Engine) lifeStream() jetstream.StreamConfig {
 func (e *Engine) resultsStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:               e.names.results(),
-		Description:        "hashd: results, and marks of canceled jobs",
+		Description:        "hashd: results, and tombstones of canceled jobs",
 		Subjects:           []string{e.names.subjectsOfResults()},
 		Retention:          jetstream.LimitsPolicy,
 		Storage:            jetstream.FileStorage,
 		Replicas:           e.cfg.Replicas,
 		MaxMsgsPerSubject:  1,
-		MaxAge:             e.cfg.Delay + e.cfg.Retention + linger, // a mark outlives the job it is of
+		MaxAge:             e.cfg.Delay + e.cfg.Retention + linger, // a tombstone outlives its job
 		AllowDirect:        true,
 		AllowAtomicPublish: true,
 	}

@@ -15,11 +15,11 @@ func (e *Engine) tend() {
 	defer tick.Stop()
 	for {
 		select {
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return
 		case <-tick.C:
 			e.watchClock()
-			_ = e.call(e.life, e.watchRoom) // or the next time
+			_ = e.call(e.ctx, e.watchRoom) // or the next time
 		case <-e.back:
 			e.waiters.wakeAll()
 		}
@@ -30,7 +30,7 @@ func (e *Engine) tend() {
 // watchClock measures, and warns of a clock that makes jobs late.
 func (e *Engine) watchClock() {
 	const tolerable = 100 * time.Millisecond
-	if err := e.call(e.life, e.measureClock); err != nil {
+	if err := e.call(e.ctx, e.measureClock); err != nil {
 		e.cfg.Log.Warn("clock of NATS not measured", "error", err)
 		return
 	}
@@ -41,7 +41,7 @@ func (e *Engine) watchClock() {
 }
 
 // watchRoom bounds what all instances hold together, whenever they were started: the results stream may
-// hold twice max-results, and some thousand marks and results past their retention beside.
+// hold twice max-results, and some thousand tombstones and results past their retention beside.
 func (e *Engine) watchRoom(ctx context.Context) error {
 	const slack = 1_000
 	info, err := e.link().results.Info(ctx)
@@ -61,7 +61,7 @@ func (e *Engine) reconcile() {
 	}
 	e.countLost()
 	var floor uint64
-	err := e.call(e.life, func(ctx context.Context) error {
+	err := e.call(e.ctx, func(ctx context.Context) error {
 		info, err := e.link().consumer.Info(ctx)
 		if err == nil {
 			floor = info.AckFloor.Stream
@@ -73,8 +73,8 @@ func (e *Engine) reconcile() {
 	}
 	lost := 0
 	for _, id := range e.ledger.upTo(e.lives().id(floor), most) {
-		// Get learns what it finds. Of a job of ours that has ended there is a result or a mark.
-		if _, err := e.get(e.life, id); errors.Is(err, errVanished) {
+		// Get learns what it finds. Of a job of ours that has ended there is a result or a tombstone.
+		if _, err := e.get(e.ctx, id); errors.Is(err, errVanished) {
 			lost++
 		}
 	}
@@ -88,7 +88,7 @@ func (e *Engine) countLost() {
 		return
 	}
 	for _, id := range e.ledger.unplaced(l) {
-		switch _, err := e.Get(e.life, id); { // learns of a result, if there is one
+		switch _, err := e.Get(e.ctx, id); { // learns of a result, if there is one
 		case errors.Is(err, engine.ErrDown) || errors.Is(err, engine.ErrClosed):
 			return // the next time, then
 		case errors.Is(err, engine.ErrUnknown):

@@ -21,7 +21,7 @@ func (e *Engine) Wait(ctx context.Context, id int64) (engine.Record, error) {
 		case <-ctx.Done():
 			e.waiters.leave(id, w)
 			return rec, nil
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return engine.Record{}, engine.ErrClosed
 		}
 	}

@@ -28,18 +28,18 @@ func (e *Engine) watch() {
 	pause, linked := watchEvery, time.Now()
 	for failures := 0; ; {
 		select {
-		case <-e.life.Done():
+		case <-e.ctx.Done():
 			return
 		case <-time.After(pause):
 		case <-e.suspect:
 			select { // look, but not without pause
-			case <-e.life.Done():
+			case <-e.ctx.Done():
 				return
 			case <-time.After(watchAgain / 5):
 			}
 		}
-		err := e.call(e.life, e.check)
-		if e.life.Err() != nil {
+		err := e.call(e.ctx, e.check)
+		if e.ctx.Err() != nil {
 			return
 		}
 		if failures, pause = failures+1, watchAgain; err == nil {
@@ -48,7 +48,7 @@ func (e *Engine) watch() {
 		e.judge(err, failures)
 		if err != nil && time.Since(linked) >= relinkEvery && (transient(err) || errors.Is(err, errMaxPayload)) {
 			linked = time.Now()
-			_ = e.call(e.life, e.relink) // or later: the old one is still there
+			_ = e.call(e.ctx, e.relink) // or later: the old one is still there
 		}
 	}
 }

@@ -50,8 +50,8 @@ type Config struct {
 	Extra string
 	// User and password, with a colon between them, are for servers whose Extra asks for them.
 	User string
-	// BatchLimit is how many messages a server takes in one atomic batch; 0 means enough for hashd.
-	BatchLimit int
+	// PublishLimit is how many messages a server takes in one atomic publish; 0 means enough for hashd.
+	PublishLimit int
 }
 
 // Cluster is the servers. Its methods must not be called at the same time.
@@ -125,7 +125,7 @@ func newNode(cfg Config, n int, ports []int) (*Node, error) {
 
 // settings returns a server's configuration.
 func settings(cfg Config, name string, n int, ports []int) string {
-	limit, sync := cfg.BatchLimit, "2m"
+	limit, sync := cfg.PublishLimit, "2m"
 	if limit == 0 {
 		limit = 10_240
 	}
