@@ -103,7 +103,7 @@ $(REDOCLY): .ci/redocly/package-lock.json
 
 .PHONY: test-checks
 test-checks: $(CHECKERS) ## Run Schemathesis and foreign generators' clients against the server, and prove that each check of the contract can fail
-	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|ClientOf|ForeignClientsFind|Breaking|LintAPI)' ./api ./cmd/hashd
+	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|ClientOf|ForeignClientsFind|Breaking|LintAPI)' ./api ./internal/contracttest ./test/e2e
 
 $(TS_TOOLS): $(TS)/package-lock.json
 	@$(NEED_NODE); cd $(TS) && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
@@ -133,7 +133,7 @@ test-mapped: ## Run the engine's tests on mapped memory, which the race detector
 
 .PHONY: chaos
 chaos: ## Break servers and disks again and again under load, and say what became of each job
-	go test -count 1 -timeout 30m -v ./cmd/hashd -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced|TestPowerCuts' -kill-rounds 50 -power-cuts 5000
+	go test -count 1 -timeout 30m -v ./test/e2e -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced|TestPowerCuts' -kill-rounds 50 -power-cuts 5000
 	go test -count 1 -timeout 30m -v ./internal/engine/jetstream -run 'TestLeader|TestServerAway|TestJobsOfALostInstance|OnThreeServers' -chaos
 
 .PHONY: fuzz
@@ -146,7 +146,7 @@ fuzz: ## Fuzz each target for a minute
 .PHONY: screenshot
 screenshot: ## Take the picture of /docs anew
 	@mkdir -p docs/images
-	go test ./cmd/hashd -run '^TestSwaggerUI$$' -count 1 -screenshot $(CURDIR)/docs/images/swagger-ui.png
+	go test ./test/e2e -run '^TestSwaggerUI$$' -count 1 -screenshot $(CURDIR)/docs/images/swagger-ui.png
 
 .PHONY: requirements
 requirements: ## Pin the newest of what .ci/requirements.in asks for

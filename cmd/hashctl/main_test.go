@@ -3,18 +3,20 @@ package main
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
-	"runtime/debug"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/binaries"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it.
@@ -39,22 +41,7 @@ func TestMain(m *testing.M) {
 
 // built builds hashctl and the server that it talks to, once, and returns the folder they are in.
 var built = sync.OnceValues(func() (dir string, err error) {
-	dir, err = os.MkdirTemp("", "hashctl-test-")
-	if err != nil {
-		return "", err
-	}
-	args := []string{"build", "-o", dir}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		for _, s := range info.Settings {
-			if s.Key == "-race" || s.Key == "-tags" {
-				args = append(args, s.Key+"="+s.Value)
-			}
-		}
-	}
-	if out, err := exec.Command("go", append(args, ".", "../hashd")...).CombinedOutput(); err != nil {
-		return dir, fmt.Errorf("go %q: %w\n%s", args, err, out)
-	}
-	return dir, nil
+	return binaries.BuildAsTested(context.Background(), "hashctl", "hashd")
 })
 
 // noRaceSleep keeps a binary with the race detector from sleeping a second before it exits.

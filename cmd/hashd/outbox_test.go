@@ -10,6 +10,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/transcript"
 )
 
 // tap is where an outbox writes to: it is shut until somebody reads.
@@ -90,7 +92,7 @@ func TestOutboxClose(t *testing.T) {
 // What many write at once comes out whole, each line once.
 func TestOutboxKeepsLines(t *testing.T) {
 	t.Parallel()
-	log := newTranscript()
+	log := transcript.New()
 	o := newOutbox(log)
 	var group sync.WaitGroup
 	for n := range 8 {

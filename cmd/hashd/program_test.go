@@ -1,14 +1,18 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
+	"net/http/httptrace"
 	"os"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -16,23 +20,25 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/contracttest"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/server"
 	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/internal/transcript"
 )
 
 // running is a program that runs inside the test, where its parts can be replaced.
 type running struct {
-	log     *transcript
+	log     *transcript.Transcript
 	signals chan os.Signal
 	ended   chan struct{} // closed when it has returned
 	err     error         // then what it returned
 }
 
 // run runs a function of the program until the test ends it.
-func run(t *testing.T, f func(log *transcript, signals <-chan os.Signal) error) *running {
+func run(t *testing.T, f func(log *transcript.Transcript, signals <-chan os.Signal) error) *running {
 	t.Helper()
-	r := &running{log: newTranscript(), signals: make(chan os.Signal, 8), ended: make(chan struct{})}
+	r := &running{log: transcript.New(), signals: make(chan os.Signal, 8), ended: make(chan struct{})}
 	go func() {
 		defer close(r.ended)
 		r.err = f(r.log, r.signals)
@@ -89,7 +95,7 @@ func (s stuck) Drain(ctx context.Context) error {
 func runStuck(t *testing.T, left int64, args ...string) *running {
 	t.Helper()
 	cfg := loadConfig(t, args...)
-	return run(t, func(log *transcript, signals <-chan os.Signal) error {
+	return run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
 		defer out.close()
 		p, err := assemble(t.Context(), cfg, nil, newLogger(cfg, out))
@@ -117,8 +123,8 @@ func TestDrainTimeoutLeavesJobs(t *testing.T) {
 	if !ok || left.Left != 7 || !errors.Is(err, errDrainTimeout) || errors.Is(err, errInterrupted) {
 		t.Errorf("run returns %v, want 7 jobs left at the drain-timeout", err)
 	}
-	r.log.await(t, r.ended, stoppedSoon, 1).want(t, "level", "ERROR", "completed", 0, "left", 7)
-	if got := r.log.find(stopped); len(got) > 0 {
+	r.log.Await(t, r.ended, stoppedSoon, 1).Want(t, "level", "ERROR", "completed", 0, "left", 7)
+	if got := r.log.Find(stopped); len(got) > 0 {
 		t.Errorf("it also logs %v", got)
 	}
 }
@@ -127,12 +133,53 @@ func TestInterruptLeavesJobs(t *testing.T) {
 	t.Parallel()
 	r := runStuck(t, 7)
 	r.signals <- syscall.SIGINT
-	r.log.await(t, r.ended, draining, 1)
+	r.log.Await(t, r.ended, draining, 1)
 	r.signals <- syscall.SIGINT
 	if err := r.end(t); !errors.Is(err, errInterrupted) || errors.Is(err, errDrainTimeout) {
 		t.Errorf("run returns %v, want %v", err, errInterrupted)
 	}
-	r.log.await(t, r.ended, stoppedSoon, 1).want(t, "left", 7)
+	r.log.Await(t, r.ended, stoppedSoon, 1).Want(t, "left", 7)
+}
+
+// angryMonkeyHash is the hash of angryMonkey.
+const angryMonkeyHash = "ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="
+
+// caller sends requests to the program and holds each answer to the contract.
+type caller struct {
+	base string
+	http *http.Client
+}
+
+// call returns the body of the answer, which must have that status. Of a job that is pending the
+// answer is held. It calls sent, if there is one, once the request has gone out.
+func (c caller) call(t *testing.T, method, path, body string, sent func(), status int) []byte {
+	t.Helper()
+	ctx := t.Context()
+	if sent != nil {
+		ctx = httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{WroteRequest: func(httptrace.WroteRequestInfo) { sent() }})
+	}
+	req, err := http.NewRequestWithContext(ctx, method, c.base+path, strings.NewReader(body))
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	req.Header.Set("Content-Type", "application/json")
+	req.Header.Set("Prefer", "wait=30")
+	resp, err := c.http.Do(req)
+	if err != nil {
+		t.Error(err)
+		return nil
+	}
+	text, err := io.ReadAll(resp.Body)
+	contract, err2 := contracttest.New()
+	if err := errors.Join(err, resp.Body.Close(), err2); err != nil {
+		t.Error(err)
+		return nil
+	}
+	if err := contract.Check(req, resp.StatusCode, resp.Header, text); err != nil || resp.StatusCode != status {
+		t.Errorf("%s %s: %d %s, want %d: %v", method, path, resp.StatusCode, text, status, err)
+	}
+	return text
 }
 
 // A listener that fails ends the program with an error, but not before the accepted jobs are
@@ -144,7 +191,7 @@ func TestListenerFails(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := run(t, func(log *transcript, signals <-chan os.Signal) error {
+	r := run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
 		defer out.close()
 		p, err := assemble(t.Context(), cfg, nil, newLogger(cfg, out))
@@ -153,25 +200,35 @@ func TestListenerFails(t *testing.T) {
 		}
 		return p.serveOn(l, signals)
 	})
-	c := newClient(t, l.Addr().String())
-	c.http.Transport.(*http.Transport).MaxConnsPerHost = 1 // all on one connection: no other can be made
-	jobs := submitMany(t, c, 1)
-	finish := collect(t, c, jobs)
+	// All on one connection: no other can be made.
+	transport := &http.Transport{MaxConnsPerHost: 1}
+	defer transport.CloseIdleConnections()
+	c := caller{base: "http://" + l.Addr().String(), http: &http.Client{Transport: transport, Timeout: patience}}
+	c.call(t, http.MethodPost, "/hash", `{"password":"angryMonkey"}`, nil, http.StatusAccepted)
+	sent, answered := make(chan struct{}), make(chan []byte, 1)
+	once := sync.OnceFunc(func() { close(sent) })
+	go func() {
+		defer once() // also if it never goes out
+		answered <- c.call(t, http.MethodGet, "/hash/1", "", once, http.StatusOK)
+	}()
+	<-sent
 	if err := l.Close(); err != nil {
 		t.Fatal(err)
 	}
-	finish()
+	if got := <-answered; !bytes.Contains(got, []byte(`"hash":"`+angryMonkeyHash+`"`)) {
+		t.Errorf("job 1 is lost: %s", got)
+	}
 	if err := r.end(t); !errors.Is(err, net.ErrClosed) || !strings.HasPrefix(err.Error(), "serve: ") {
 		t.Errorf("it returns %v, want why it could not serve", err)
 	}
-	r.log.await(t, r.ended, draining, 1).want(t, "cause", r.err, "pending", 1)
-	r.log.await(t, r.ended, stopped, 1).want(t, "completed", 1, "left", 0)
+	r.log.Await(t, r.ended, draining, 1).Want(t, "cause", r.err, "pending", 1)
+	r.log.Await(t, r.ended, stopped, 1).Want(t, "completed", 1, "left", 0)
 }
 
 // runExecute runs the whole command line.
 func runExecute(t *testing.T, args ...string) *running {
 	t.Helper()
-	return run(t, func(log *transcript, signals <-chan os.Signal) error {
+	return run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		if code := execute(args, nil, log, log, signals); code != 0 {
 			return fmt.Errorf("exit code %d", code)
 		}

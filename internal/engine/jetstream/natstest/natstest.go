@@ -1,6 +1,6 @@
 // Package natstest runs real nats-server processes on loopback, for tests and measurements: it owns
-// their build, their ports and their end. The server is built from the module that go.mod pins as a
-// tool, so nothing need be installed, and the hashd binary does not depend on it.
+// their build, their ports and their end. The server is built from the module that tools.go
+// pins, so nothing need be installed, and the hashd binary does not depend on it.
 package natstest
 
 import (
@@ -19,6 +19,8 @@ import (
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+
+	"github.com/hashd-project/hashd/internal/binaries"
 )
 
 // patience bounds each wait for a server or a cluster.
@@ -26,13 +28,10 @@ const patience = 60 * time.Second
 
 // Build builds the server into the folder and returns its path.
 func Build(ctx context.Context, dir string) (string, error) {
-	path := filepath.Join(dir, "nats-server")
-	build := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/nats-io/nats-server/v2") //nolint:gosec // a folder of the caller's
-	out, err := build.CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("build nats-server: %w\n%s", err, out)
+	if err := binaries.Build(ctx, dir, "github.com/nats-io/nats-server/v2"); err != nil {
+		return "", err
 	}
-	return path, nil
+	return filepath.Join(dir, "nats-server"), nil
 }
 
 // Config says what runs.

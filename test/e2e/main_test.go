@@ -1,0 +1,47 @@
+// Package e2e tests the real binaries, over loopback.
+package e2e
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hashd-project/hashd/internal/binaries"
+)
+
+// patience bounds every wait of these tests. Nothing is expected to take anywhere near it: a
+// wait ends with the event it is for.
+const patience = 60 * time.Second
+
+// built builds the binaries that these tests start, once, and returns the folder they are in.
+var built = sync.OnceValues(func() (dir string, err error) {
+	return binaries.BuildAsTested(context.Background(), "hashd", "hashctl")
+})
+
+// binaryDir is where the binaries are.
+func binaryDir() string {
+	dir, _ := built() // TestMain has seen to errors
+	return dir
+}
+
+func binary() string { return filepath.Join(binaryDir(), "hashd") }
+
+// TestMain removes the binaries in the end, and checks that no test left a goroutine behind.
+func TestMain(m *testing.M) {
+	dir, err := built()
+	finish := func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		finish(1)
+	}
+	goleak.VerifyTestMain(m, goleak.Cleanup(finish))
+}

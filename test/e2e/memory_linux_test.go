@@ -1,0 +1,179 @@
+package e2e
+
+import (
+	"bufio"
+	"bytes"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/needs"
+)
+
+// memorySecrets is how many secrets of each kind a server is given.
+const memorySecrets = 1000
+
+// strays is how many copies are not held against the server: the runtime, when it preempts a goroutine by
+// a signal, saves the processor's registers on a stack of its own, and the last bytes that were copied
+// may be in them.
+const strays = 5
+
+// marked makes secrets that can be told from all else in a memory: each holds the mark of its kind, which
+// no other process of this test ever sends.
+type marked struct{ mark string }
+
+func newMarked() marked { return marked{rand.Text()[:12]} }
+
+func (m marked) secret(n int) string { return fmt.Sprintf("begin%04d%s%04dend", n, m.mark, n) }
+
+// visit is a way to give a server secrets that it has no business to keep.
+type visit struct {
+	name string
+	send func(t *testing.T, c *client, m marked, n int)
+}
+
+// visits are the ways in. Each sends its share of the secrets, the n-th one and those after it.
+func visits() []visit {
+	post := func(status int, path string, body func(secret string) string, edits ...func(*http.Request)) func(*testing.T, *client, marked, int) {
+		return func(t *testing.T, c *client, m marked, n int) {
+			t.Helper()
+			a, err := c.try(t.Context(), http.MethodPost, path, body(m.secret(n)), edits...)
+			if err != nil || a.status != status {
+				t.Errorf("POST %s: %d %s, %v", path, a.status, a.body, err)
+			}
+		}
+	}
+	once := header("Connection", "close")
+	padded := func(secret string) string { return submission(secret + strings.Repeat("p", 700)) }
+	return []visit{
+		{"plain", post(202, "/hash", submission)},
+		{"plain, on connections of their own", post(202, "/hash", submission, once)},
+		{"long", post(202, "/hash", padded)},
+		{"escaped", post(202, "/hash", func(s string) string { return strings.Replace(submission(s), "begin", `\u0062egin`, 1) })},
+		{"keyed", func(t *testing.T, c *client, m marked, n int) {
+			post(202, "/hash", submission, header("Idempotency-Key", fmt.Sprint(m.mark[:4], n)))(t, c, m, n)
+		}},
+		{"batch", post(202, "/hash/batch", func(s string) string { return batchOf(s, "beside", s+"again") })},
+		{"batch, keyed", func(t *testing.T, c *client, m marked, n int) {
+			post(202, "/hash/batch", func(s string) string { return batchOf(s, "beside") }, header("Idempotency-Key", fmt.Sprint("b", m.mark[:4], n)))(t, c, m, n)
+		}},
+		{"bad JSON", post(400, "/hash", func(s string) string { return submission(s) + "x" })},
+		{"unknown member", post(400, "/hash", func(s string) string { return `{"` + s + `": 1}` })},
+		{"repeated member", post(400, "/hash", func(s string) string { return `{"password":"` + s + `","password":"` + s + `"}` })},
+		{"wrong type", post(400, "/hash", func(s string) string { return `{"password":["` + s + `"]}` })},
+		{"too large", post(413, "/hash", func(s string) string { return submission(strings.Repeat(s, 1+(17<<10)/len(s))) })},
+		{"wrong media type", post(415, "/hash", submission, header("Content-Type", "text/plain"))},
+		{"key used again", func(t *testing.T, c *client, m marked, n int) {
+			key := header("Idempotency-Key", fmt.Sprint("r", m.mark[:4]))
+			a, err := c.try(t.Context(), http.MethodPost, "/hash", submission(m.secret(n)), key)
+			if err != nil || a.status != 202 && a.status != 422 {
+				t.Errorf("%d %s, %v", a.status, a.body, err)
+			}
+		}},
+		{"canceled", func(t *testing.T, c *client, m marked, n int) {
+			id, err := c.trySubmit(t.Context(), m.secret(n))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			c.do(t, http.MethodDelete, path(id), "").want(t, http.StatusNoContent)
+		}},
+	}
+}
+
+// No copy of a secret outlives its job in the server's memory, but for strays, in whatever way it came.
+func TestSecretsLeaveMemory(t *testing.T) {
+	t.Parallel()
+	i := start(t, "--delay=100ms", "--retention=1h")
+	if _, err := memoryOf(i.cmd.Process.Pid, "none"); err != nil {
+		needs.Missing(t, fmt.Sprintf("the memory of a process cannot be read (run as root, or allow ptrace of children): %v", err))
+	}
+	c := i.client(t)
+	for _, v := range visits() {
+		m := newMarked()
+		var group sync.WaitGroup
+		for s := range 8 {
+			group.Go(func() {
+				for n := s; n < memorySecrets; n += 8 {
+					v.send(t, c, m, n)
+				}
+			})
+		}
+		group.Wait()
+		for deadline := time.Now().Add(patience); c.stats(t).Pending > 0; time.Sleep(10 * time.Millisecond) {
+			if time.Now().After(deadline) {
+				t.Fatal("jobs stay pending")
+			}
+		}
+		time.Sleep(time.Second) // that long a copy may live
+		found, err := memoryOf(i.cmd.Process.Pid, m.mark)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if len(found) > strays {
+			t.Errorf("%s: %d copies of secrets, such as %q", v.name, len(found), found[:min(3, len(found))])
+		}
+	}
+	i.stop(t)
+}
+
+// memoryOf looks for a mark in all that a process can write to, and returns what is around each copy.
+func memoryOf(pid int, mark string) (found []string, err error) {
+	table, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+	if err != nil {
+		return nil, err
+	}
+	mem, err := os.Open(fmt.Sprintf("/proc/%d/mem", pid))
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = mem.Close() }()
+	for line := range strings.Lines(string(table)) {
+		var from, to int64
+		var mode string
+		if _, err := fmt.Sscanf(line, "%x-%x %s", &from, &to, &mode); err != nil || !strings.HasPrefix(mode, "rw") {
+			continue
+		}
+		more, err := search(io.NewSectionReader(mem, from, to-from), mark)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", strings.TrimSpace(line), err)
+		}
+		for _, f := range more {
+			found = append(found, fmt.Sprintf("%x: %s", from, f))
+		}
+	}
+	return found, nil
+}
+
+// search returns what is around each copy of the mark.
+func search(r io.Reader, mark string) (found []string, err error) {
+	const block, overlap = 1 << 20, 64
+	from := bufio.NewReaderSize(r, block)
+	for {
+		p, err := from.Peek(block)
+		for at := 0; ; at += len(mark) {
+			k := bytes.Index(p[at:], []byte(mark))
+			if k < 0 {
+				break
+			}
+			at += k
+			found = append(found, string(p[max(0, at-32):min(len(p), at+48)]))
+		}
+		switch {
+		case errors.Is(err, io.EOF):
+			return found, nil
+		case err != nil:
+			return nil, err
+		}
+		if _, err := from.Discard(block - overlap); err != nil {
+			return nil, err
+		}
+	}
+}

@@ -1,0 +1,132 @@
+package e2e
+
+import (
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/hashd-project/hashd/internal/needs"
+)
+
+// firstIDOfPages starts a server whose ids are those that the pages show. They could be any, so the
+// pages' commands take them from the answers.
+const firstIDOfPages = "--first-id=2317604882911425"
+
+// TestQuickStartCurl runs docs/curl.md.
+func TestQuickStartCurl(t *testing.T) {
+	t.Parallel()
+	needs.Tool(t, "curl", needs.Debian("curl"))
+	runPage(t, "curl.md", start(t, firstIDOfPages), os.Getenv("PATH"))
+}
+
+// TestReadmeSession runs the session of the README.
+func TestReadmeSession(t *testing.T) {
+	t.Parallel()
+	needs.Tool(t, "curl", needs.Debian("curl"))
+	runPage(t, "../README.md", start(t, firstIDOfPages), os.Getenv("PATH"))
+}
+
+// TestHashctlManual runs docs/hashctl.md.
+func TestHashctlManual(t *testing.T) {
+	t.Parallel()
+	runPage(t, "hashctl.md", start(t, firstIDOfPages), binaryDir()+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
+// runPage runs the blocks of shell on a page of docs/, one after the other in one shell, and holds
+// what each prints to the block of text below it.
+func runPage(t *testing.T, page string, i *instance, path string) {
+	t.Helper()
+	needs.Tool(t, "bash", needs.Debian("bash"))
+	const end = "\x1e" // comes after what a block prints
+	blocks, want := snippets(t, page, "sh"), snippets(t, page, "text")
+	if len(blocks) != len(want) {
+		t.Fatalf("%s has %d blocks of shell and %d of what they print", page, len(blocks), len(want))
+	}
+	script := "set -euo pipefail\nexec 2>&1\n"
+	for _, block := range blocks {
+		script += strings.ReplaceAll(block, "127.0.0.1:8080", i.address) + "printf '" + end + "'\n"
+	}
+	shell := exec.Command("bash", "-c", script)
+	shell.Dir = t.TempDir()
+	shell.Env = []string{"PATH=" + path, "HOME=" + shell.Dir, "LC_ALL=C.UTF-8"}
+	out, err := shell.CombinedOutput()
+	printed := strings.Split(string(out), end)
+	if err != nil {
+		t.Fatalf("%s: %v in\n%safter %q", page, err, blocks[min(len(printed), len(blocks))-1], printed[len(printed)-1])
+	}
+	for n, block := range blocks {
+		if got := settled(printed[n]); got != settled(want[n]) {
+			t.Errorf("%s:\n%sprints\n%swant\n%s", page, block, printed[n], want[n])
+		}
+	}
+}
+
+// settled replaces what differs from run to run.
+func settled(text string) string {
+	for pattern, with := range map[string]string{
+		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`:             "TIME",
+		`urn:hashd:request:[0-9A-Za-z._-]+`:                   "REQUEST",
+		`"version":"[^"]+","commit":"[0-9a-z]+","go":"[^"]+"`: "BUILD",
+		`"store":"[0-9a-f]+"`:                                 "STORE",
+	} {
+		text = regexp.MustCompile(pattern).ReplaceAllString(text, with)
+	}
+	return strings.TrimSpace(text)
+}
+
+// TestQuickStartGo compiles and runs the program of docs/go.md in a module of its own, with the
+// dependencies that this one has: it needs no network.
+func TestQuickStartGo(t *testing.T) {
+	t.Parallel()
+	i := start(t, firstIDOfPages)
+	program := snippets(t, "go.md", "go")
+	if len(program) != 1 {
+		t.Fatalf("%d programs", len(program))
+	}
+	root, err := filepath.Abs("../..")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	put := func(name, text string) {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	sums, err := os.ReadFile(filepath.Join(root, "go.sum"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	put("go.sum", string(sums))
+	put("go.mod", moduleOf(t, filepath.Join(root, "go.mod"), root))
+	put("main.go", strings.ReplaceAll(program[0], "127.0.0.1:8080", i.address))
+	build := exec.Command("go", "build", "-mod=mod", "-o", "example", ".")
+	build.Dir = dir
+	build.Env = append(os.Environ(), "GOFLAGS=", "GOPROXY=off", "GOWORK=off")
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("%v: %s", err, out)
+	}
+	out, err := exec.Command(filepath.Join(dir, "example")).CombinedOutput()
+	if want := snippets(t, "go.md", "console-output"); err != nil || !slices.Equal([]string{string(out)}, want) {
+		t.Errorf("%v, it prints\n%swant\n%s", err, out, want)
+	}
+}
+
+// moduleOf returns a go.mod that requires what this module does, and this module from its folder.
+func moduleOf(t *testing.T, mod, root string) string {
+	t.Helper()
+	text, err := os.ReadFile(mod)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const name = "github.com/hashd-project/hashd"
+	_, requirements, ok := strings.Cut(string(text), "module "+name+"\n")
+	if !ok {
+		t.Fatalf("%s begins otherwise:\n%s", mod, text)
+	}
+	return "module example\n" + requirements + "\nrequire " + name + " v0.0.0\n\nreplace " + name + " => " + root + "\n"
+}

@@ -1,0 +1,127 @@
+package e2e
+
+import (
+	"bytes"
+	"context"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/chromedp/chromedp"
+
+	"github.com/hashd-project/hashd/internal/needs"
+)
+
+// TestTypeScriptQuickStart compiles the page's code for Node as a reader's project would, and
+// runs it.
+func TestTypeScriptQuickStart(t *testing.T) {
+	t.Parallel()
+	project := newTSProject(t)
+	i := start(t, firstIDOfPages, "--delay=300ms")
+	code := strings.ReplaceAll(snippets(t, "typescript.md", "ts")[0], "http://127.0.0.1:8080", "http://"+i.address)
+	project.write(t, "quickstart.ts", code)
+	project.run(t, "node", filepath.Join(tsPackage(t), "node_modules", "typescript", "bin", "tsc"),
+		"--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "quickstart.ts")
+	got := project.run(t, "node", "quickstart.js")
+	want := angryMonkeyHash + "\n" +
+		"2317604882911426 /iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8=\n" +
+		"2317604882911427 0MSARGopjzoZIFGypraXlY23mW9paTGzCDsJ9qCTFvY=\n" +
+		"urn:hashd:problem:unknown-job\n"
+	if got != want {
+		t.Errorf("it prints:\n%s\nwant:\n%s", got, want)
+	}
+	i.stop(t)
+}
+
+// TestTypeScriptQuickStartInBrowser types a secret into the page and waits for its hash there.
+func TestTypeScriptQuickStartInBrowser(t *testing.T) {
+	project := newTSProject(t)
+	i := start(t, firstIDOfPages, "--delay=300ms")
+	page := snippets(t, "typescript.md", "html")[0]
+	b := openBrowser(t, sameOrigin(t, i, page, filepath.Join(string(project), "node_modules", "@hashd", "client", "dist")))
+	var shown string
+	const hashed = `(document.querySelector("output").textContent.match(/^(?!waiting).+/) ?? [""])[0]`
+	b.do(t, "hash a secret", chromedp.Navigate(b.origin+"/"), chromedp.SendKeys("input", "angryMonkey", chromedp.ByQuery),
+		chromedp.Click("button", chromedp.ByQuery), chromedp.Poll(hashed, &shown, chromedp.WithPollingMutation()))
+	if shown != angryMonkeyHash {
+		t.Errorf("the page shows %q", shown)
+	}
+	b.wantClean(t)
+	i.stop(t)
+}
+
+// sameOrigin serves what the page needs from one origin, as it asks its reader to, and returns
+// that.
+func sameOrigin(t *testing.T, i *instance, page, dist string) string {
+	t.Helper()
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "text/html")
+		_, _ = w.Write([]byte(page))
+	})
+	mux.Handle("GET /client/", http.StripPrefix("/client/", http.FileServer(http.Dir(dist))))
+	transport := &http.Transport{}
+	t.Cleanup(transport.CloseIdleConnections)
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: i.address})
+	proxy.Transport = transport
+	mux.Handle("/hash", proxy)
+	mux.Handle("/hash/", proxy)
+	server := httptest.NewServer(mux)
+	t.Cleanup(server.Close)
+	return server.URL
+}
+
+// tsProject is the folder of a reader's project, with the packed client installed in it.
+type tsProject string
+
+func newTSProject(t *testing.T) tsProject {
+	t.Helper()
+	client := tsPackage(t)
+	p := tsProject(t.TempDir())
+	p.write(t, "package.json", `{"private": true, "type": "module"}`)
+	packed := p.run(t, "npm", "pack", client, "--silent", "--ignore-scripts")
+	p.run(t, "npm", "install", "--offline", "--no-audit", "--no-fund", "./"+strings.TrimSpace(packed))
+	return p
+}
+
+// tsPackage returns the folder of the built client. Without it, or npm, the test is skipped,
+// except in CI.
+func tsPackage(t *testing.T) string {
+	t.Helper()
+	needs.Tool(t, "npm", "install Node 20 or later for this test")
+	client, err := filepath.Abs(filepath.Join("..", "..", "client", "ts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(filepath.Join(client, "dist", "index.js")); err != nil {
+		needs.Missing(t, "client/ts/dist is missing: make build-ts before this test")
+	}
+	return client
+}
+
+func (p tsProject) write(t *testing.T, name, text string) {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(string(p), name), []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// run runs a command in the project and returns what it printed.
+func (p tsProject) run(t *testing.T, name string, args ...string) string {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, name, args...)
+	var stdout, stderr bytes.Buffer
+	cmd.Dir, cmd.Stdout, cmd.Stderr = string(p), &stdout, &stderr
+	if err := cmd.Run(); err != nil {
+		t.Fatalf("%s %q: %v\n%s%s", name, args, err, &stdout, &stderr)
+	}
+	return stdout.String()
+}
