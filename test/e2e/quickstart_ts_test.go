@@ -18,16 +18,18 @@ import (
 	"github.com/hashd-project/hashd/internal/needs"
 )
 
-// TestTypeScriptQuickStart compiles the page's code for Node as a reader's project would, and
-// runs it.
+// TestTypeScriptQuickStart compiles the page's code with the page's settings for Node, and with
+// those for a bundler, and runs it.
 func TestTypeScriptQuickStart(t *testing.T) {
 	t.Parallel()
 	project := newTSProject(t)
 	i := start(t, firstIDOfPages, "--delay=300ms")
 	code := strings.ReplaceAll(snippets(t, "typescript.md", "ts")[0], "http://127.0.0.1:8080", "http://"+i.address)
 	project.write(t, "quickstart.ts", code)
-	project.run(t, "node", filepath.Join(tsPackage(t), "node_modules", "typescript", "bin", "tsc"),
-		"--strict", "--module", "nodenext", "--target", "es2022", "--lib", "es2022,dom", "quickstart.ts")
+	project.write(t, "tsconfig.json", snippets(t, "typescript.md", "json")[0])
+	tsc := filepath.Join(tsPackage(t), "node_modules", "typescript", "bin", "tsc")
+	project.run(t, "node", tsc)
+	project.run(t, "node", tsc, "--noEmit", "--module", "esnext", "--moduleResolution", "bundler")
 	got := project.run(t, "node", "quickstart.js")
 	want := angryMonkeyHash + "\n" +
 		"2317604882911426 /iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8=\n" +
