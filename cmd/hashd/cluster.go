@@ -14,7 +14,7 @@ import (
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
-// newCluster starts the engine on a NATS cluster. All instances key the prints of requests alike.
+// newCluster starts the engine on a NATS cluster. All instances have the same fingerprint key.
 func newCluster(ctx context.Context, cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
 	sealer, err := clusterSealer(cfg, environ)
 	if err != nil {

@@ -15,8 +15,8 @@ import (
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
-// newEngine starts the engine that the settings name. It also returns what keys the prints of
-// idempotency keys, nil if the engine is as new as the process.
+// newEngine starts the engine that the settings name. It also returns the engine's fingerprint
+// key, nil if the engine is as new as the process.
 func newEngine(ctx context.Context, cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
 	limits := memory.Config{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
@@ -43,10 +43,10 @@ func newEngine(ctx context.Context, cfg config.Config, environ []string, log *sl
 	if err != nil {
 		return nil, nil, withWayOut(err)
 	}
-	return e, e.PrintKey(), nil
+	return e, e.FingerprintKey(), nil
 }
 
-// storeID returns what tells the name of the engine's store, nil if the key of prints does.
+// storeID returns what tells the name of the engine's store, nil if the fingerprint key does.
 func storeID(e engine.Engine) func() []byte {
 	if named, ok := e.(interface{ StoreID() []byte }); ok {
 		return named.StoreID

@@ -54,11 +54,11 @@ func assemble(ctx context.Context, cfg config.Config, environ []string, log *slo
 	if err != nil {
 		return nil, err
 	}
-	e, printKey, err := newEngine(ctx, cfg, environ, log)
+	e, fingerprintKey, err := newEngine(ctx, cfg, environ, log)
 	if err != nil {
 		return nil, err
 	}
-	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait, PrintKey: printKey, Store: storeID(e)})
+	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait, FingerprintKey: fingerprintKey, Store: storeID(e)})
 	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections:    cfg.MaxConnections,

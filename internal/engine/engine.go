@@ -1,6 +1,3 @@
-// Package engine owns the life of a job, from acceptance to its end: it says what any
-// store of jobs promises, in the Engine interface and in the conformance suite of
-// package enginetest that each implementation passes. It knows nothing of HTTP.
 package engine
 
 import (
@@ -127,8 +124,8 @@ func (b *Batch) Valid() bool {
 
 // Key makes submitting a job again harmless. The zero value is no key.
 type Key struct {
-	ID    [16]byte // from the client's key and the tenant, by a hash
-	Print [16]byte // from all else in the request, by a keyed hash: retries have the same
+	ID          [16]byte // from the client's key and the tenant, by a hash
+	Fingerprint [16]byte // of all else in the request, an HMAC: retries have the same
 }
 
 // Receipt is the engine's answer to an accepted job.

@@ -124,7 +124,7 @@ func newSite(tb testing.TB, s Service, changes ...func(*Config)) *site {
 // on returns the service on an engine.
 func on(e engine.Engine) *service.Service {
 	return service.New(service.Config{
-		Engine: e, MaxWait: time.Minute, PrintKey: []byte("a key"),
+		Engine: e, MaxWait: time.Minute, FingerprintKey: []byte("a key"),
 		Build: service.Build{API: "1.0.0", Version: "v1.0.0", Commit: "unknown", Go: "go1.26"},
 	})
 }

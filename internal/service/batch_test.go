@@ -74,7 +74,7 @@ func TestKeyOfABatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if keys[0] == (engine.Key{}) || keys[1] != keys[0] || keys[2].ID != keys[0].ID || keys[2].Print == keys[0].Print || keys[3].Print == keys[2].Print {
+	if keys[0] == (engine.Key{}) || keys[1] != keys[0] || keys[2].ID != keys[0].ID || keys[2].Fingerprint == keys[0].Fingerprint || keys[3].Fingerprint == keys[2].Fingerprint {
 		t.Errorf("keys %x", keys)
 	}
 }

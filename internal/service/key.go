@@ -19,13 +19,13 @@ const (
 	kindBatch
 )
 
-// key returns what the engine knows a client's idempotency key by. The print of the request is
-// keyed with a random value, so that it tells nothing of the secrets. Each secret
-// goes in with its length, for the same text can be cut into secrets in many ways.
+// key returns what the engine knows a client's idempotency key by. The request's fingerprint is an HMAC
+// with a random key, so that it tells nothing of the secrets. Each secret goes in with its length, for
+// the same text can be cut into secrets in many ways.
 func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]byte) (k engine.Key) {
 	id := sha256.Sum256([]byte(name))
 	copy(k.ID[:], id[:])
-	mac := hmac.New(sha256.New, s.cfg.PrintKey)
+	mac := hmac.New(sha256.New, s.cfg.FingerprintKey)
 	mac.Write([]byte{byte(kind), byte(a)})
 	var length [4]byte
 	for _, s := range secrets {
@@ -33,7 +33,7 @@ func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]b
 		mac.Write(length[:])
 		mac.Write(s)
 	}
-	copy(k.Print[:], mac.Sum(nil))
+	copy(k.Fingerprint[:], mac.Sum(nil))
 	var block [sha256.BlockSize]byte
 	mac.Write(block[:]) // over the last block of the secrets, which the hash still holds
 	secret.ScrubStack()

@@ -22,10 +22,10 @@ func TestKey(t *testing.T) {
 	if again := s.key("key", kindBatch, digest.SHA512, secrets("secret", "other")...); again != first || first == (engine.Key{}) {
 		t.Errorf("a retry has key %x, the first request %x", again, first)
 	}
-	if other := s.key("Key", kindBatch, digest.SHA512, secrets("secret", "other")...); other.ID == first.ID || other.Print != first.Print {
+	if other := s.key("Key", kindBatch, digest.SHA512, secrets("secret", "other")...); other.ID == first.ID || other.Fingerprint != first.Fingerprint {
 		t.Errorf("another name: key %x, and %x", other, first)
 	}
-	prints := map[[16]byte]string{first.Print: "the first request"}
+	fingerprints := map[[16]byte]string{first.Fingerprint: "the first request"}
 	for what, k := range map[string]engine.Key{
 		"another secret":      s.key("key", kindBatch, digest.SHA512, secrets("secreT", "other")...),
 		"another algorithm":   s.key("key", kindBatch, digest.SHA256, secrets("secret", "other")...),
@@ -41,19 +41,19 @@ func TestKey(t *testing.T) {
 		if k.ID != first.ID {
 			t.Errorf("%s: key %x, and %x", what, k, first)
 		}
-		if same, ok := prints[k.Print]; ok {
-			t.Errorf("%s has the print of %s", what, same)
+		if same, ok := fingerprints[k.Fingerprint]; ok {
+			t.Errorf("%s has the fingerprint of %s", what, same)
 		}
-		prints[k.Print] = what
+		fingerprints[k.Fingerprint] = what
 	}
 }
 
-// The print tells nothing of the secret to one who does not know this process's key.
-func TestPrintIsKeyed(t *testing.T) {
+// The fingerprint tells nothing of the secret to one who does not know this process's key.
+func TestFingerprintNeedsTheKey(t *testing.T) {
 	a, b := New(Config{}), New(Config{})
 	for _, kind := range []kind{kindJob, kindBatch} {
 		k, l := a.key("key", kind, digest.SHA512, secrets("secret")...), b.key("key", kind, digest.SHA512, secrets("secret")...)
-		if k.ID != l.ID || k.Print == l.Print {
+		if k.ID != l.ID || k.Fingerprint == l.Fingerprint {
 			t.Errorf("two processes: keys %x and %x", k, l)
 		}
 	}

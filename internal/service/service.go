@@ -33,12 +33,13 @@ type Config struct {
 	Build   Build
 	MaxWait time.Duration // longest that a Prefer: wait holds an answer
 
-	// PrintKey keys the prints of requests with an idempotency key. It must be as old as the keys
-	// that the engine remembers; nil means a new one, for an engine that remembers none yet.
-	PrintKey []byte
+	// FingerprintKey is the HMAC key for the fingerprints of requests with an idempotency key. It must be
+	// as old as the idempotency keys that the engine remembers; nil means a new one, for an engine that
+	// remembers none yet.
+	FingerprintKey []byte
 
 	// Store returns what names the store that keeps the jobs, which may become another while the
-	// service runs; nil if PrintKey names it, which is as old.
+	// service runs; nil if FingerprintKey, which is as old, names it.
 	Store func() []byte
 }
 
@@ -59,12 +60,12 @@ var _ wire.StrictServerInterface = (*Service)(nil)
 
 // New returns a service on the engine, which stays the caller's to close.
 func New(cfg Config) *Service {
-	if cfg.PrintKey == nil {
-		cfg.PrintKey = make([]byte, sha256.Size)
-		_, _ = rand.Read(cfg.PrintKey) // never fails
+	if cfg.FingerprintKey == nil {
+		cfg.FingerprintKey = make([]byte, sha256.Size)
+		_, _ = rand.Read(cfg.FingerprintKey) // never fails
 	}
 	if cfg.Store == nil {
-		cfg.Store = func() []byte { return cfg.PrintKey }
+		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
 	s := &Service{cfg: cfg, started: time.Now()}
 	s.waits, s.endWaits = context.WithCancel(context.Background())

@@ -365,8 +365,8 @@ func TestStats(t *testing.T) {
 
 // A store's name is as old as the store, tells it from others, and does not tell its key.
 func TestStoreName(t *testing.T) {
-	name := func(printKey []byte) string {
-		s := service.New(service.Config{Engine: fake{}, PrintKey: printKey})
+	name := func(fingerprintKey []byte) string {
+		s := service.New(service.Config{Engine: fake{}, FingerprintKey: fingerprintKey})
 		status, err := s.GetStatus(t.Context(), wire.GetStatusRequestObject{})
 		if err != nil {
 			t.Fatal(err)
@@ -401,7 +401,7 @@ func TestDraining(t *testing.T) {
 			Engine: fake{drain: func(context.Context) error { <-begin; return left }},
 			Build:  service.Build{API: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26"},
 
-			PrintKey: []byte("a key"),
+			FingerprintKey: []byte("a key"),
 		})
 		time.Sleep(time.Hour)
 		check := func(want wire.ServerStatus) {

@@ -59,14 +59,14 @@ func runPage(t *testing.T, page string, i *instance, path string) {
 		t.Fatalf("%s: %v in\n%safter %q", page, err, blocks[min(len(printed), len(blocks))-1], printed[len(printed)-1])
 	}
 	for n, block := range blocks {
-		if got := settled(printed[n]); got != settled(want[n]) {
+		if got := normalized(printed[n]); got != normalized(want[n]) {
 			t.Errorf("%s:\n%sprints\n%swant\n%s", page, block, printed[n], want[n])
 		}
 	}
 }
 
-// settled replaces what differs from run to run.
-func settled(text string) string {
+// normalized replaces what differs from run to run.
+func normalized(text string) string {
 	for pattern, with := range map[string]string{
 		`\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?Z`:             "TIME",
 		`urn:hashd:request:[0-9A-Za-z._-]+`:                   "REQUEST",

@@ -63,23 +63,23 @@ func maxResultsOfBatches(x *trial) {
 
 func drainingRefusesBatches(x *trial) {
 	e := x.engine(Config{Delay: unreached})
-	b := keyed(1, 1, 3)
+	b := batchWithKey(1, 1, 3)
 	first := e.acceptBatch(b)
 	e.beginDrain(3)
 	x.wantErr("a batch while draining", e.refuseBatch(batchOf(8, 80)), engine.ErrDraining)
-	x.wantErr("a batch with a new key while draining", e.refuseBatch(keyed(2, 1, 4)), engine.ErrDraining)
+	x.wantErr("a batch with a new key while draining", e.refuseBatch(batchWithKey(2, 1, 4)), engine.ErrDraining)
 	if r := e.acceptBatch(b); r.ID != first.ID {
 		x.Errorf("while draining the retry of %d got %d", first.ID, r.ID)
 	}
 	e.wantCounts(engine.Stats{Accepted: 3, Pending: 3, Rejected: 6})
 	x.wantErr("close", e.Close(), nil)
-	for _, b := range []engine.Batch{b, batchOf(8, 80), keyed(2, 1, 4)} {
+	for _, b := range []engine.Batch{b, batchOf(8, 80), batchWithKey(2, 1, 4)} {
 		x.wantErr("a batch for a closed engine", e.refuseBatch(b), engine.ErrClosed)
 	}
 }
 
-// keyed returns a batch of n with the key of that name, from the request of that number.
-func keyed(name, number byte, n int) engine.Batch {
+// batchWithKey returns a batch of n with the key of that name, from the request of that number.
+func batchWithKey(name, number byte, n int) engine.Batch {
 	job := request(name, number)
 	b := uniform(n, len(job.Secret))
 	b.Key = job.Key
@@ -90,7 +90,7 @@ func keyed(name, number byte, n int) engine.Batch {
 func batchRetryAddsNothing(x *trial) {
 	e := x.engine(Config{Delay: short})
 	for n := range byte(3) {
-		b := keyed(n, n, 1+100*int(n))
+		b := batchWithKey(n, n, 1+100*int(n))
 		first := e.acceptBatch(b)
 		again := func(when string) {
 			if r := e.acceptBatch(b); r.ID != first.ID || !r.Due.Equal(first.Due) {
@@ -110,26 +110,26 @@ func batchRetryAddsNothing(x *trial) {
 // refusal takes no id and is the client's mistake.
 func batchKeyReusedIsRefused(x *trial) {
 	e := x.engine(Config{Delay: unreached})
-	first, alone := e.acceptBatch(keyed(1, 1, 3)), e.acceptJob(request(2, 1))
-	x.wantErr("a batch's key for another batch", e.refuseBatch(keyed(1, 2, 3)), engine.ErrKeyReused)
-	x.wantErr("a job's key for a batch", e.refuseBatch(keyed(2, 2, 3)), engine.ErrKeyReused)
+	first, alone := e.acceptBatch(batchWithKey(1, 1, 3)), e.acceptJob(request(2, 1))
+	x.wantErr("a batch's key for another batch", e.refuseBatch(batchWithKey(1, 2, 3)), engine.ErrKeyReused)
+	x.wantErr("a job's key for a batch", e.refuseBatch(batchWithKey(2, 2, 3)), engine.ErrKeyReused)
 	_, err := e.Accept(x.Context(), request(1, 2))
 	x.wantErr("a batch's key for a job", err, engine.ErrKeyReused)
-	if r := e.acceptBatch(keyed(1, 1, 3)); r.ID != first.ID {
+	if r := e.acceptBatch(batchWithKey(1, 1, 3)); r.ID != first.ID {
 		x.Errorf("after that the retry of %d got %d", first.ID, r.ID)
 	}
-	x.wantNext(e.acceptBatch(keyed(3, 1, 2)), alone.ID+1)
+	x.wantNext(e.acceptBatch(batchWithKey(3, 1, 2)), alone.ID+1)
 	e.wantCounts(engine.Stats{Accepted: 6, Pending: 6})
 }
 
 func refusedBatchLeavesItsKeyFree(x *trial) {
 	e := x.engine(Config{Delay: unreached, MaxPending: 3})
 	for number := range byte(3) {
-		x.wantFullError(e.refuseBatch(keyed(1, number, 4)), "max-pending")
+		x.wantFullError(e.refuseBatch(batchWithKey(1, number, 4)), "max-pending")
 	}
-	first := e.acceptBatch(keyed(1, 2, 3))
+	first := e.acceptBatch(batchWithKey(1, 2, 3))
 	x.wantNext(first, e.first)
-	if r := e.acceptBatch(keyed(1, 2, 3)); r.ID != first.ID {
+	if r := e.acceptBatch(batchWithKey(1, 2, 3)); r.ID != first.ID {
 		x.Errorf("in a full engine the retry of %d got %d", first.ID, r.ID)
 	}
 	e.wantCounts(engine.Stats{Accepted: 3, Pending: 3, Rejected: 12})
@@ -139,10 +139,10 @@ func refusedBatchLeavesItsKeyFree(x *trial) {
 func keysOfBatchesAreBounded(x *trial) {
 	const limit = "max-idempotency-keys"
 	e := x.engine(Config{Delay: unreached, MaxKeys: 2, KeyWindow: unreached})
-	e.acceptBatch(keyed(1, 1, 10))
-	e.acceptBatch(keyed(2, 1, 10))
-	x.wantFullError(e.refuseBatch(keyed(3, 1, 10)), limit)
-	x.wantFullError(e.refuseBatch(keyed(3, 2, 1)), limit) // long secrets
+	e.acceptBatch(batchWithKey(1, 1, 10))
+	e.acceptBatch(batchWithKey(2, 1, 10))
+	x.wantFullError(e.refuseBatch(batchWithKey(3, 1, 10)), limit)
+	x.wantFullError(e.refuseBatch(batchWithKey(3, 2, 1)), limit) // long secrets
 	x.wantNext(e.acceptBatch(uniform(10, 80)), e.first+20)
 	e.wantCounts(engine.Stats{Accepted: 30, Pending: 30, Rejected: 11})
 }
@@ -152,7 +152,7 @@ func oneBatchKeyAmongSubmitters(x *trial) {
 	const keys, size = 10, 30
 	e := x.engine(Config{Delay: unreached})
 	x.wantOneEach(keys, func(name byte) (engine.Receipt, error) {
-		return e.AcceptBatch(x.Context(), keyed(name, name%2, size))
+		return e.AcceptBatch(x.Context(), batchWithKey(name, name%2, size))
 	})
 	e.wantCounts(engine.Stats{Accepted: keys * size, Pending: keys * size})
 }

@@ -104,7 +104,7 @@ func drainTellsWhatIsLeft(x *trial) {
 	reason := errors.New("the test's reason")
 	ctx, cancel := context.WithCancelCause(x.Context())
 	errs := e.drains(ctx, 3)
-	x.settle()
+	x.waitIdle()
 	cancel(reason)
 	for _, err := range errs() {
 		l, ok := errors.AsType[*engine.LeftError](err)
@@ -118,7 +118,7 @@ func drainAgain(x *trial) {
 	e := x.engine(Config{Delay: short})
 	id := e.accept("secret").ID
 	errs := e.drains(x.context(), 5)
-	x.settle()
+	x.waitIdle()
 	waits := e.polls(x.context(), id, 5)
 	for _, err := range append(errs(), e.Drain(x.context()), e.Drain(x.ended())) {
 		x.wantErr("one of many drains", err, nil)
@@ -135,7 +135,7 @@ func cancelEndsDrain(x *trial) {
 	ids := []int64{e.accept("a").ID, e.acceptJob(engine.Job{Secret: secret(80)}).ID, e.accept("c").ID}
 	e.beginDrain(3)
 	errs := e.drains(x.context(), 3)
-	x.settle()
+	x.waitIdle()
 	for _, id := range ids {
 		e.cancel(id)
 	}
@@ -149,7 +149,7 @@ func closeEndsDrain(x *trial) {
 	e := x.engine(Config{Delay: unreached})
 	e.accept("secret")
 	errs := e.drains(x.context(), 3)
-	x.settle()
+	x.waitIdle()
 	x.wantErr("close", e.Close(), nil)
 	for _, err := range errs() {
 		x.wantErr("drain of an engine then closed", err, engine.ErrClosed)

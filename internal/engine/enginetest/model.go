@@ -42,7 +42,7 @@ type step struct {
 
 func (s step) String() string {
 	return fmt.Sprintf("%s (which %d, %d times %d bytes, key %d by %d, %v)",
-		s.do, s.which, s.size, len(s.job.Secret), s.job.Key.ID[0], s.job.Key.Print[0], s.pass)
+		s.do, s.which, s.size, len(s.job.Secret), s.job.Key.ID[0], s.job.Key.Fingerprint[0], s.pass)
 }
 
 func drawConfig(rt *rapid.T) Config {
@@ -64,7 +64,7 @@ func drawStep(rt *rapid.T, cfg Config) step {
 		Tenant:    rapid.Uint16().Draw(rt, "tenant"),
 	}
 	if name := rapid.ByteRange(0, 9).Draw(rt, "key"); name > 5 { // most have none
-		job.Key = engine.Key{ID: [16]byte{name}, Print: [16]byte{rapid.ByteRange(0, 2).Draw(rt, "print") / 2}}
+		job.Key = engine.Key{ID: [16]byte{name}, Fingerprint: [16]byte{rapid.ByteRange(0, 2).Draw(rt, "fingerprint") / 2}}
 	}
 	passes := []time.Duration{
 		1, time.Microsecond, time.Millisecond, time.Second, 20 * time.Second,
@@ -288,7 +288,7 @@ func (m *model) accept(j engine.Job, n int64, submit func() (engine.Receipt, err
 	r, err := submit()
 	full, isFull := errors.AsType[*engine.FullError](err)
 	switch {
-	case first != nil && first.Key.Print != j.Key.Print:
+	case first != nil && first.Key.Fingerprint != j.Key.Fingerprint:
 		return want(err, engine.ErrKeyReused)
 	case first != nil:
 		return first.checkReceipt(r, err)

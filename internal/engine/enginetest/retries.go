@@ -10,7 +10,7 @@ import (
 func request(name, number byte) engine.Job {
 	return engine.Job{
 		Secret: secret(8 + 50*int(number)), // in part short, in part long
-		Key:    engine.Key{ID: [16]byte{0: 'k', 15: name}, Print: [16]byte{0: number}},
+		Key:    engine.Key{ID: [16]byte{0: 'k', 15: name}, Fingerprint: [16]byte{0: number}},
 	}
 }
 

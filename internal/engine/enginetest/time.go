@@ -11,7 +11,7 @@ import (
 // sleep moves the clock and lets all happen that is to happen by then.
 func (x *trial) sleep(d time.Duration) {
 	time.Sleep(d)
-	x.settle()
+	x.waitIdle()
 }
 
 // sleepUntil is sleep up to an instant that is not past.
@@ -35,7 +35,7 @@ func doneExactlyWhenDue(x *trial) {
 				x.wantPending(e.state(r.ID), r, job)
 				x.sleep(1)
 			}
-			x.settle()
+			x.waitIdle()
 			x.wantResult(e.state(r.ID), r.ID, job)
 		}
 		if l := e.Stats().Lateness; l != (engine.Lateness{}) {

@@ -73,9 +73,9 @@ func (x *trial) start(cfg Config) engine.Engine {
 	return e
 }
 
-// settle lets all that can happen now happen. Only a fake clock can promise that; a test on
+// waitIdle returns once all that can happen now has happened. Only a fake clock can promise that; a test on
 // the real one gets a better chance, and must hold without.
-func (x *trial) settle() {
+func (x *trial) waitIdle() {
 	if x.fake {
 		synctest.Wait()
 	} else {

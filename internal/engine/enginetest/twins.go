@@ -24,7 +24,7 @@ func twinsGetOneAnswer(x *trial) {
 // submitTwins submits twins of a batch, or of a job alone, to an engine without any.
 func (x *trial) submitTwins(e *subject, size int) {
 	const twins = 8
-	b := keyed(1, 1, size)
+	b := batchWithKey(1, 1, size)
 	receipts := make([]engine.Receipt, twins)
 	start := make(chan struct{})
 	g := new(sync.WaitGroup)
@@ -64,7 +64,7 @@ func rivalsForAKey(x *trial) {
 	for n := range rivals {
 		g.Go(func() {
 			<-start
-			_, errs[n] = e.submit(keyed(1, byte(n), 1+n%2))
+			_, errs[n] = e.submit(batchWithKey(1, byte(n), 1+n%2))
 		})
 	}
 	close(start)

@@ -58,7 +58,7 @@ func waitEndsWithItsContext(x *trial) {
 	r := e.acceptJob(job)
 	ctx, cancel := context.WithCancel(x.Context())
 	answers := e.polls(ctx, r.ID, 5)
-	x.settle()
+	x.waitIdle()
 	cancel()
 	for _, a := range answers() {
 		x.wantErr("wait ended by its context", a.err, nil)
@@ -89,7 +89,7 @@ func waitAfterAbandonedWaits(x *trial) {
 	job := engine.Job{Secret: []byte("secret")}
 	id := e.acceptJob(job).ID
 	staying := e.polls(x.context(), id, 2)
-	x.settle()
+	x.waitIdle()
 	for range 3 {
 		_, err := e.Wait(x.ended(), id)
 		x.wantErr("abandoned wait", err, nil)
@@ -108,11 +108,11 @@ func waitAgainAfterTheLastGaveUp(x *trial) {
 		_, err := e.Wait(x.ended(), id)
 		x.wantErr("abandoned wait", err, nil)
 		answers := e.polls(x.ended(), id, 5)
-		x.settle()
+		x.waitIdle()
 		answers()
 	}
 	answers := e.polls(x.context(), id, 3)
-	x.settle()
+	x.waitIdle()
 	e.cancel(id)
 	for _, a := range answers() {
 		x.wantErr("wait for a job then canceled", a.err, engine.ErrGone)
@@ -124,7 +124,7 @@ func cancelEndsWaits(x *trial) {
 	for _, n := range []int{8, 80} {
 		id := e.acceptJob(engine.Job{Secret: secret(n)}).ID
 		answers := e.polls(x.context(), id, 10)
-		x.settle()
+		x.waitIdle()
 		e.cancel(id)
 		for _, a := range answers() {
 			x.wantErr("wait for a job then canceled", a.err, engine.ErrGone)
@@ -142,7 +142,7 @@ func closeEndsWaits(x *trial) {
 	for range 5 {
 		all = append(all, e.polls(x.context(), e.accept("secret").ID, 2))
 	}
-	x.settle()
+	x.waitIdle()
 	x.wantErr("close", e.Close(), nil)
 	for _, answers := range all {
 		for _, a := range answers() {

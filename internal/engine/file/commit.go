@@ -23,18 +23,18 @@ type committer struct {
 	ended   chan struct{} // closed when it has ended, and has closed the store
 	closed  error         // what closing the store came to, once it has ended
 
-	next    int64      // as the store has it
-	settled int64      // as the store has it
-	dirty   []int64    // blocks in which a job was canceled or erased since the last flush
-	group   []*request // those of the transaction under way
-	jobs    []memory.Prepared
-	chunk   []byte // the jobs of the group, in clear: wiped once it is sealed
-	keys    []keyed
-	lost    error // why what is done cannot be kept, if the store is lost
+	next         int64      // as the store has it
+	firstPending int64      // as the store has it: no job before it is pending
+	dirty        []int64    // blocks in which a job was canceled or erased since the last flush
+	group        []*request // those of the transaction under way
+	jobs         []memory.Prepared
+	record       []byte // the jobs of the group, in clear: wiped once it is sealed
+	keys         []acceptedKey
+	lost         error // why what is done cannot be kept, if the store is lost
 }
 
-// keyed is an idempotency key of the transaction under way.
-type keyed struct {
+// acceptedKey is an idempotency key of the group.
+type acceptedKey struct {
 	key   engine.Key
 	first engine.Receipt
 }
@@ -101,8 +101,8 @@ func (c *committer) finish() {
 		}
 		c.commit(false)
 	}
-	end := c.durable.Settled(c.settled, math.MaxInt32)
-	for c.commit(true) && (c.settled < end || c.hasExpired()) {
+	end := c.durable.FirstPending(c.firstPending, math.MaxInt32)
+	for c.commit(true) && (c.firstPending < end || c.hasExpired()) {
 	}
 }
 
@@ -116,18 +116,18 @@ func (c *committer) commit(flush bool) (worked bool) {
 	}
 	due := time.Now().Add(c.cfg.Delay)
 	c.prepare(due, now()) // in this order, that no restart makes a job due earlier than was said
-	settled := c.settled
+	firstPending := c.firstPending
 	if flush {
-		settled = c.durable.Settled(c.settled, flushJobs)
+		firstPending = c.durable.FirstPending(c.firstPending, flushJobs)
 	}
 	canceled := len(c.dirty) > 0
-	worked = len(c.jobs) > 0 || canceled || flush && (settled > c.settled || c.hasExpired())
+	worked = len(c.jobs) > 0 || canceled || flush && (firstPending > c.firstPending || c.hasExpired())
 	var err error
 	if worked {
-		err = c.write(settled)
+		err = c.write(firstPending)
 	}
 	if worked && err == nil { // before the answer: what is in a file that nobody finds is not kept
-		err = errors.Join(c.store.present(), c.store.follow(c.next))
+		err = errors.Join(c.store.present(), c.store.advance(c.next))
 	}
 	c.conclude(err)
 	return worked && err == nil
@@ -139,12 +139,12 @@ const flushJobs = 1 << 17
 // prepare has the memory engine take the group's jobs, and writes down those that are new.
 func (c *committer) prepare(due time.Time, accepted moment) {
 	c.jobs, c.keys = c.jobs[:0], c.keys[:0]
-	size := chunkHeader
+	size := groupHeader
 	for _, r := range c.group {
 		size += r.bytes()
 	}
 	// Once and for all: growing it later would leave secrets behind in what it grew out of.
-	c.chunk = appendChunkHeader(slices.Grow(c.chunk[:0], size), accepted, c.cfg.Delay)
+	c.record = appendGroupHeader(slices.Grow(c.record[:0], size), accepted, c.cfg.Delay)
 	for _, r := range c.group {
 		if r.gone > 0 {
 			c.dirty = append(c.dirty, blockOf(r.gone))
@@ -155,22 +155,22 @@ func (c *committer) prepare(due time.Time, accepted moment) {
 			continue
 		}
 		c.jobs = append(c.jobs, r.prepared)
-		c.chunk = appendJobs(c.chunk, &r.batch)
+		c.record = appendToGroup(c.record, &r.batch)
 		if r.batch.Key != (engine.Key{}) {
-			c.keys = append(c.keys, keyed{r.batch.Key, r.prepared.Receipt})
+			c.keys = append(c.keys, acceptedKey{r.batch.Key, r.prepared.Receipt})
 		}
 	}
 }
 
 // wipe clears the jobs in clear. A buffer for many long secrets is not kept.
 func (c *committer) wipe() {
-	clear(c.chunk)
-	if cap(c.chunk) > groupBytes {
-		c.chunk = nil
+	clear(c.record)
+	if cap(c.record) > groupBytes {
+		c.record = nil
 	}
 }
 
-// conclude hands the group's jobs over, or takes them back, and answers.
+// conclude commits the group's jobs or aborts them, and answers.
 func (c *committer) conclude(err error) {
 	switch {
 	case err == nil:

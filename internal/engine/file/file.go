@@ -10,12 +10,12 @@
 // busy goes into the next transaction together (group commit), so that the number of clients
 // sets the rate, not the disk.
 //
-// The store holds sealed chunks of accepted jobs and sealed blocks of results. Below the settled
-// id every job is done or gone and has no secret in the store any more; from it on, chunks hold
-// every job, and those that were hashed when the process died are hashed again, to the same end.
+// The store holds sealed groups of accepted jobs and sealed blocks of results. Before its first pending
+// job every job is done or gone, and its secret is not in the store any more. From there on the groups
+// hold every job; one that was hashed when the process died is hashed again, to the same end.
 //
-// Beside the store lies a lock file with a mark of what the store was last, which tells one that was
-// lost or replaced. The memory engine and the store count positions, which lives.go makes ids of.
+// Beside the store lies a lock file with a high-water mark of the store, by which one that was lost or
+// replaced is recognized. The memory engine and the store count positions, which lives.go makes ids of.
 package file
 
 import (
@@ -113,17 +113,17 @@ func open(cfg Config) (*Engine, error) {
 	return e, nil
 }
 
-// PrintKey returns what keys the prints of requests with an idempotency key: it is as old as the
-// store, so that a retry is known for one also after a restart.
-func (e *Engine) PrintKey() []byte { return e.store.printKey }
+// FingerprintKey returns the key of the HMAC that makes the fingerprints of requests with an idempotency
+// key. It is as old as the store, so that a retry is recognized after a restart too.
+func (e *Engine) FingerprintKey() []byte { return e.store.fingerprintKey }
 
-// StoreID returns what names the store: in one that began with format 1 the key of prints, as ever. It is
+// StoreID returns what names the store: in one that began with format 1 the fingerprint key, as ever. It is
 // another one once ids do not simply go on, because the store may not be the latest of its copies.
 func (e *Engine) StoreID() []byte {
 	if one := e.store.lives.last(); one.bound {
 		return one.store[:]
 	}
-	return e.PrintKey()
+	return e.FingerprintKey()
 }
 
 // Accept implements engine.Engine.

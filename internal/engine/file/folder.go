@@ -41,12 +41,12 @@ const lockWait = time.Second
 
 // folder is a data folder that belongs to this process alone.
 type folder struct {
-	dir   string
-	log   *slog.Logger
-	lock  *os.File
-	info  os.FileInfo // of the lock file
-	birth int64       // of the lock file
-	mark  mark        // the latest one in it
+	dir       string
+	log       *slog.Logger
+	lock      *os.File
+	info      os.FileInfo // of the lock file
+	birth     int64       // of the lock file
+	highWater highWater   // the latest one in it
 }
 
 // openFolder takes the folder, which is made if it is not there.
@@ -184,45 +184,46 @@ func (f *folder) read() (err error) {
 		return unreadable(err)
 	}
 	f.birth = birthOf(f.lock)
-	f.mark, err = readMark(f.lock)
+	f.highWater, err = readHighWater(f.lock)
 	return err
 }
 
-// begin marks, for good, that what is being made is this process's work, so that if it is cut off the
-// next start may go on with it.
+// begin records durably that this process makes a store, so that the next start may go on if this one
+// is cut off.
 func (f *folder) begin() error {
-	if f.mark.number > 0 {
+	if f.highWater.number > 0 {
 		return nil
 	}
-	return errors.Join(f.write(mark{}), f.lock.Sync(), syncFolder(f.dir))
+	return errors.Join(f.write(highWater{}), f.lock.Sync(), syncFolder(f.dir))
 }
 
-// settle marks, for good, the store that is here now.
-func (f *folder) settle(store identity, tx uint64, next int64) error {
-	return errors.Join(f.write(mark{made: true, store: store, tx: tx, next: next}), f.lock.Sync())
+// confirm records durably that this store is here now.
+func (f *folder) confirm(store identity, tx uint64, next int64) error {
+	return errors.Join(f.write(highWater{made: true, store: store, tx: tx, next: next}), f.lock.Sync())
 }
 
-// follow marks a transaction that the disk has. The mark need not last: one that is behind is right.
-func (f *folder) follow(tx uint64, next int64) error {
-	m := f.mark
+// advance records a transaction that the disk has. That need not be durable: a mark that is behind the
+// store is right.
+func (f *folder) advance(tx uint64, next int64) error {
+	m := f.highWater
 	m.tx, m.next = tx, next
 	return f.write(m)
 }
 
-// write writes the mark as the latest one.
-func (f *folder) write(m mark) error {
-	m.number, m.birth = f.mark.number+1, f.birth
+// write writes the high-water mark as the latest one.
+func (f *folder) write(m highWater) error {
+	m.number, m.birth = f.highWater.number+1, f.birth
 	if err := m.write(f.lock); err != nil {
 		return err
 	}
-	f.mark = m
+	f.highWater = m
 	return nil
 }
 
 // doubt says why a store of that name, with that last transaction, may not be the one that was here
 // last; nothing if it certainly is.
 func (f *folder) doubt(store identity, tx uint64) string {
-	switch m := f.mark; {
+	switch m := f.highWater; {
 	case m.number == 0:
 		return LockName + " is missing or new"
 	case !m.made: // it was being made
@@ -242,7 +243,7 @@ func (f *folder) holdsStore() (bool, error) {
 	path := f.path(StoreName)
 	info, err := os.Stat(path)
 	switch {
-	case errors.Is(err, fs.ErrNotExist) && f.mark.made:
+	case errors.Is(err, fs.ErrNotExist) && f.highWater.made:
 		return false, fmt.Errorf("%s is missing: %w: %s", path, ErrLost, lostAdvice)
 	case errors.Is(err, fs.ErrNotExist):
 		return false, nil
@@ -263,7 +264,7 @@ func (f *folder) ring(there bool) (*seal.Sealer, error) {
 	switch {
 	case there && missing:
 		return nil, fmt.Errorf("%s is missing, and the jobs in %s are sealed with it: restore it from a backup", path, f.dir)
-	case !there && !missing && f.mark.number == 0:
+	case !there && !missing && f.highWater.number == 0:
 		return nil, fmt.Errorf("%s is there and %s is not: %w: %s; a ring that was made for a new store is to be named with ring-file, and to lie elsewhere",
 			path, StoreName, ErrLost, lostAdvice)
 	}

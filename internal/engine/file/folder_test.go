@@ -17,38 +17,38 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// A mark that was cut off or spoiled at any point leaves the one before it.
+// A high-water mark that was cut off or spoiled at any point leaves the one before it.
 func TestMarkIsNeverLost(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
 	f, err := openFolder(dir, slog.New(slog.DiscardHandler))
 	must(t, err)
-	must(t, f.begin(), f.settle(newIdentity(), 1, 100), f.follow(2, 200))
-	before := f.mark
+	must(t, f.begin(), f.confirm(newIdentity(), 1, 100), f.advance(2, 200))
+	before := f.highWater
 	path := filepath.Join(dir, LockName)
 	old, err := os.ReadFile(path)
-	must(t, err, f.follow(3, 300))
-	after := f.mark
+	must(t, err, f.advance(3, 300))
+	after := f.highWater
 	whole, err := os.ReadFile(path)
 	must(t, err)
-	for end := range markBytes {
+	for end := range highWaterBytes {
 		torn := bytes.Clone(old)
-		at := int(after.number%2) * markEvery
+		at := int(after.number%2) * highWaterEvery
 		copy(torn[at:], whole[at:at+end])
-		if got, err := readMark(bytes.NewReader(torn)); err != nil || got != before && got != after || got == after && end < markBytes-8 {
+		if got, err := readHighWater(bytes.NewReader(torn)); err != nil || got != before && got != after || got == after && end < highWaterBytes-8 {
 			t.Errorf("cut off after %d bytes: %+v, error %v", end, got, err)
 		}
 		bad := bytes.Clone(whole)
 		bad[at+end] ^= 0x10
-		if got, err := readMark(bytes.NewReader(bad)); err != nil || got != before {
+		if got, err := readHighWater(bytes.NewReader(bad)); err != nil || got != before {
 			t.Errorf("byte %d spoiled: %+v, error %v", end, got, err)
 		}
 	}
 	must(t, f.close())
 	f, err = openFolder(dir, slog.New(slog.DiscardHandler))
 	must(t, err)
-	if f.mark != after {
-		t.Errorf("after another start the mark is %+v, want %+v", f.mark, after)
+	if f.highWater != after {
+		t.Errorf("after another start the mark is %+v, want %+v", f.highWater, after)
 	}
 	must(t, f.close())
 }
@@ -133,14 +133,14 @@ func TestCreationCutOff(t *testing.T) {
 		return errors.Join(err, s.create(7), f.close())
 	}
 	for what, steps := range map[string][]func(string) error{
-		"the folder alone":           {},
-		"an empty lock file":         {leftover(LockName, nil)},
-		"a lock file of zeros":       {leftover(LockName, make([]byte, markBytes))},
-		"a mark":                     {begun},
-		"a ring":                     {ringed},
-		"an empty store aside":       {ringed, leftover(StoreName+".new", nil)},
-		"half a store aside":         {ringed, leftover(StoreName+".new", make([]byte, 10_000))},
-		"a whole store, not settled": {created},
+		"the folder alone":             {},
+		"an empty lock file":           {leftover(LockName, nil)},
+		"a lock file of zeros":         {leftover(LockName, make([]byte, highWaterBytes))},
+		"a high-water mark":            {begun},
+		"a ring":                       {ringed},
+		"an empty store aside":         {ringed, leftover(StoreName+".new", nil)},
+		"half a store aside":           {ringed, leftover(StoreName+".new", make([]byte, 10_000))},
+		"a whole store, not confirmed": {created},
 	} {
 		log, logger := newWarnings()
 		cfg := Config{Config: limits(time.Hour), Dir: t.TempDir(), Log: logger}

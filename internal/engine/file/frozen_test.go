@@ -31,11 +31,11 @@ var (
 )
 
 const (
-	frozenDelay     = 24 * time.Hour
-	frozenRetention = 1000 * time.Hour
-	frozenKeyWindow = 500 * time.Hour
-	frozenNext      = 166 // the id that the next job gets
-	frozenPrintKey  = "7ede597772575af3400c9e025599c5793075f710e8c1ad10071ec1e9cd62ce5f"
+	frozenDelay          = 24 * time.Hour
+	frozenRetention      = 1000 * time.Hour
+	frozenKeyWindow      = 500 * time.Hour
+	frozenNext           = 166 // the id that the next job gets
+	frozenFingerprintKey = "7ede597772575af3400c9e025599c5793075f710e8c1ad10071ec1e9cd62ce5f"
 )
 
 // frozenJob is a job of the frozen store that is done or pending.
@@ -87,9 +87,9 @@ func frozenPending() (jobs []frozenJob) {
 
 // frozenKey is an idempotency key of the frozen store.
 type frozenKey struct {
-	id, print byte // each repeated
-	first     int64
-	due       time.Time
+	id, fingerprint byte // each repeated
+	first           int64
+	due             time.Time
 }
 
 var frozenKeys = []frozenKey{
@@ -100,7 +100,7 @@ var frozenKeys = []frozenKey{
 }
 
 func (k frozenKey) key() engine.Key {
-	return engine.Key{ID: [16]byte(bytes.Repeat([]byte{k.id}, 16)), Print: [16]byte(bytes.Repeat([]byte{k.print}, 16))}
+	return engine.Key{ID: [16]byte(bytes.Repeat([]byte{k.id}, 16)), Fingerprint: [16]byte(bytes.Repeat([]byte{k.fingerprint}, 16))}
 }
 
 // sum is what the job's hash must be, by no code of ours.
@@ -176,8 +176,8 @@ func openFrozen(t *testing.T, at time.Time, see func(t *testing.T, e *Engine)) {
 func TestFrozenStore(t *testing.T) {
 	t.Parallel()
 	openFrozen(t, frozenEnd, func(t *testing.T, e *Engine) {
-		if got := hex.EncodeToString(e.PrintKey()); got != frozenPrintKey {
-			t.Errorf("the key of prints is %s", got)
+		if got := hex.EncodeToString(e.FingerprintKey()); got != frozenFingerprintKey {
+			t.Errorf("the fingerprint key is %s", got)
 		}
 		for _, j := range frozenDone() {
 			j.check(t, e, engine.Done)
@@ -244,7 +244,7 @@ func TestFrozenKeysAreKnown(t *testing.T) {
 					t.Errorf("the retry of %x gets %+v, error %v; want %d due %v", k.id, got, err, k.first, k.due)
 				}
 				other := b
-				other.Key.Print[0]++
+				other.Key.Fingerprint[0]++
 				_, err = e.committer.durable.Prepare(&other, time.Now().Add(frozenDelay))
 				wantErr(t, "the key for another request", err, engine.ErrKeyReused)
 			})
@@ -295,7 +295,7 @@ func frozenRecords(t *testing.T) map[string][]byte {
 	return records
 }
 
-func TestFrozenChunks(t *testing.T) {
+func TestFrozenGroups(t *testing.T) {
 	t.Parallel()
 	records := frozenRecords(t)
 	accepted := frozenAgain.Add(3 * time.Second)
@@ -308,7 +308,7 @@ func TestFrozenChunks(t *testing.T) {
 		"in another":       {moment{time.Duration(accepted.Add(time.Minute).UnixNano()), boot + time.Hour, 2}, frozenDelay - time.Minute},
 		"much later":       {moment{time.Duration(accepted.Add(time.Hour * 25).UnixNano()), 0, 0}, 0},
 	} {
-		n, err := readChunk(records["chunk-of-one"], tc.now, func(n int64, wait time.Duration, job engine.Job) error {
+		n, err := readGroup(records["chunk-of-one"], tc.now, func(n int64, wait time.Duration, job engine.Job) error {
 			if n != 0 || wait != tc.wait || string(job.Secret) != "pending" || job.Algorithm != digest.SHA3x512 || job.Tenant != 9 {
 				t.Errorf("%s: job %d is %+v, due in %v", what, n, job, wait)
 			}
@@ -318,7 +318,7 @@ func TestFrozenChunks(t *testing.T) {
 			t.Errorf("%s: %d jobs, error %v", what, n, err)
 		}
 	}
-	n, err := readChunk(records["chunk-of-ten"], moment{}, func(n int64, _ time.Duration, job engine.Job) error {
+	n, err := readGroup(records["chunk-of-ten"], moment{}, func(n int64, _ time.Duration, job engine.Job) error {
 		if want := fmt.Sprintf("pending batch %d", n); string(job.Secret) != want || job.Algorithm != digest.SHA3x512 || job.Tenant != 0 {
 			t.Errorf("job %d is %+v", n, job)
 		}
@@ -361,7 +361,7 @@ func TestFrozenBlocks(t *testing.T) {
 func TestFrozenKeyRecord(t *testing.T) {
 	t.Parallel()
 	records, want := frozenRecords(t), frozenKeys[0]
-	k, first, until, err := readKeyed(records["key"], records["key-value"])
+	k, first, until, err := readKeyRecord(records["key"], records["key-value"])
 	if err != nil || k != want.key() || first.ID != want.first || !first.Due.Equal(want.due) ||
 		!until.Equal(want.due.Add(frozenKeyWindow-frozenDelay)) {
 		t.Errorf("key %+v of %+v until %v, error %v", k, first, until, errors.Join(err))

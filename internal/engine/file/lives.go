@@ -38,10 +38,10 @@ func firstLife(id int64) life {
 	return life{position: 1, id: id, store: newIdentity(), bound: true}
 }
 
-// formerLife is that of a store of format 1, whose ids were its positions. It is named by the key of
-// prints, which is as old as the store.
-func formerLife(printKey []byte) life {
-	sum := sha256.Sum256(printKey)
+// formerLife is that of a store of format 1, whose ids were its positions. It is named by the
+// fingerprint key, which is as old as the store.
+func formerLife(fingerprintKey []byte) life {
+	sum := sha256.Sum256(fingerprintKey)
 	return life{position: 1, id: 1, store: identity(sum[:])}
 }
 

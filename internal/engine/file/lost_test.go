@@ -427,7 +427,7 @@ func useUp(t *testing.T, cfg Config, id int64) {
 		next := firstLife(id)
 		next.position = 4
 		s.lives = append(s.lives, next)
-		return errors.Join(s.adopt(s.lives), f.settle(next.store, s.tx, next.id))
+		return errors.Join(s.adopt(s.lives), f.confirm(next.store, s.tx, next.id))
 	})
 }
 
@@ -438,22 +438,22 @@ func TestRecordsAreBoundToTheirJobs(t *testing.T) {
 	a, b := life{1, 100, newIdentity(), true}, life{1, 100, newIdentity(), true}
 	of := func(l ...life) *store { return &store{sealer: sealer, lives: l} }
 	key := numberBytes(1)
-	sealed, err := sealer.Seal([]byte("record"), of(a).seat(bucketResults, key, 1))
+	sealed, err := sealer.Seal([]byte("record"), of(a).associatedData(bucketResults, key, 1))
 	must(t, err)
-	for what, seat := range map[string][]byte{
-		"another store":       of(b).seat(bucketResults, key, 1),
-		"another bucket":      of(a).seat(bucketJobs, key, 1),
-		"another place":       of(a).seat(bucketResults, numberBytes(2), 1),
-		"another id":          of(life{1, 101, a.store, true}).seat(bucketResults, key, 1),
-		"another life":        of(life{1, 1, a.store, true}, life{1, 100, b.store, true}).seat(bucketResults, key, 1),
-		"the former format":   of(formerLife(nil)).seat(bucketResults, key, 1),
-		"no life that counts": seat(bucketResults, key),
+	for what, place := range map[string][]byte{
+		"another store":       of(b).associatedData(bucketResults, key, 1),
+		"another bucket":      of(a).associatedData(bucketJobs, key, 1),
+		"another place":       of(a).associatedData(bucketResults, numberBytes(2), 1),
+		"another id":          of(life{1, 101, a.store, true}).associatedData(bucketResults, key, 1),
+		"another life":        of(life{1, 1, a.store, true}, life{1, 100, b.store, true}).associatedData(bucketResults, key, 1),
+		"the former format":   of(formerLife(nil)).associatedData(bucketResults, key, 1),
+		"no life that counts": associatedData(bucketResults, key),
 	} {
-		if plain, err := sealer.Open(sealed, seat); err == nil {
+		if plain, err := sealer.Open(sealed, place); err == nil {
 			t.Errorf("in %s it opens to %q", what, plain)
 		}
 	}
-	plain, err := sealer.Open(sealed, of(a, life{500, 1 << 50, b.store, true}).seat(bucketResults, key, 1))
+	plain, err := sealer.Open(sealed, of(a, life{500, 1 << 50, b.store, true}).associatedData(bucketResults, key, 1))
 	if err != nil || string(plain) != "record" {
 		t.Errorf("where it belongs it opens to %q, error %v", plain, err)
 	}

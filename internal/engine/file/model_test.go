@@ -23,7 +23,7 @@ func TestModel(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		cfg := Config{Config: limits(rapid.SampledFrom(delays).Draw(rt, "delay")), Dir: t.TempDir(), Sealer: sealer}
 		cfg.FirstID = rapid.SampledFrom([]int64{1, 1_000_000, engine.MaxFirstID}).Draw(rt, "first-id")
-		m := &lifeModel{T: t, rt: rt, Engine: newEngine(t, cfg), next: cfg.FirstID, keys: make(map[byte]keyedRequest)}
+		m := &lifeModel{T: t, rt: rt, Engine: newEngine(t, cfg), next: cfg.FirstID, keys: make(map[byte]keyUse)}
 		defer func() { _ = m.Close() }()
 		rt.Repeat(map[string]func(*rapid.T){
 			"accept":  m.accept,
@@ -50,7 +50,7 @@ type lifeModel struct {
 	rt   *rapid.T
 	next int64 // the id that the next job gets
 	jobs []*lifeJob
-	keys map[byte]keyedRequest
+	keys map[byte]keyUse
 }
 
 // lifeJob is one that was acknowledged.
@@ -62,8 +62,8 @@ type lifeJob struct {
 	canceled  bool // and this acknowledged
 }
 
-// keyedRequest is what a key was used for.
-type keyedRequest struct {
+// keyUse is what a key was used for.
+type keyUse struct {
 	batch engine.Batch
 	first engine.Receipt
 }
@@ -83,8 +83,8 @@ func (m *lifeModel) drawBatch(rt *rapid.T, most int) (b engine.Batch) {
 	}
 	b.Algorithm = rapid.SampledFrom(digest.All()).Draw(rt, "algorithm")
 	b.Tenant = rapid.Uint16().Draw(rt, "tenant")
-	if name := byte(len(m.keys) + 1); rapid.IntRange(0, 3).Draw(rt, "keyed") == 0 {
-		b.Key = engine.Key{ID: [16]byte{name}, Print: [16]byte{name}}
+	if name := byte(len(m.keys) + 1); rapid.IntRange(0, 3).Draw(rt, "with a key") == 0 {
+		b.Key = engine.Key{ID: [16]byte{name}, Fingerprint: [16]byte{name}}
 	}
 	return b
 }
@@ -111,7 +111,7 @@ func (m *lifeModel) add(b engine.Batch) {
 	}
 	m.next += int64(len(b.Secrets))
 	if b.Key != (engine.Key{}) {
-		m.keys[b.Key.ID[0]] = keyedRequest{b, r}
+		m.keys[b.Key.ID[0]] = keyUse{b, r}
 	}
 }
 
@@ -126,7 +126,7 @@ func (m *lifeModel) retry(rt *rapid.T) {
 		m.failf("the retry of %+v gets %+v, error %v", k.first, r, err)
 	}
 	other := k.batch
-	other.Key.Print[1]++
+	other.Key.Fingerprint[1]++
 	if _, err := m.submit(other); !errors.Is(err, engine.ErrKeyReused) {
 		m.failf("the key of %+v for another request: error %v", k.first, err)
 	}

@@ -38,7 +38,7 @@ func (r *request) answer(err error) {
 	r.answered <- struct{}{}
 }
 
-// bytes returns about what the request takes in a chunk.
+// bytes returns about what the request takes in a group.
 func (r *request) bytes() (n int) {
 	for _, s := range r.batch.Secrets {
 		n += len(s) + jobOverhead

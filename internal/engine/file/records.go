@@ -14,25 +14,25 @@ import (
 // errRecord says that a record that was sealed by us is not of the form it should have.
 var errRecord = fmt.Errorf("%w (a record is not of this format)", ErrDamaged)
 
-// A chunk is the jobs of one transaction. Its key is its first job's id; the ids of the others
+// A group is the jobs of one transaction. Its key is its first job's id; the ids of the others
 // follow one by one.
 //
 //	acceptance: wall, boot, tag   delay   jobs: algorithm, tenant, length, secret
 //
 // Whole numbers are big-endian or, for tenant and length, varints.
 const (
-	chunkHeader = 4 * 8
+	groupHeader = 4 * 8
 	jobOverhead = 1 + 3 + 2 // at most
 )
 
-func appendChunkHeader(b []byte, accepted moment, delay time.Duration) []byte {
+func appendGroupHeader(b []byte, accepted moment, delay time.Duration) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(accepted.wall))
 	b = binary.BigEndian.AppendUint64(b, uint64(accepted.boot))
 	b = binary.BigEndian.AppendUint64(b, accepted.tag)
 	return binary.BigEndian.AppendUint64(b, uint64(delay))
 }
 
-func appendJobs(b []byte, batch *engine.Batch) []byte {
+func appendToGroup(b []byte, batch *engine.Batch) []byte {
 	for _, secret := range batch.Secrets {
 		b = append(b, byte(batch.Algorithm))
 		b = binary.AppendUvarint(b, uint64(batch.Tenant))
@@ -42,16 +42,16 @@ func appendJobs(b []byte, batch *engine.Batch) []byte {
 	return b
 }
 
-// readChunk calls see for each job; the secret is valid until see returns. It returns how long
+// readGroup calls see for each job; the secret is valid until see returns. It returns how long
 // after now they are due.
-func readChunk(b []byte, now moment, see func(n int64, wait time.Duration, job engine.Job) error) (jobs int64, err error) {
-	if len(b) < chunkHeader {
+func readGroup(b []byte, now moment, see func(n int64, wait time.Duration, job engine.Job) error) (jobs int64, err error) {
+	if len(b) < groupHeader {
 		return 0, errRecord
 	}
 	u := func(n int) uint64 { return binary.BigEndian.Uint64(b[8*n:]) }
 	accepted := moment{time.Duration(u(0)), time.Duration(u(1)), u(2)}
 	wait := max(0, time.Duration(u(3))-accepted.elapsed(now))
-	for b = b[chunkHeader:]; len(b) > 0; jobs++ {
+	for b = b[groupHeader:]; len(b) > 0; jobs++ {
 		job := engine.Job{Algorithm: digest.Algorithm(b[0])}
 		tenant, n := binary.Uvarint(b[1:])
 		length, m := binary.Uvarint(b[min(len(b), 1+max(0, n)):])
@@ -124,30 +124,30 @@ func readBlock(b []byte, n int64, see func(memory.Result) error) error {
 // An idempotency key is stored under when it is forgotten and its id, so that those to forget come
 // first. Neither tells anything of the client's key or of a secret.
 //
-//	until, id → print, first job, due
+//	until, id → fingerprint, first job, due
 const (
-	keyedKey   = 8 + 16
-	keyedValue = 16 + 8 + 8
+	keyRecordKey   = 8 + 16
+	keyRecordValue = 16 + 8 + 8
 )
 
-func appendKeyedKey(b []byte, until time.Time, k engine.Key) []byte {
+func appendKeyRecordKey(b []byte, until time.Time, k engine.Key) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(until.UnixNano()))
 	return append(b, k.ID[:]...)
 }
 
-func appendKeyedValue(b []byte, k engine.Key, first engine.Receipt) []byte {
-	b = append(b, k.Print[:]...)
+func appendKeyRecordValue(b []byte, k engine.Key, first engine.Receipt) []byte {
+	b = append(b, k.Fingerprint[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(first.ID))
 	return binary.BigEndian.AppendUint64(b, uint64(first.Due.UnixNano()))
 }
 
-func readKeyed(key, value []byte) (k engine.Key, first engine.Receipt, until time.Time, err error) {
-	if len(key) != keyedKey || len(value) != keyedValue {
+func readKeyRecord(key, value []byte) (k engine.Key, first engine.Receipt, until time.Time, err error) {
+	if len(key) != keyRecordKey || len(value) != keyRecordValue {
 		return k, first, until, errRecord
 	}
 	until = time.Unix(0, int64(binary.BigEndian.Uint64(key)))
 	copy(k.ID[:], key[8:])
-	copy(k.Print[:], value)
+	copy(k.Fingerprint[:], value)
 	first.ID = int64(binary.BigEndian.Uint64(value[16:]))
 	first.Due = time.Unix(0, int64(binary.BigEndian.Uint64(value[24:])))
 	return k, first, until, nil

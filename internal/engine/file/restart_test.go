@@ -90,7 +90,7 @@ func crash(t *testing.T, e *Engine, edits ...func(*Config)) *Engine {
 	t.Helper()
 	cfg := edited(e.cfg, edits)
 	cfg.Dir = t.TempDir()
-	m, err := readMark(e.store.folder.lock) // first, for a store is never behind its mark
+	m, err := readHighWater(e.store.folder.lock) // first, for a store is never behind its mark
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -105,13 +105,13 @@ func crash(t *testing.T, e *Engine, edits ...func(*Config)) *Engine {
 	if err := os.WriteFile(filepath.Join(cfg.Dir, StoreName), b, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	putMark(t, cfg.Dir, m)
+	putHighWater(t, cfg.Dir, m)
 	t.Cleanup(func() { _ = e.Close() })
 	return newEngine(t, cfg)
 }
 
-// putMark makes a folder with a copy of a store the one that the store was always in.
-func putMark(t *testing.T, dir string, m mark) {
+// putHighWater makes a folder with a copy of a store the one that the store was always in.
+func putHighWater(t *testing.T, dir string, m highWater) {
 	t.Helper()
 	f, err := openFolder(dir, slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -267,21 +267,21 @@ func submitUntil(t *testing.T, e *Engine, jobs map[int64]string, name string, f 
 func TestKeysOutliveTheEngine(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Config{Config: limits(time.Hour)})
-	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Print: [16]byte{1}}}
+	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	first, err := e.Accept(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	print := e.PrintKey()
+	key := e.FingerprintKey()
 	e = restart(t, e)
-	if !bytes.Equal(e.PrintKey(), print) || len(print) != 32 {
-		t.Error("prints of before a restart cannot be compared with those of after")
+	if !bytes.Equal(e.FingerprintKey(), key) || len(key) != 32 {
+		t.Error("fingerprints of before a restart cannot be compared with those of after")
 	}
 	again, err := e.Accept(t.Context(), job)
 	if err != nil || again.ID != first.ID || again.Due.Sub(first.Due).Abs() > time.Second {
 		t.Errorf("the retry of %+v got %+v, error %v", first, again, err)
 	}
-	job.Key.Print[0]++
+	job.Key.Fingerprint[0]++
 	_, err = e.Accept(t.Context(), job)
 	wantErr(t, "the key for another request", err, engine.ErrKeyReused)
 	closeEngine(t, e)
@@ -292,7 +292,7 @@ func TestKeysAreForgotten(t *testing.T) {
 	cfg := Config{Config: limits(time.Hour)}
 	cfg.KeyWindow = time.Millisecond
 	e := newEngine(t, cfg)
-	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Print: [16]byte{1}}}
+	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	first, err := e.Accept(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
@@ -331,7 +331,7 @@ func TestRetentionAcrossARestart(t *testing.T) {
 		_, err := e.Get(t.Context(), r.ID)
 		return errors.Is(err, engine.ErrGone)
 	})
-	accept(t, e, "another") // a later one lets the oldest mark end
+	accept(t, e, "another") // a later one lets the oldest claim time end
 	closeEngine(t, e)
 	e = newEngine(t, e.cfg)
 	if _, err := e.Get(t.Context(), r.ID); !errors.Is(err, engine.ErrGone) {

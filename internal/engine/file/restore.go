@@ -21,15 +21,15 @@ func (c *committer) restore() (err error) {
 func (c *committer) fill(r *memory.Restorer) error {
 	return c.store.db.View(func(tx *bolt.Tx) error {
 		meta := tx.Bucket(bucketMeta)
-		c.next, c.settled = number(meta.Get(metaNext)), number(meta.Get(metaSettled))
-		if c.settled < 1 || c.settled > c.next {
-			return fmt.Errorf("%w (settled %d, next %d)", ErrDamaged, c.settled, c.next)
+		c.next, c.firstPending = number(meta.Get(metaNext)), number(meta.Get(metaFirstPending))
+		if c.firstPending < 1 || c.firstPending > c.next {
+			return fmt.Errorf("%w (first pending %d, next %d)", ErrDamaged, c.firstPending, c.next)
 		}
-		first := c.settled
+		first := c.firstPending
 		if k, _ := tx.Bucket(bucketResults).Cursor().First(); k != nil {
 			first = min(first, blockStart(number(k)))
 		}
-		r.Begin(first, c.settled, c.next)
+		r.Begin(first, c.firstPending, c.next)
 		canceled, err := c.restoreResults(tx, r)
 		if err != nil {
 			return err
@@ -45,7 +45,7 @@ func (c *committer) fill(r *memory.Restorer) error {
 func (c *committer) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled map[int64]bool, err error) {
 	canceled = make(map[int64]bool)
 	err = tx.Bucket(bucketResults).ForEach(func(key, sealed []byte) error {
-		plain, err := c.store.open(sealed, c.store.seat(bucketResults, key, blockStart(number(key))))
+		plain, err := c.store.open(sealed, c.store.associatedData(bucketResults, key, blockStart(number(key))))
 		if err != nil {
 			return err
 		}
@@ -65,19 +65,19 @@ func (c *committer) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled ma
 func (c *committer) restoreJobs(tx *bolt.Tx, r *memory.Restorer, canceled map[int64]bool) error {
 	moment := now() // before the other: see commit
 	today := time.Now()
-	follows := c.settled
+	follows := c.firstPending
 	err := tx.Bucket(bucketJobs).ForEach(func(key, sealed []byte) error {
 		first := number(key)
-		if first > follows || follows > c.settled && first != follows {
+		if first > follows || follows > c.firstPending && first != follows {
 			return fmt.Errorf("%w (jobs %d to %d are missing)", ErrDamaged, follows, first-1)
 		}
-		plain, err := c.store.open(sealed, c.store.seat(bucketJobs, key, first))
+		plain, err := c.store.open(sealed, c.store.associatedData(bucketJobs, key, first))
 		if err != nil {
 			return err
 		}
 		defer clear(plain)
-		n, err := readChunk(plain, moment, func(n int64, wait time.Duration, job engine.Job) error {
-			if id := first + n; id >= c.settled && !canceled[id] {
+		n, err := readGroup(plain, moment, func(n int64, wait time.Duration, job engine.Job) error {
+			if id := first + n; id >= c.firstPending && !canceled[id] {
 				return c.restoreJob(r, id, job, today, wait)
 			}
 			return nil
@@ -101,7 +101,7 @@ func (c *committer) restoreJob(r *memory.Restorer, id int64, job engine.Job, tod
 
 func (c *committer) restoreKeys(tx *bolt.Tx, r *memory.Restorer) error {
 	return tx.Bucket(bucketKeys).ForEach(func(key, value []byte) error {
-		k, first, until, err := readKeyed(key, value)
+		k, first, until, err := readKeyRecord(key, value)
 		if err == nil {
 			r.Key(k, first, until)
 		}

@@ -32,30 +32,30 @@ const (
 // The buckets of the store, and the keys of meta.
 var (
 	bucketMeta    = []byte("meta")    // see below
-	bucketJobs    = []byte("jobs")    // first id → sealed chunk
+	bucketJobs    = []byte("jobs")    // first id → sealed group
 	bucketResults = []byte("results") // number → sealed block
 	bucketKeys    = []byte("keys")    // see records.go
 
-	metaFormat  = []byte("format")
-	metaNext    = []byte("next")    // the position after the last job's
-	metaSettled = []byte("settled") // below it no job is pending
-	metaPrint   = []byte("print")   // sealed: what keys the prints of idempotency keys
-	metaLives   = []byte("lives")   // sealed: see lives.go
+	metaFormat         = []byte("format")
+	metaNext           = []byte("next")    // the position after the last job's
+	metaFirstPending   = []byte("settled") // no job before it is pending
+	metaFingerprintKey = []byte("print")   // sealed: the key of the HMAC that makes fingerprints
+	metaLives          = []byte("lives")   // sealed: see lives.go
 )
 
 // store is the file. It is for one goroutine at a time.
 type store struct {
-	folder   *folder
-	sealer   *seal.Sealer
-	path     string
-	file     *os.File    // the library's
-	info     os.FileInfo // of the file, as it was opened or was last seen
-	db       *bolt.DB
-	update   transact
-	printKey []byte
-	lives    lives
-	tx       uint64 // the last transaction that was carried out
-	broken   bool   // the library panicked: what it had locked stays locked
+	folder         *folder
+	sealer         *seal.Sealer
+	path           string
+	file           *os.File    // the library's
+	info           os.FileInfo // of the file, as it was opened or was last seen
+	db             *bolt.DB
+	update         transact
+	fingerprintKey []byte
+	lives          lives
+	tx             uint64 // the last transaction that was carried out
+	broken         bool   // the library panicked: what it had locked stays locked
 }
 
 // transact carries out a transaction, or not, and says so.
@@ -194,12 +194,12 @@ func (s *store) setUp(tx *bolt.Tx, firstID int64) error {
 	meta := tx.Bucket(bucketMeta)
 	key := make([]byte, 32)
 	_, _ = rand.Read(key) // never fails
-	sealed, err := s.sealer.Seal(key, metaPrint)
+	sealed, err := s.sealer.Seal(key, metaFingerprintKey)
 	return errors.Join(err,
-		meta.Put(metaPrint, sealed),
+		meta.Put(metaFingerprintKey, sealed),
 		meta.Put(metaFormat, numberBytes(format)),
 		meta.Put(metaNext, numberBytes(1)),
-		meta.Put(metaSettled, numberBytes(1)),
+		meta.Put(metaFirstPending, numberBytes(1)),
 		s.putLives(meta, lives{firstLife(firstID)}))
 }
 
@@ -219,10 +219,10 @@ func (s *store) identify() error {
 		return err
 	}
 	switch why := s.folder.doubt(s.lives.last().store, s.tx); {
-	case former && !s.folder.mark.made:
+	case former && !s.folder.highWater.made:
 		err = errors.Join(s.folder.begin(), s.adopt(s.lives))
 	case former || why != "":
-		s.lives = s.lives.another(next, s.folder.mark.next)
+		s.lives = s.lives.another(next, s.folder.highWater.next)
 		s.folder.log.Warn("the store may not be the latest of its copies: from now on it has another name and ids far above",
 			"why", why, "next_id", s.lives.id(next))
 		err = s.adopt(s.lives)
@@ -230,11 +230,11 @@ func (s *store) identify() error {
 	if err != nil {
 		return err
 	}
-	return s.folder.settle(s.lives.last().store, s.tx, s.lives.id(next))
+	return s.folder.confirm(s.lives.last().store, s.tx, s.lives.id(next))
 }
 
-// readMeta reads what the store says of itself. The key of prints is the first thing that is opened with
-// the ring, so that a wrong ring is told at once.
+// readMeta reads what the store says of itself. The fingerprint key is the first thing that is opened
+// with the ring, so that a wrong ring is recognized at once.
 func (s *store) readMeta() (former bool, next int64, err error) {
 	err = s.db.View(func(tx *bolt.Tx) error {
 		s.tx = uint64(tx.ID())
@@ -247,11 +247,11 @@ func (s *store) readMeta() (former bool, next int64, err error) {
 			return fmt.Errorf("the store has format %d, and this version reads %d: start the version that wrote it", got, format)
 		}
 		next = number(meta.Get(metaNext))
-		if s.printKey, err = s.open(meta.Get(metaPrint), metaPrint); err != nil {
+		if s.fingerprintKey, err = s.open(meta.Get(metaFingerprintKey), metaFingerprintKey); err != nil {
 			return err
 		}
 		if former {
-			s.lives = lives{formerLife(s.printKey)}
+			s.lives = lives{formerLife(s.fingerprintKey)}
 			return nil
 		}
 		plain, err := s.open(meta.Get(metaLives), metaLives)
@@ -302,9 +302,10 @@ func (s *store) overwritten() error {
 	return fmt.Errorf("%s was overwritten while in use: %w", s.path, ErrLost)
 }
 
-// follow marks the last transaction. Where there is no room for that the mark is behind, which is right.
-func (s *store) follow(next int64) error {
-	if err := s.folder.follow(s.tx, s.lives.id(next)); err != nil && !isFull(err) {
+// advance moves the high-water mark to the last transaction. Where there is no room for that the mark
+// stays behind, which is right.
+func (s *store) advance(next int64) error {
+	if err := s.folder.advance(s.tx, s.lives.id(next)); err != nil && !isFull(err) {
 		return err
 	}
 	return nil
@@ -331,19 +332,21 @@ func (s *store) open(sealed, context []byte) ([]byte, error) {
 	return plain, err
 }
 
-// seat says where a sealed record belongs that begins with the job at the position: it opens nowhere
-// else, and under no other id.
-func (s *store) seat(bucket, key []byte, position int64) []byte {
-	context := seat(bucket, key)
+// associatedData binds a sealed record to its place, and to the id of the job at the position with which
+// it begins: it opens nowhere else, and under no other id.
+func (s *store) associatedData(bucket, key []byte, position int64) []byte {
+	data := associatedData(bucket, key)
 	if one := s.lives.at(position); one.bound {
-		context = append(append(context, '/'), one.store[:]...)
-		context = binary.BigEndian.AppendUint64(context, uint64(s.lives.id(position)))
+		data = append(append(data, '/'), one.store[:]...)
+		data = binary.BigEndian.AppendUint64(data, uint64(s.lives.id(position)))
 	}
-	return context
+	return data
 }
 
-// seat says where in a store a sealed record belongs.
-func seat(bucket, key []byte) []byte { return append(append([]byte("hashd/"), bucket...), key...) }
+// associatedData binds a sealed record to its place in a store.
+func associatedData(bucket, key []byte) []byte {
+	return append(append([]byte("hashd/"), bucket...), key...)
+}
 
 // isFull says whether the disk has no room. What was to be written then is not in the store: room
 // is taken before anything that is in use is written over.

@@ -256,7 +256,7 @@ func TestFullDisk(t *testing.T) {
 	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil})
 	before := accept(t, e, "before")
 	d.fail(&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, false)
-	key := engine.Key{ID: [16]byte{1}, Print: [16]byte{1}}
+	key := engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 	for range 3 {
 		_, err := e.Accept(t.Context(), engine.Job{Secret: []byte("refused"), Key: key})
 		if full, ok := errors.AsType[*engine.FullError](err); !ok || full.Limit != "disk" || full.RetryAfter < time.Second {
@@ -391,7 +391,7 @@ func TestSpaceComesBack(t *testing.T) {
 			}
 		}
 		until(t, "all are over", func() bool { return e.Stats().Kept == 0 && e.Stats().Pending == 0 })
-		until(t, "chunks are dropped", func() bool { return count(t, e, bucketJobs) == 0 })
+		until(t, "groups are dropped", func() bool { return count(t, e, bucketJobs) == 0 })
 		until(t, "blocks are dropped", func() bool { return count(t, e, bucketResults) == 0 })
 		info, err := os.Stat(path)
 		if err != nil {
@@ -429,21 +429,21 @@ func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
 	err = c.store.update(func(tx *bolt.Tx) error {
 		results := tx.Bucket(bucketResults)
 		for _, tc := range []struct {
-			settled int64
-			left    int
+			firstPending int64
+			left         int
 		}{{1, 2}, {blockJobs, 2}, {blockJobs + 1, 1}, {jobs, 1}, {jobs + 1, 0}} {
 			for n := range int64(2) {
 				if err := results.Put(numberBytes(n), []byte("block")); err != nil {
 					return err
 				}
 			}
-			if err := c.dropOld(tx, tc.settled, jobs+1); err != nil {
+			if err := c.dropOld(tx, tc.firstPending, jobs+1); err != nil {
 				return err
 			}
 			left := 0
 			_ = results.ForEach(func(_, _ []byte) error { left++; return nil })
 			if left != tc.left {
-				t.Errorf("settled before %d: %d blocks are left, want %d", tc.settled, left, tc.left)
+				t.Errorf("first pending %d: %d blocks are left, want %d", tc.firstPending, left, tc.left)
 			}
 		}
 		return nil

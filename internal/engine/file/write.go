@@ -11,7 +11,7 @@ import (
 )
 
 // write is the transaction.
-func (c *committer) write(settled int64) error {
+func (c *committer) write(firstPending int64) error {
 	defer c.wipe()
 	c.health.ask()
 	defer c.health.answered()
@@ -24,14 +24,14 @@ func (c *committer) write(settled int64) error {
 			if err := c.putJobs(tx, next); err != nil {
 				return err
 			}
-			if err := c.putResults(tx, settled); err != nil {
+			if err := c.putResults(tx, firstPending); err != nil {
 				return err
 			}
-			return c.dropOld(tx, settled, next)
+			return c.dropOld(tx, firstPending, next)
 		})
 	})
 	if err == nil {
-		c.next, c.settled, c.dirty = next, settled, c.dirty[:0]
+		c.next, c.firstPending, c.dirty = next, firstPending, c.dirty[:0]
 	}
 	return err
 }
@@ -41,7 +41,7 @@ func (c *committer) intact() (same bool) {
 	err := c.store.guard(func() error {
 		return c.store.db.View(func(tx *bolt.Tx) error {
 			same = number(tx.Bucket(bucketMeta).Get(metaNext)) == c.next &&
-				number(tx.Bucket(bucketMeta).Get(metaSettled)) == c.settled
+				number(tx.Bucket(bucketMeta).Get(metaFirstPending)) == c.firstPending
 			return nil
 		})
 	})
@@ -54,7 +54,7 @@ func (c *committer) putJobs(tx *bolt.Tx, next int64) error {
 	}
 	first := c.jobs[0].Receipt.ID
 	key := numberBytes(first)
-	sealed, err := c.store.sealer.Seal(c.chunk, c.store.seat(bucketJobs, key, first))
+	sealed, err := c.store.sealer.Seal(c.record, c.store.associatedData(bucketJobs, key, first))
 	if err != nil {
 		return err
 	}
@@ -65,19 +65,19 @@ func (c *committer) putJobs(tx *bolt.Tx, next int64) error {
 	}
 	keys, until := tx.Bucket(bucketKeys), time.Now().Add(c.cfg.KeyWindow)
 	for _, k := range c.keys {
-		if err := keys.Put(appendKeyedKey(nil, until, k.key), appendKeyedValue(nil, k.key, k.first)); err != nil {
+		if err := keys.Put(appendKeyRecordKey(nil, until, k.key), appendKeyRecordValue(nil, k.key, k.first)); err != nil {
 			return err
 		}
 	}
 	return tx.Bucket(bucketMeta).Put(metaNext, numberBytes(next))
 }
 
-// putResults stores each block that has changed since the last time: those of jobs that are
-// settled anew, and those in which a job was canceled or erased.
-func (c *committer) putResults(tx *bolt.Tx, settled int64) error {
+// putResults stores each block that has changed since the last time: those of jobs that firstPending
+// has passed, and those in which a job was canceled or erased.
+func (c *committer) putResults(tx *bolt.Tx, firstPending int64) error {
 	changed := slices.Clone(c.dirty)
-	if settled > c.settled {
-		for n := blockOf(c.settled); n <= blockOf(settled-1); n++ {
+	if firstPending > c.firstPending {
+		for n := blockOf(c.firstPending); n <= blockOf(firstPending-1); n++ {
 			changed = append(changed, n)
 		}
 	}
@@ -87,13 +87,13 @@ func (c *committer) putResults(tx *bolt.Tx, settled int64) error {
 	plain := make([]byte, 0, resultBytes(blockJobs))
 	for _, n := range slices.Compact(changed) {
 		key := numberBytes(n)
-		if plain = c.appendBlock(plain[:0], n, settled, today); len(plain) == 0 {
+		if plain = c.appendBlock(plain[:0], n, firstPending, today); len(plain) == 0 {
 			if err := results.Delete(key); err != nil {
 				return err
 			}
 			continue
 		}
-		sealed, err := c.store.sealer.Seal(plain, c.store.seat(bucketResults, key, blockStart(n)))
+		sealed, err := c.store.sealer.Seal(plain, c.store.associatedData(bucketResults, key, blockStart(n)))
 		if err != nil {
 			return err
 		}
@@ -102,18 +102,17 @@ func (c *committer) putResults(tx *bolt.Tx, settled int64) error {
 		}
 	}
 	clear(plain[:cap(plain)])
-	if settled == c.settled {
+	if firstPending == c.firstPending {
 		return nil
 	}
-	return tx.Bucket(bucketMeta).Put(metaSettled, numberBytes(settled))
+	return tx.Bucket(bucketMeta).Put(metaFirstPending, numberBytes(firstPending))
 }
 
-// appendBlock appends what became of the block's jobs. Below settled a job that is not in it is
-// gone anyway, and from settled on one that was hashed counts as pending: so it holds only what
-// cannot be told from that.
-func (c *committer) appendBlock(b []byte, n, settled int64, today time.Time) []byte {
+// appendBlock appends what became of the block's jobs. A job that is not in it counts as gone if it is
+// before firstPending, and as pending from there on. So the block holds only the other ones.
+func (c *committer) appendBlock(b []byte, n, firstPending int64, today time.Time) []byte {
 	c.durable.Results(blockStart(n), blockJobs, func(r memory.Result) {
-		if r.Gone == (r.ID < settled) {
+		if r.Gone == (r.ID < firstPending) {
 			return
 		}
 		done := today.Round(0).Add(r.Done.Sub(today)) // by the wall clock as it is now
@@ -124,7 +123,7 @@ func (c *committer) appendBlock(b []byte, n, settled int64, today time.Time) []b
 
 // hasExpired says whether there is a block to drop.
 func (c *committer) hasExpired() (expired bool) {
-	oldest := min(c.durable.Oldest(), c.settled)
+	oldest := min(c.durable.Oldest(), c.firstPending)
 	err := c.store.guard(func() error {
 		return c.store.db.View(func(tx *bolt.Tx) error {
 			k, _ := tx.Bucket(bucketResults).Cursor().First()
@@ -138,18 +137,18 @@ func (c *committer) hasExpired() (expired bool) {
 // lastOf returns the last job of the block with the key, or before next if that is earlier.
 func lastOf(key []byte, next int64) int64 { return min(blockEnd(number(key)), next-1) }
 
-// dropOld drops chunks whose jobs are all settled, blocks whose results have all expired, and keys
-// whose window has ended. A block from settled on stays, for it says which jobs were canceled.
-func (c *committer) dropOld(tx *bolt.Tx, settled, next int64) error {
-	oldest, today := min(c.durable.Oldest(), settled), numberBytes(time.Now().UnixNano())
+// dropOld drops groups of which no job is pending, blocks whose results have all expired, and keys
+// whose window has ended. A block from firstPending on stays, for it says which jobs were canceled.
+func (c *committer) dropOld(tx *bolt.Tx, firstPending, next int64) error {
+	oldest, today := min(c.durable.Oldest(), firstPending), numberBytes(time.Now().UnixNano())
 	last := func(following []byte) int64 {
 		if following == nil {
 			return next - 1
 		}
 		return number(following) - 1
 	}
-	if settled > c.settled {
-		err := dropWhile(tx.Bucket(bucketJobs), func(_, following []byte) bool { return last(following) < settled })
+	if firstPending > c.firstPending {
+		err := dropWhile(tx.Bucket(bucketJobs), func(_, following []byte) bool { return last(following) < firstPending })
 		if err != nil {
 			return err
 		}

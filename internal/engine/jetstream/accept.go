@@ -36,13 +36,13 @@ func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engin
 	if b.Key == (engine.Key{}) {
 		return e.store(&b, 0)
 	}
-	return e.acceptKeyed(ctx, &b)
+	return e.acceptWithKey(ctx, &b)
 }
 
-// acceptKeyed looks the key up before it stores anything. Requests of one instance take turns. Two of
+// acceptWithKey looks the key up before it stores anything. Requests of one instance take turns. Two of
 // different instances that both find the key unused are told apart when they are stored: the key's
 // subject takes one of them.
-func (e *Engine) acceptKeyed(ctx context.Context, b *engine.Batch) (engine.Receipt, error) {
+func (e *Engine) acceptWithKey(ctx context.Context, b *engine.Batch) (engine.Receipt, error) {
 	const tries, pause = 20, 10 * time.Millisecond
 	leave, ok := e.turns.take(b.Key.ID, e.ctx.Done())
 	if !ok {
@@ -103,7 +103,7 @@ func (e *Engine) recall(ctx context.Context, k engine.Key) (first engine.Receipt
 		return engine.Receipt{}, false, 0, fmt.Errorf("idempotency key: %w", err)
 	case !e.clock.now().Before(msg.Time.Add(e.cfg.KeyWindow)):
 		return engine.Receipt{}, false, msg.Sequence, nil
-	case key.fingerprint != k.Print:
+	case key.fingerprint != k.Fingerprint:
 		return engine.Receipt{}, true, 0, engine.ErrKeyReused
 	}
 	return engine.Receipt{ID: e.lives().id(msg.Sequence - uint64(key.jobs)), Due: key.accepted.Add(key.delay)}, true, 0, nil
@@ -167,7 +167,7 @@ func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint
 	if b.Key == (engine.Key{}) {
 		return s, nil
 	}
-	sealed, err := e.codec.sealKey(b.Key.ID, &storedKey{s.jobs, accepted, e.cfg.Delay, b.Key.Print})
+	sealed, err := e.codec.sealKey(b.Key.ID, &storedKey{s.jobs, accepted, e.cfg.Delay, b.Key.Fingerprint})
 	if err != nil {
 		return nil, err
 	}

@@ -45,8 +45,8 @@ var (
 		{10, "with a key", "sha512", 0},
 	}
 	frozenKeys = []struct {
-		place, first int64
-		id, print    byte // each repeated
+		place, first    int64
+		id, fingerprint byte // each repeated
 	}{
 		{9, 7, 0x11, 0x22},
 		{11, 10, 0x33, 0x44},
@@ -141,7 +141,7 @@ func TestFrozenRecords(t *testing.T) {
 	}
 	for _, want := range frozenKeys {
 		k, err := c.openKey(repeated(want.id), records[fmt.Sprint("key-", want.place)])
-		if err != nil || k.jobs != want.place-want.first || k.fingerprint != repeated(want.print) ||
+		if err != nil || k.jobs != want.place-want.first || k.fingerprint != repeated(want.fingerprint) ||
 			!k.accepted.Equal(frozenAccepted) || k.delay != frozenDelay {
 			t.Errorf("key %d is %+v, error %v", want.place, k, err)
 		}
@@ -264,7 +264,7 @@ func TestFrozenStreams(t *testing.T) {
 		}
 	}
 	for _, k := range frozenKeys {
-		r, err := e.Accept(t.Context(), engine.Job{Secret: []byte("any"), Key: engine.Key{ID: repeated(k.id), Print: repeated(k.print)}})
+		r, err := e.Accept(t.Context(), engine.Job{Secret: []byte("any"), Key: engine.Key{ID: repeated(k.id), Fingerprint: repeated(k.fingerprint)}})
 		if err != nil || r.ID != k.first || !r.Due.Equal(frozenAccepted.Add(frozenDelay)) {
 			t.Errorf("the retry of key %d gets %+v, error %v", k.place, r, err)
 		}

@@ -109,9 +109,9 @@ func TestKeysAcrossInstances(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, single(t))
 	all := instances(t, 3, cfg)
-	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Print: [16]byte{2}}}
+	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{2}}}
 	other := job
-	other.Key.Print = [16]byte{3}
+	other.Key.Fingerprint = [16]byte{3}
 	first := accept(t, all[0], job)
 	check := func(e *Engine) {
 		t.Helper()
@@ -222,7 +222,7 @@ func TestIdleInstanceIsQuiet(t *testing.T) {
 func TestBatchIsConsecutive(t *testing.T) {
 	t.Parallel()
 	all := instances(t, 2, config(t, single(t)))
-	batch := engine.Batch{Key: engine.Key{ID: [16]byte{1}, Print: [16]byte{1}}}
+	batch := engine.Batch{Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	for n := range engine.MaxBatch {
 		batch.Secrets = append(batch.Secrets, fmt.Appendf(nil, "secret %d", n))
 	}

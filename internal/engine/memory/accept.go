@@ -13,7 +13,7 @@ const drainBit = 1 << 62
 
 // Accept implements engine.Engine. It takes no lock and does not allocate, but where a segment
 // is full, a limit is reached, or the job has a key or a secret too long for a slot. A
-// submitter draws an id by moving next, which makes the slot its own, and hands the slot over by
+// submitter draws an id by moving next, which makes the slot its own, and commits the job by
 // storing its due time.
 //
 // Submitters that overlap may store due times that step back a little. That is harmless: a
@@ -30,7 +30,7 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 	}
 	for {
 		if s, id, ok := e.draw(); ok {
-			return e.hand(s, id, due, newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret), nil
+			return e.commit(s, id, due, newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret), nil
 		}
 		if err := e.makeRoom(); err != nil {
 			return engine.Receipt{}, err
@@ -54,7 +54,7 @@ func (e *Engine) acceptMany(b *engine.Batch, due int64) (engine.Receipt, error) 
 	defer e.mu.Unlock()
 	p, err := e.prepare(b, e.epoch.Add(time.Duration(due)))
 	if err == nil && p.Jobs > 0 {
-		e.handMany(p.Receipt.ID, p.Jobs, due)
+		e.commitMany(p.Receipt.ID, p.Jobs, due)
 	}
 	return p.Receipt, err
 }
@@ -80,8 +80,8 @@ func (e *Engine) draw() (*segment, int64, bool) {
 	}
 }
 
-// hand fills the slot drawn and hands it over to the engine.
-func (e *Engine) hand(s *segment, id, due int64, header meta, payload []byte) engine.Receipt {
+// commit fills the slot drawn and gives it to the engine.
+func (e *Engine) commit(s *segment, id, due int64, header meta, payload []byte) engine.Receipt {
 	i := int(id - s.first)
 	s.fill(i, header, payload)
 	s.due(i).Store(due)

@@ -201,12 +201,12 @@ func TestFirstBatchAndFirstJobs(t *testing.T) {
 	}
 }
 
-// A batch behind a job that is drawn and not yet handed over waits for it, and no longer.
+// A batch behind a job that is drawn and not yet committed waits for it, and no longer.
 func TestBatchBehindADrawnJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
 		accept(t, e, inline)
-		id, hand := drawByHand(t, e)
+		id, commit := drawByHand(t, e)
 		first := acceptBatch(t, e, inline, long4096, inline)
 		if first != id+1 {
 			t.Errorf("the batch begins with %d, want %d", first, id+1)
@@ -216,7 +216,7 @@ func TestBatchBehindADrawnJob(t *testing.T) {
 		if st := e.Stats(); st.Completed != 1 || st.Pending != 4 {
 			t.Errorf("counters are %+v", st)
 		}
-		hand()
+		commit()
 		wantErr(t, "drain", e.Drain(t.Context()), nil)
 		if st := e.Stats(); st.Completed != 5 {
 			t.Errorf("counters are %+v", st)

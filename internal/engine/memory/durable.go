@@ -25,7 +25,7 @@ type Prepared struct {
 }
 
 // Prepare does all that AcceptBatch does, but the jobs cannot be seen, nor come due, before they
-// are handed over. due is when they will be due; it must not go back from one call to the next.
+// are committed. due is when they will be due; it must not go back from one call to the next.
 // Its errors are those of AcceptBatch.
 func (d *Durable) Prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	if !b.Valid() {
@@ -36,12 +36,12 @@ func (d *Durable) Prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	return d.e.prepare(b, due)
 }
 
-// Commit hands prepared jobs over to the engine.
+// Commit lets prepared jobs be seen and come due.
 func (d *Durable) Commit(p Prepared) {
 	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.handMany(p.Receipt.ID, p.Jobs, e.instant(p.Receipt.Due))
+	e.commitMany(p.Receipt.ID, p.Jobs, e.instant(p.Receipt.Due))
 }
 
 // Abort undoes Prepare for all jobs that were prepared and not committed. Their ids are given out
@@ -68,7 +68,7 @@ func (d *Durable) Abort(prepared []Prepared) {
 	}
 	e.next.Store(next)
 	e.follow()
-	e.settle()
+	e.endDrain()
 }
 
 // Refused counts jobs that the other engine refused by itself.
@@ -92,9 +92,9 @@ type Result struct {
 	Sum       *[digest.MaxSize]byte // valid while it is looked at
 }
 
-// Settled returns the lowest id from the given one on, and at most limit ids further, whose job is
+// FirstPending returns the lowest id from the given one on, and at most limit ids further, whose job is
 // not done or gone.
-func (d *Durable) Settled(from int64, limit int) int64 {
+func (d *Durable) FirstPending(from int64, limit int) int64 {
 	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -125,7 +125,7 @@ func (d *Durable) Results(first int64, n int, see func(Result)) {
 		i := int(id - s.first)
 		switch m := s.meta(i); m.state() {
 		case done:
-			see(Result{ID: id, Algorithm: m.algorithm(), Tenant: m.tenant(), Done: e.markedAt(id), Sum: s.slot(i)})
+			see(Result{ID: id, Algorithm: m.algorithm(), Tenant: m.tenant(), Done: e.claimedAt(id), Sum: s.slot(i)})
 		case gone:
 			see(Result{ID: id, Gone: true})
 		case pending:
@@ -133,14 +133,14 @@ func (d *Durable) Results(first int64, n int, see func(Result)) {
 	}
 }
 
-// markedAt returns when the job was claimed, to a second.
-func (e *Engine) markedAt(id int64) time.Time {
-	start := e.marks.start()
-	n := sort.Search(int(e.marks.end()-start), func(n int) bool {
-		m, _ := e.marks.at(start + int64(n))
+// claimedAt returns when the job was claimed, to a second.
+func (e *Engine) claimedAt(id int64) time.Time {
+	start := e.claimTimes.start()
+	n := sort.Search(int(e.claimTimes.end()-start), func(n int) bool {
+		m, _ := e.claimTimes.at(start + int64(n))
 		return m.first > id
 	})
-	m, _ := e.marks.at(start + int64(max(0, n-1)))
+	m, _ := e.claimTimes.at(start + int64(max(0, n-1)))
 	return e.epoch.Add(time.Duration(m.at))
 }
 
@@ -149,7 +149,7 @@ func (d *Durable) Oldest() int64 {
 	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if m, ok := e.marks.at(e.marks.start()); ok {
+	if m, ok := e.claimTimes.at(e.claimTimes.start()); ok {
 		return m.first
 	}
 	return e.head

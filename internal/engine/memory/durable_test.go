@@ -106,7 +106,7 @@ func TestPrepareRefuses(t *testing.T) {
 			return err
 		}
 		wantErr(t, "an empty secret", refused(engine.Key{}, inline, nil), engine.ErrInvalid)
-		key := engine.Key{ID: [16]byte{1}, Print: [16]byte{1}}
+		key := engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 		p := prepare(t, h.Engine, key, inline)
 		wantFull(t, refused(engine.Key{ID: [16]byte{2}}, inline), "max-idempotency-keys")
 		wantFull(t, refused(engine.Key{}, inline, inline), "max-pending")
@@ -128,7 +128,7 @@ func TestAbort(t *testing.T) {
 	onHand(t, Config{KeyWindow: time.Hour, MaxKeys: 2}, func(t *testing.T, h *byHand) {
 		kept := prepare(t, h.Engine, engine.Key{}, long4096)
 		durable(h.Engine).Commit(kept)
-		keys := []engine.Key{{ID: [16]byte{1}, Print: [16]byte{1}}, {ID: [16]byte{2}, Print: [16]byte{1}}}
+		keys := []engine.Key{{ID: [16]byte{1}, Fingerprint: [16]byte{1}}, {ID: [16]byte{2}, Fingerprint: [16]byte{1}}}
 		short, long := mine(inline, "short"), mine(long4096, "long")
 		for range 3 {
 			ps := []Prepared{
@@ -160,7 +160,7 @@ func TestAbort(t *testing.T) {
 // A key that was forgotten, or remembered for another job since, is not taken from that.
 func TestAbortOfForgottenKeys(t *testing.T) {
 	onHand(t, Config{KeyWindow: time.Second, MaxKeys: 9}, func(t *testing.T, h *byHand) {
-		key := engine.Key{ID: [16]byte{1}, Print: [16]byte{1}}
+		key := engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 		old := prepare(t, h.Engine, key, inline)
 		time.Sleep(time.Second)
 		again := prepare(t, h.Engine, key, inline)
@@ -230,19 +230,19 @@ func results(e *Engine, first int64, n int) (seen []Result) {
 	return seen
 }
 
-// Settled stops at the first job that is pending, and passes over those that are gone.
-func TestSettledAndResults(t *testing.T) {
+// FirstPending stops at the first job that is pending, and passes over those that are gone.
+func TestFirstPendingAndResults(t *testing.T) {
 	onHand(t, Config{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(many(6)...)
-		if got := durable(h.Engine).Settled(1, 100); got != 1 {
-			t.Errorf("settled before %d with all pending", got)
+		if got := durable(h.Engine).FirstPending(1, 100); got != 1 {
+			t.Errorf("the first pending job is %d with all pending", got)
 		}
 		wantErr(t, "cancel", h.Cancel(t.Context(), ids[1]), nil)
 		wantErr(t, "cancel", h.Cancel(t.Context(), ids[4]), nil)
 		h.age(0, ids[:3]...)
 		h.claim()
-		if got := durable(h.Engine).Settled(1, 100); got != 1 {
-			t.Errorf("settled before %d with the first claimed", got)
+		if got := durable(h.Engine).FirstPending(1, 100); got != 1 {
+			t.Errorf("the first pending job is %d with the first claimed", got)
 		}
 		h.finish()
 		for _, tc := range []struct {
@@ -250,8 +250,8 @@ func TestSettledAndResults(t *testing.T) {
 			limit int
 			want  int64
 		}{{1, 100, 4}, {1, 2, 3}, {3, 1, 4}, {4, 100, 4}, {6, 100, 6}} {
-			if got := durable(h.Engine).Settled(tc.from, tc.limit); got != tc.want {
-				t.Errorf("from %d, at most %d: settled before %d, want %d", tc.from, tc.limit, got, tc.want)
+			if got := durable(h.Engine).FirstPending(tc.from, tc.limit); got != tc.want {
+				t.Errorf("from %d, at most %d: the first pending job is %d, want %d", tc.from, tc.limit, got, tc.want)
 			}
 		}
 		var want [digest.MaxSize]byte
@@ -273,7 +273,7 @@ func TestSettledAndResults(t *testing.T) {
 }
 
 // The results of segments that were given back are gone, at either end of those that are there.
-func TestSettledAcrossRetiredSegments(t *testing.T) {
+func TestFirstPendingAcrossRetiredSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
 		const jobs = 3*segmentJobs + 10
@@ -281,16 +281,16 @@ func TestSettledAcrossRetiredSegments(t *testing.T) {
 		time.Sleep(time.Second)
 		synctest.Wait()
 		cancelAll(t, e, segmentJobs+1, 2*segmentJobs) // nothing stands there
-		wantSettled := func() {
+		wantFirstPending := func() {
 			t.Helper()
-			if got := durable(e).Settled(1, jobs+100); got != jobs+1 {
-				t.Errorf("settled before %d, want %d", got, jobs+1)
+			if got := durable(e).FirstPending(1, jobs+100); got != jobs+1 {
+				t.Errorf("the first pending job is %d, want %d", got, jobs+1)
 			}
-			if got := durable(e).Settled(segmentJobs-5, segmentJobs+10); got != 2*segmentJobs+5 {
-				t.Errorf("settled before %d, want %d", got, 2*segmentJobs+5)
+			if got := durable(e).FirstPending(segmentJobs-5, segmentJobs+10); got != 2*segmentJobs+5 {
+				t.Errorf("the first pending job is %d, want %d", got, 2*segmentJobs+5)
 			}
 		}
-		wantSettled()
+		wantFirstPending()
 		for n, r := range results(e, segmentJobs, segmentJobs+2) {
 			if edge := n == 0 || n == segmentJobs+1; r.ID != int64(segmentJobs+n) || r.Gone == edge {
 				t.Fatalf("result %d is %+v", n, r)
@@ -298,7 +298,7 @@ func TestSettledAcrossRetiredSegments(t *testing.T) {
 		}
 		cancelAll(t, e, 1, segmentJobs) // nor in the window
 		wantMapped(t, e, 2)
-		wantSettled()
+		wantFirstPending()
 		if seen := results(e, 1, 2*segmentJobs+1); len(seen) != 2*segmentJobs+1 || !seen[0].Gone || seen[2*segmentJobs].Gone {
 			t.Errorf("%d results, from %+v", len(seen), seen[0])
 		}

@@ -2,9 +2,9 @@ package memory
 
 import "time"
 
-// mark says that the jobs from first on, up to the next mark, were claimed within a second
-// from at: results expire mark by mark, which costs no memory per job.
-type mark struct {
+// claimTime says when jobs were claimed: those from first on, up to the first of the next claimTime,
+// within a second from at. Their results expire together, which costs no memory per job.
+type claimTime struct {
 	first int64
 	at    int64
 }
@@ -12,18 +12,18 @@ type mark struct {
 // expireJobs is how many results are cleared in one hold of the mutex.
 const expireJobs = 1024
 
-// mark notes that the jobs from id on are claimed now.
-func (e *Engine) mark(id, now int64) {
-	last, ok := e.marks.at(e.marks.end() - 1)
+// noteClaim notes that the jobs from id on are claimed now.
+func (e *Engine) noteClaim(id, now int64) {
+	last, ok := e.claimTimes.at(e.claimTimes.end() - 1)
 	if !ok || now-last.at >= int64(time.Second) {
-		e.marks.push(mark{first: id, at: now})
+		e.claimTimes.push(claimTime{first: id, at: now})
 	}
 }
 
-// nextExpiry returns when all results of the oldest mark have been kept for the retention,
+// nextExpiry returns when all results of the oldest claimTime have been kept for the retention,
 // or never.
 func (e *Engine) nextExpiry() int64 {
-	m, ok := e.marks.at(e.marks.start())
+	m, ok := e.claimTimes.at(e.claimTimes.start())
 	if !ok {
 		return never
 	}
@@ -36,18 +36,18 @@ func (e *Engine) expire(now int64) {
 	if e.nextExpiry() > now {
 		return
 	}
-	m, _ := e.marks.at(e.marks.start())
+	m, _ := e.claimTimes.at(e.claimTimes.start())
 	end := e.head
-	if following, ok := e.marks.at(e.marks.start() + 1); ok {
+	if following, ok := e.claimTimes.at(e.claimTimes.start() + 1); ok {
 		end = following.first
 	}
 	for n := 0; n < expireJobs && m.first < end && e.expireJob(m.first); n++ {
 		m.first++
 	}
 	if m.first < end {
-		e.marks.set(e.marks.start(), m)
+		e.claimTimes.set(e.claimTimes.start(), m)
 	} else {
-		e.marks.pop()
+		e.claimTimes.pop()
 	}
 	e.raise()
 }

@@ -12,10 +12,10 @@ import (
 func (h *byHand) ageMarks() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for n := h.marks.start(); n < h.marks.end(); n++ {
-		m, _ := h.marks.at(n)
+	for n := h.claimTimes.start(); n < h.claimTimes.end(); n++ {
+		m, _ := h.claimTimes.at(n)
 		m.at -= int64(h.cfg.Retention + 2*time.Second)
-		h.marks.set(n, m)
+		h.claimTimes.set(n, m)
 	}
 }
 
@@ -61,8 +61,8 @@ func TestExpiryInBoundedSteps(t *testing.T) {
 			h.expireNow()
 			h.wantKept(want)
 		}
-		if h.marks.start() != h.marks.end() {
-			t.Error("a mark outlives its results")
+		if h.claimTimes.start() != h.claimTimes.end() {
+			t.Error("a claim time outlives its results")
 		}
 	})
 }
@@ -81,7 +81,7 @@ func TestExpiryUnderFullLoad(t *testing.T) {
 	})
 }
 
-// A job that is still with its worker when its mark expires is not lost, and goes later.
+// A job that is still with its worker when its claim time expires is not lost, and goes later.
 func TestExpiryAwaitsTheWorker(t *testing.T) {
 	onHand(t, Config{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(inline, inline, inline)
@@ -128,8 +128,8 @@ func TestOneMarkASecond(t *testing.T) {
 			time.Sleep(50 * time.Millisecond)
 		}
 		synctest.Wait()
-		if n := e.marks.end() - e.marks.start(); n < 8 || n > 10 {
-			t.Errorf("nine seconds of jobs have %d marks", n)
+		if n := e.claimTimes.end() - e.claimTimes.start(); n < 8 || n > 10 {
+			t.Errorf("nine seconds of jobs have %d claim times", n)
 		}
 	})
 }

@@ -4,16 +4,16 @@ import "github.com/hashd-project/hashd/internal/engine"
 
 // keys remembers the idempotency keys of the window, so that a retry finds its job.
 type keys struct {
-	jobs  map[[16]byte]keyed
+	jobs  map[[16]byte]firstUse
 	order window[agedKey] // oldest first
 }
 
-// keyed is the job that a key was first used for. It holds no pointer, so that the collector
+// firstUse is the job that a key was first used for. It holds no pointer, so that the collector
 // need not look at the keys.
-type keyed struct {
-	print   [16]byte
-	id, due int64
-	until   int64 // end of the window
+type firstUse struct {
+	fingerprint [16]byte
+	id, due     int64
+	until       int64 // end of the window
 }
 
 type agedKey struct {
@@ -39,7 +39,7 @@ func (e *Engine) recall(k engine.Key) (first engine.Receipt, used bool, err erro
 	switch {
 	case !found || job.until <= now:
 		return engine.Receipt{}, false, nil
-	case job.print != k.Print:
+	case job.fingerprint != k.Fingerprint:
 		return engine.Receipt{}, true, engine.ErrKeyReused
 	}
 	return e.receipt(job.id, job.due), true, nil
@@ -63,7 +63,7 @@ func (e *Engine) remember(k engine.Key, r engine.Receipt) {
 		return
 	}
 	until := e.now() + int64(e.cfg.KeyWindow)
-	e.keys.jobs[k.ID] = keyed{k.Print, r.ID, int64(r.Due.Sub(e.epoch)), until}
+	e.keys.jobs[k.ID] = firstUse{k.Fingerprint, r.ID, int64(r.Due.Sub(e.epoch)), until}
 	e.keys.order.push(agedKey{k.ID, until})
 }
 

@@ -77,7 +77,7 @@ type Engine struct {
 	epoch time.Time
 
 	wake chan struct{}  // tells the leader of a job that is due before its alarm
-	help chan struct{}  // calls a helper when more than one batch is due
+	help chan struct{}  // calls a helper when more than one claim is due
 	stop chan struct{}  // closed by Close
 	done sync.WaitGroup // the leader and the helpers
 	fine *fineTimer     // the leader's
@@ -91,17 +91,17 @@ type Engine struct {
 	alarm atomic.Int64            // when the leader looks at the FIFO again
 	_     [40]byte
 
-	mu       sync.Mutex // guards all below
-	closed   bool
-	over     bool          // the drain has ended
-	drained  chan struct{} // closed then
-	segments window[*segment]
-	mapped   int64 // segments that hold memory
-	head     int64 // lowest id not yet claimed
-	secrets  arena
-	keys     keys
-	marks    window[mark]
-	waiters  map[int64]*waiter
+	mu         sync.Mutex // guards all below
+	closed     bool
+	over       bool          // the drain has ended
+	drained    chan struct{} // closed then
+	segments   window[*segment]
+	mapped     int64 // segments that hold memory
+	head       int64 // lowest id not yet claimed
+	secrets    arena
+	keys       keys
+	claimTimes window[claimTime]
+	waiters    map[int64]*waiter
 
 	before                                restored
 	completed, canceled, erased, rejected int64
@@ -146,7 +146,7 @@ func unstarted(cfg Config) (*Engine, error) {
 		head:    cfg.FirstID,
 		before:  restored{given: cfg.FirstID - 1, ended: cfg.FirstID - 1},
 		waiters: make(map[int64]*waiter),
-		keys:    keys{jobs: make(map[[16]byte]keyed)},
+		keys:    keys{jobs: make(map[[16]byte]firstUse)},
 	}
 	e.next.Store(cfg.FirstID)
 	e.tail.Store(&segment{first: cfg.FirstID - segmentJobs}) // full, and never written to
@@ -225,7 +225,7 @@ func (e *Engine) find(id int64) (*segment, int, error) {
 	switch {
 	case s.meta(i).state() == gone:
 		return nil, 0, engine.ErrGone
-	case id >= e.head && s.due(i).Load() == 0: // drawn, but not yet handed over or answered
+	case id >= e.head && s.due(i).Load() == 0: // drawn, but not yet committed or answered
 		return nil, 0, engine.ErrUnknown
 	}
 	return s, i, nil
@@ -257,7 +257,8 @@ func (e *Engine) Cancel(_ context.Context, id int64) error {
 		e.notify(id)
 	}
 	e.canceled++
-	e.settle()
+	e.raise()
+	e.endDrain()
 	return nil
 }
 
@@ -296,10 +297,8 @@ func (e *Engine) retire(s *segment, i int) {
 	e.segments.trim(func(s *segment) bool { return s == nil })
 }
 
-// settle follows a change in what is pending: it makes room for new jobs, or ends a drain
-// with the last of the old.
-func (e *Engine) settle() {
-	e.raise()
+// endDrain ends a drain with the last pending job.
+func (e *Engine) endDrain() {
 	if e.next.Load()&drainBit != 0 && !e.over && e.pendingJobs() == 0 {
 		e.over = true
 		close(e.drained)
@@ -349,7 +348,7 @@ func (e *Engine) Stats() engine.Stats {
 func (e *Engine) Drain(ctx context.Context) error {
 	e.mu.Lock()
 	e.next.Or(drainBit)
-	e.settle()
+	e.endDrain()
 	e.mu.Unlock()
 	select {
 	case <-e.drained:
@@ -389,7 +388,7 @@ func (e *Engine) Close() error {
 	return nil
 }
 
-// awaitSubmitters returns once every slot drawn has been handed over: nobody writes to a
+// awaitSubmitters returns once every slot drawn has been committed: nobody writes to a
 // segment after that. A submitter between the two is never blocked, so this is short.
 func (e *Engine) awaitSubmitters() {
 	for id := e.head; id < e.end(); id++ {

@@ -8,7 +8,7 @@ import (
 )
 
 // prepare finds a valid batch its receipt: that of the first of its key, or of jobs that it places,
-// which are to be handed over.
+// which are to be committed.
 func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	if first, used, err := e.recall(b.Key); used {
 		return Prepared{Receipt: first}, err
@@ -23,7 +23,7 @@ func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	return p, nil
 }
 
-// place stores the batch's jobs in slots of their own, and does all but hand them over.
+// place stores the batch's jobs in slots of their own, and does all but commit them.
 func (e *Engine) place(b *engine.Batch) (first int64, err error) {
 	n := int64(len(b.Secrets))
 	// First what a client should know first: that the engine is draining, or full as a whole.
@@ -121,8 +121,8 @@ func (e *Engine) fillMany(b *engine.Batch, first int64, refs []ref) {
 	}
 }
 
-// handMany hands over n jobs that were placed from first on.
-func (e *Engine) handMany(first int64, n int, due int64) {
+// commitMany commits n jobs that were placed from first on.
+func (e *Engine) commitMany(first int64, n int, due int64) {
 	for s, i := range e.slots(first, n) {
 		s.due(i).Store(due)
 	}

@@ -44,10 +44,10 @@ type Restorer struct{ e *Engine }
 
 // Begin says which ids there are: the first that is to be restored, the first that is pending,
 // and the first that was not given out; they must not be below Config.FirstID and not go down.
-func (r *Restorer) Begin(first, settled, next int64) {
+func (r *Restorer) Begin(first, firstPending, next int64) {
 	e := r.e
-	e.segments.first = e.segmentOf(min(first, settled))
-	e.head = settled
+	e.segments.first = e.segmentOf(min(first, firstPending))
+	e.head = firstPending
 	e.next.Store(next)
 	e.before = restored{given: next - 1, ended: next - 1}
 }
@@ -99,7 +99,7 @@ func (r *Restorer) Result(res Result) error {
 	*s.slot(i) = *res.Sum
 	s.setMeta(i, newHeader(0, res.Algorithm, res.Tenant).with(done))
 	s.live++
-	r.e.mark(res.ID, r.e.instant(res.Done)) // of the result before, if the clock had been set back
+	r.e.noteClaim(res.ID, r.e.instant(res.Done)) // of the result before, if the clock had been set back
 	r.e.before.kept++
 	return nil
 }
@@ -128,7 +128,7 @@ func (r *Restorer) Pending(id int64, job engine.Job, due time.Time) error {
 // Key puts an idempotency key in, which is forgotten at the given time.
 func (r *Restorer) Key(k engine.Key, first engine.Receipt, until time.Time) {
 	e := r.e
-	e.keys.jobs[k.ID] = keyed{k.Print, first.ID, e.instant(first.Due), e.instant(until)}
+	e.keys.jobs[k.ID] = firstUse{k.Fingerprint, first.ID, e.instant(first.Due), e.instant(until)}
 	e.keys.order.push(agedKey{k.ID, e.instant(until)})
 }
 

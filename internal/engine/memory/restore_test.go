@@ -86,8 +86,8 @@ func TestRestore(t *testing.T) {
 		if st := e.Stats(); st != (engine.Stats{Pending: 3, Kept: 2}) {
 			t.Errorf("counters are %+v", st)
 		}
-		if got := durable(e).Settled(1, 100); got != 5 {
-			t.Errorf("settled before %d", got)
+		if got := durable(e).FirstPending(1, 100); got != 5 {
+			t.Errorf("the first pending job is %d", got)
 		}
 		if rec, _ := e.Get(t.Context(), 8); !rec.Due.Equal(time.Now().Add(2*time.Second)) || rec.Algorithm != digest.SHA256 || rec.Tenant != 3 {
 			t.Errorf("job 8 is %+v", rec)
@@ -141,8 +141,8 @@ func checkBorder(t *testing.T, first, next, left int64) {
 		}
 		return nil
 	})
-	if got := durable(e).Settled(next-left, 10); got != next-left {
-		t.Errorf("settled before %d", got)
+	if got := durable(e).FirstPending(next-left, 10); got != next-left {
+		t.Errorf("the first pending job is %d", got)
 	}
 	for id := next; id < next+3; id++ {
 		wantUnknown(t, e, id)
@@ -162,8 +162,8 @@ func checkBorder(t *testing.T, first, next, left int64) {
 	if st := e.Stats(); st.Accepted != 3 || st.Pending != 0 || st.Completed != left+3 || st.Kept != left+3 {
 		t.Errorf("counters are %+v", st)
 	}
-	if got := durable(e).Settled(first, math.MaxInt32); got != next+3 {
-		t.Errorf("settled before %d, want %d", got, next+3)
+	if got := durable(e).FirstPending(first, math.MaxInt32); got != next+3 {
+		t.Errorf("the first pending job is %d, want %d", got, next+3)
 	}
 }
 
@@ -188,8 +188,8 @@ func TestRestoreFarApart(t *testing.T) {
 	if id := accept(t, e, inline); id != last+20*segmentJobs {
 		t.Errorf("the next id is %d", id)
 	}
-	if got := durable(e).Settled(1, last); got != last {
-		t.Errorf("settled before %d, want %d", got, last)
+	if got := durable(e).FirstPending(1, last); got != last {
+		t.Errorf("the first pending job is %d, want %d", got, last)
 	}
 }
 
@@ -214,7 +214,7 @@ func TestRestoreDropsEmptySegments(t *testing.T) {
 	})
 }
 
-// A result ends with its retention, to the second that marks are fine, whatever lies between: what has
+// A result ends with its retention, to the second, which is how fine claim times are, whatever lies between: what has
 // expired by the time of the start is never seen.
 func TestRestoredResultsExpire(t *testing.T) {
 	const retention = time.Minute
@@ -314,7 +314,7 @@ func TestRestoreBeyondMaxResults(t *testing.T) {
 // A retry is known for one, for as long as it would have been.
 func TestRestoredKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		key := func(n byte) engine.Key { return engine.Key{ID: [16]byte{n}, Print: [16]byte{n}} }
+		key := func(n byte) engine.Key { return engine.Key{ID: [16]byte{n}, Fingerprint: [16]byte{n}} }
 		now := time.Now()
 		e := restore(t, Config{Delay: time.Hour, KeyWindow: time.Hour, MaxKeys: 3}, func(r *Restorer) error {
 			r.Begin(1, 1, 4)
@@ -415,7 +415,7 @@ func TestRestoredSecretsAreWiped(t *testing.T) {
 			return errors.Join(r.Pending(1, engine.Job{Secret: secret}, time.Now().Add(time.Second)),
 				r.Pending(2, engine.Job{Secret: long4096}, time.Now().Add(time.Second)))
 		})
-		h := &byHand{e, t, newBatch()}
+		h := &byHand{e, t, newClaim()}
 		if !h.holds(secret) || !h.holds(long4096) {
 			t.Fatal("the secrets are not where this test looks for them")
 		}

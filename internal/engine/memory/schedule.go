@@ -7,19 +7,19 @@ import (
 	"github.com/hashd-project/hashd/internal/wake"
 )
 
-// batchJobs is how many jobs a worker claims at a time: enough that the two short holds of
-// the mutex for a batch cost next to nothing beside hashing it, few enough that the first job
-// of a batch does not wait noticeably for the last.
-const batchJobs = 128
+// claimJobs is how many jobs a worker claims at a time: enough that the two short holds of
+// the mutex for a claim cost next to nothing beside hashing it, few enough that the first job
+// of a claim does not wait noticeably for the last.
+const claimJobs = 128
 
-// batch is what one worker has claimed: n consecutive jobs in one segment.
-type batch struct {
+// claim is the due jobs that one worker took: n consecutive ones in one segment.
+type claim struct {
 	segment *segment
 	at      int // index in the segment of the first job
 	n       int
-	dues    [batchJobs]int64
-	headers [batchJobs]meta // 0 for a job that was canceled before
-	long    map[int]long    // the secrets in the arena, by place in the batch
+	dues    [claimJobs]int64
+	headers [claimJobs]meta // 0 for a job that was canceled before
+	long    map[int]long    // the secrets in the arena, by place in the claim
 }
 
 // long is a secret in the arena.
@@ -28,18 +28,18 @@ type long struct {
 	secret []byte
 }
 
-func newBatch() *batch { return &batch{long: make(map[int]long)} }
+func newClaim() *claim { return &claim{long: make(map[int]long)} }
 
 // lead is the goroutine that owns the timer. It hashes what is due itself, calls helpers
-// when there is more than a batch of it, expires results, and sleeps until the next of these.
+// when there is more than one claim of it, expires results, and sleeps until the next of these.
 func (e *Engine) lead() {
 	secret.ScrubStack() // which now need not grow any more
-	b := newBatch()
+	c := newClaim()
 	timer := time.NewTimer(time.Hour)
 	defer timer.Stop()
 	for !e.stopped() {
 		e.alarm.Store(0) // awake: nobody need wake it
-		if e.work(b) {
+		if e.work(c) {
 			continue
 		}
 		if wait := e.rest(); wait > 0 {
@@ -79,14 +79,14 @@ func (e *Engine) sleep(timer *time.Timer, wait time.Duration) {
 // assist is a helper: called, it hashes until nothing is due.
 func (e *Engine) assist() {
 	secret.ScrubStack()
-	b := newBatch()
+	c := newClaim()
 	for {
 		select {
 		case <-e.help:
 		case <-e.stop:
 			return
 		}
-		for !e.stopped() && e.work(b) {
+		for !e.stopped() && e.work(c) {
 		}
 	}
 }
@@ -109,7 +109,7 @@ func (e *Engine) rest() time.Duration {
 	e.expire(now)
 	alarm := min(e.headDue(), e.nextExpiry())
 	e.alarm.Store(alarm)
-	if e.headDue() < alarm { // handed over between the two looks
+	if e.headDue() < alarm { // committed between the two looks
 		return 0
 	}
 	if alarm == never {
@@ -118,53 +118,53 @@ func (e *Engine) rest() time.Duration {
 	return time.Duration(alarm - now)
 }
 
-// work hashes one batch of due jobs, and returns false if there was none.
-func (e *Engine) work(b *batch) bool {
+// work hashes one claim of due jobs, and returns false if there was none.
+func (e *Engine) work(c *claim) bool {
 	e.mu.Lock()
-	more := e.claim(b)
+	more := e.claimDue(c)
 	e.mu.Unlock()
-	if b.n == 0 {
+	if c.n == 0 {
 		return false
 	}
 	if more {
 		wake.Up(e.help)
 	}
-	for j := range b.n {
-		b.hash(j)
+	for j := range c.n {
+		c.hash(j)
 	}
 	secret.ScrubStack()
 	e.mu.Lock()
-	e.publish(b)
+	e.publish(c)
 	e.mu.Unlock()
 	return true
 }
 
-// claim takes the due jobs at the head of the FIFO, up to a batch or the segment's end, and
+// claimDue takes the due jobs at the head of the FIFO, up to claimJobs or the segment's end, and
 // says whether more are due. From here on their slots are the worker's until it publishes.
-func (e *Engine) claim(b *batch) (more bool) {
-	b.n = 0
+func (e *Engine) claimDue(c *claim) (more bool) {
+	c.n = 0
 	now := e.now()
 	if e.headDue() > now {
 		return false
 	}
 	s, _ := e.segments.at(e.segmentOf(e.head))
-	b.segment, b.at = s, int(e.head-s.first)
-	e.mark(e.head, now)
-	limit := min(batchJobs, segmentJobs-b.at, int(e.end()-e.head))
-	for b.n < limit {
-		due := s.due(b.at + b.n).Load()
+	c.segment, c.at = s, int(e.head-s.first)
+	e.noteClaim(e.head, now)
+	limit := min(claimJobs, segmentJobs-c.at, int(e.end()-e.head))
+	for c.n < limit {
+		due := s.due(c.at + c.n).Load()
 		if due == 0 || due > now {
 			break
 		}
-		e.take(b, due)
+		e.take(c, due)
 	}
-	e.head += int64(b.n)
+	e.head += int64(c.n)
 	return e.headDue() <= now
 }
 
-// take adds the job after the last to the batch.
-func (e *Engine) take(b *batch, due int64) {
-	i, s := b.at+b.n, b.segment
+// take adds the job after the last to the claim.
+func (e *Engine) take(c *claim, due int64) {
+	i, s := c.at+c.n, c.segment
 	header, m := s.header(i), s.meta(i)
 	s.setMeta(i, m|header)
 	switch {
@@ -172,39 +172,39 @@ func (e *Engine) take(b *batch, due int64) {
 		header = 0
 	case header.length() == inArena:
 		r := refIn(s.slot(i))
-		b.long[b.n] = long{r, e.secrets.get(r)}
+		c.long[c.n] = long{r, e.secrets.get(r)}
 	}
-	b.dues[b.n], b.headers[b.n] = due, header
-	b.n++
+	c.dues[c.n], c.headers[c.n] = due, header
+	c.n++
 }
 
 // hash computes the j-th job's digest, which overwrites its slot and so its secret. Outside
 // the mutex: nobody else touches a claimed slot.
-func (b *batch) hash(j int) {
-	header := b.headers[j]
-	slot := b.segment.slot(b.at + j)
+func (c *claim) hash(j int) {
+	header := c.headers[j]
+	slot := c.segment.slot(c.at + j)
 	switch n := header.length(); n {
 	case 0: // canceled
 	case inArena:
-		header.algorithm().Sum(slot, b.long[j].secret)
+		header.algorithm().Sum(slot, c.long[j].secret)
 	default:
 		header.algorithm().Sum(slot, slot[secretAt:secretAt+n])
 	}
 }
 
-// publish makes a hashed batch visible, all of it at one instant.
-func (e *Engine) publish(b *batch) {
+// publish makes a hashed claim visible, all of it at one instant.
+func (e *Engine) publish(c *claim) {
 	now := e.now()
-	s := b.segment
+	s := c.segment
 	owed := meta(0)
 	if e.next.Load()&drainBit != 0 {
 		owed = owedBit
 	}
-	for j := range b.n {
-		i := b.at + j
-		if b.headers[j].length() == inArena {
-			e.secrets.free(b.long[j].ref)
-			delete(b.long, j)
+	for j := range c.n {
+		i := c.at + j
+		if c.headers[j].length() == inArena {
+			e.secrets.free(c.long[j].ref)
+			delete(c.long, j)
 		}
 		m := s.meta(i)
 		if m.state() == gone { // canceled, before the claim or since
@@ -215,17 +215,18 @@ func (e *Engine) publish(b *batch) {
 		if m.awaited() {
 			e.notify(s.first + int64(i))
 		}
-		e.lateness.Add(time.Duration(now - b.dues[j]))
+		e.lateness.Add(time.Duration(now - c.dues[j]))
 		e.completed++
 		if owed != 0 {
 			e.owed++
 		}
 	}
-	e.settle()
+	e.raise()
+	e.endDrain()
 	e.expire(now) // here too, for under full load nobody rests
 }
 
-// alert follows the handing over of a job: it wakes the leader if that would sleep past it.
+// alert follows the commit of a job: it wakes the leader if that would sleep past it.
 func (e *Engine) alert(due int64) {
 	// Either this sees the leader's new alarm, or the leader, who looks at the FIFO again after
 	// setting its alarm, sees this job.
@@ -237,8 +238,8 @@ func (e *Engine) alert(due int64) {
 // headDue returns when the head of the FIFO is due, or never if there is none.
 func (e *Engine) headDue() int64 { return e.dueOf(e.head) }
 
-// dueOf returns when the job, which no worker has claimed, is due, or never if there is none: none
-// handed over, that is, for only then can its due time be read.
+// dueOf returns when the job, which no worker has claimed, is due, or never if there is none or it is
+// not committed, for only then can its due time be read.
 func (e *Engine) dueOf(id int64) int64 {
 	if id >= e.end() {
 		return never

@@ -17,7 +17,7 @@ import (
 type byHand struct {
 	*Engine
 	t *testing.T
-	b *batch
+	c *claim
 }
 
 // onHand runs the test in a bubble on an engine that it works by hand.
@@ -25,7 +25,7 @@ func onHand(t *testing.T, cfg Config, test func(t *testing.T, h *byHand)) {
 	t.Helper()
 	cfg.Delay = time.Hour
 	synctest.Test(t, func(t *testing.T) {
-		test(t, &byHand{newEngine(t, cfg), t, newBatch()})
+		test(t, &byHand{newEngine(t, cfg), t, newClaim()})
 	})
 }
 
@@ -49,22 +49,22 @@ func (h *byHand) age(late time.Duration, ids ...int64) {
 	}
 }
 
-// claim takes the next batch as a worker does.
+// claim takes the next claim as a worker does.
 func (h *byHand) claim() (n int, more bool) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	more = h.Engine.claim(h.b)
-	return h.b.n, more
+	more = h.claimDue(h.c)
+	return h.c.n, more
 }
 
-// finish hashes and publishes the batch that was claimed.
+// finish hashes and publishes the claim.
 func (h *byHand) finish() {
-	for j := range h.b.n {
-		h.b.hash(j)
+	for j := range h.c.n {
+		h.c.hash(j)
 	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	h.publish(h.b)
+	h.publish(h.c)
 }
 
 // wantState fails the test unless the job is there and in the state.
@@ -103,9 +103,9 @@ func TestClaimTakesOnlyWhatIsDue(t *testing.T) {
 	})
 }
 
-func TestClaimTakesOneBatch(t *testing.T) {
+func TestClaimIsBounded(t *testing.T) {
 	onHand(t, Config{}, func(t *testing.T, h *byHand) {
-		const due = 2*batchJobs + 5
+		const due = 2*claimJobs + 5
 		secrets := make([][]byte, due+20)
 		for i := range secrets {
 			secrets[i] = inline
@@ -114,7 +114,7 @@ func TestClaimTakesOneBatch(t *testing.T) {
 		for _, want := range []struct {
 			n    int
 			more bool
-		}{{batchJobs, true}, {batchJobs, true}, {5, false}, {0, false}} {
+		}{{claimJobs, true}, {claimJobs, true}, {5, false}, {0, false}} {
 			if n, more := h.claim(); n != want.n || more != want.more {
 				t.Errorf("claimed %d, more %v; want %+v", n, more, want)
 			}
@@ -153,14 +153,14 @@ func TestClaimedJobReadsAsPending(t *testing.T) {
 			if rec, err := h.Get(t.Context(), r.ID); rec != want || err != nil {
 				t.Errorf("a claimed job reads as %+v, error %v", rec, err)
 			}
-			for j := range h.b.n { // hashed, not yet published
-				h.b.hash(j)
+			for j := range h.c.n { // hashed, not yet published
+				h.c.hash(j)
 			}
 			if rec, err := h.Get(t.Context(), r.ID); rec != want || err != nil {
 				t.Errorf("a hashed job reads as %+v, error %v", rec, err)
 			}
 			h.mu.Lock()
-			h.publish(h.b)
+			h.publish(h.c)
 			h.mu.Unlock()
 			h.wantState(r.ID, engine.Done)
 		}
@@ -235,23 +235,23 @@ func (h *byHand) slotOf(id int64) [slotBytes]byte {
 }
 
 // drawByHand does the first half of Accept and returns the second.
-func drawByHand(t *testing.T, e *Engine) (id int64, hand func()) {
+func drawByHand(t *testing.T, e *Engine) (id int64, commit func()) {
 	t.Helper()
 	s, id, ok := e.draw()
 	if !ok {
 		t.Fatal("no id to draw")
 	}
 	due := int64(time.Since(e.epoch) + e.cfg.Delay)
-	return id, func() { e.hand(s, id, due, newHeader(len(inline), digest.SHA512, 0), inline) }
+	return id, func() { e.commit(s, id, due, newHeader(len(inline), digest.SHA512, 0), inline) }
 }
 
 // Between the two halves of Accept nobody can know the id, nor does the engine touch the slot.
-func TestDrawnButNotHandedOver(t *testing.T) {
+func TestDrawnButNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
 		ctx := t.Context()
 		first := accept(t, e, inline)
-		id, hand := drawByHand(t, e)
+		id, commit := drawByHand(t, e)
 		last := accept(t, e, inline)
 
 		_, get := e.Get(ctx, id)
@@ -270,7 +270,7 @@ func TestDrawnButNotHandedOver(t *testing.T) {
 			t.Errorf("drain: %v, want two jobs left", left)
 		}
 
-		hand()
+		commit()
 		wantErr(t, "drain", e.Drain(ctx), nil)
 		for _, id := range []int64{first, id, last} {
 			if rec, err := e.Get(ctx, id); err != nil || rec.State != engine.Done {
@@ -284,7 +284,7 @@ func TestDrawnButNotHandedOver(t *testing.T) {
 func TestCloseAwaitsSubmitters(t *testing.T) {
 	e := newEngine(t, Config{Delay: time.Hour})
 	accept(t, e, inline)
-	_, hand := drawByHand(t, e)
+	_, commit := drawByHand(t, e)
 	closed := make(chan error, 1)
 	go func() { closed <- e.Close() }()
 	<-e.stop
@@ -297,12 +297,12 @@ func TestCloseAwaitsSubmitters(t *testing.T) {
 		}
 		select {
 		case <-closed:
-			t.Fatal("the engine was closed before the slot was handed over")
+			t.Fatal("the engine was closed before the slot was committed")
 		default:
 			runtime.Gosched()
 		}
 	}
-	hand()
+	commit()
 	<-closed
 }
 
@@ -366,7 +366,7 @@ func TestFirstJobsAtOnce(t *testing.T) {
 			close(drawing)
 			for {
 				if s, id, ok := e.draw(); ok {
-					e.hand(s, id, never-1, newHeader(len(inline), digest.SHA512, 0), inline)
+					e.commit(s, id, never-1, newHeader(len(inline), digest.SHA512, 0), inline)
 					return
 				}
 			}

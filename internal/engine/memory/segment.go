@@ -57,7 +57,7 @@ func (s *segment) slot(i int) *[slotBytes]byte {
 }
 
 // due is where the i-th job's due time lies: 0 until the submitter has written the rest of
-// the slot, for storing it hands the slot over.
+// the slot, for storing it commits the job.
 func (s *segment) due(i int) *atomic.Int64 {
 	return (*atomic.Int64)(unsafe.Pointer(s.slot(i))) //nolint:gosec // aligned: mappings start on a page
 }

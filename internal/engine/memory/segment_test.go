@@ -36,7 +36,7 @@ func TestMetaFields(t *testing.T) {
 
 func TestLayout(t *testing.T) {
 	if inlineBytes >= inArena {
-		t.Errorf("a length of %d in the slot is taken for the mark of the arena", inlineBytes)
+		t.Errorf("a length of %d in the slot is taken for that of a secret in the arena", inlineBytes)
 	}
 	if end := metaAt + segmentJobs*metaBytes; end > segmentBytes {
 		t.Errorf("a segment's jobs end at %d of its %d bytes", end, segmentBytes)
@@ -171,8 +171,8 @@ func TestExpiredSegmentsAreGivenBack(t *testing.T) {
 		if st := e.Stats(); st.Kept != 0 || st.Completed != 2*segmentJobs+1 {
 			t.Errorf("counters are %+v", st)
 		}
-		if e.marks.start() != e.marks.end() {
-			t.Error("marks outlive their results")
+		if e.claimTimes.start() != e.claimTimes.end() {
+			t.Error("claim times outlive their results")
 		}
 	})
 }

@@ -55,7 +55,7 @@ func (e *Engine) abandon(id int64, w *waiter) {
 	}
 }
 
-// setAwaited sets or clears the mark that sends publish to the waiters' map.
+// setAwaited sets or clears the bit that sends publish to the waiters' map.
 func (e *Engine) setAwaited(id int64, bit meta) {
 	if s, i, err := e.find(id); err == nil {
 		s.setMeta(i, s.meta(i)&^awaitedBit|bit)
