@@ -40,7 +40,7 @@ func DrawFirstID() int64 {
 type Engine interface {
 	// Accept takes a job and answers with its id and due time once the engine holds the job
 	// as safely as it promises. It copies the secret: the caller may wipe its own at once.
-	// It returns ErrDraining, ErrClosed, ErrKeyReused, a *FullError, or ErrInvalid for a job
+	// It returns ErrDraining, ErrClosed, ErrIdempotencyKeyReused, a *FullError, or ErrInvalid for a job
 	// that no validated request can hold; no id is drawn for a refused job. A job whose key was
 	// used within the idempotency window gets the receipt of the first and adds nothing, also
 	// while draining, or where the first has filled the last room. One that comes while the first is in
@@ -95,18 +95,18 @@ type Engine interface {
 
 // Job is what a client asks for. The fields beyond Secret have useful zero values.
 type Job struct {
-	Secret    []byte // 1 to MaxSecret bytes; the engine never changes or keeps this slice
-	Algorithm digest.Algorithm
-	Tenant    uint16 // whose job it is; 0 while there is only one
-	Key       Key
+	Secret         []byte // 1 to MaxSecret bytes; the engine never changes or keeps this slice
+	Algorithm      digest.Algorithm
+	Tenant         uint16 // whose job it is; 0 while there is only one
+	IdempotencyKey IdempotencyKey
 }
 
 // Batch is many jobs in one request.
 type Batch struct {
-	Secrets   [][]byte // 1 to MaxBatch, each as Job.Secret; the engine never changes or keeps them
-	Algorithm digest.Algorithm
-	Tenant    uint16
-	Key       Key
+	Secrets        [][]byte // 1 to MaxBatch, each as Job.Secret; the engine never changes or keeps them
+	Algorithm      digest.Algorithm
+	Tenant         uint16
+	IdempotencyKey IdempotencyKey
 }
 
 // Valid reports whether each job of the batch is one that an engine takes.
@@ -122,8 +122,8 @@ func (b *Batch) Valid() bool {
 	return true
 }
 
-// Key makes submitting a job again harmless. The zero value is no key.
-type Key struct {
+// IdempotencyKey makes submitting a job again harmless. The zero value is no key.
+type IdempotencyKey struct {
 	ID          [16]byte // from the client's key and the tenant, by a hash
 	Fingerprint [16]byte // of all else in the request, an HMAC: retries have the same
 }
@@ -180,8 +180,8 @@ var (
 	// far as it can be told.
 	ErrDown = errors.New("engine is down")
 
-	// ErrKeyReused refuses a job whose key another request used within the window.
-	ErrKeyReused = errors.New("idempotency key reused for another request")
+	// ErrIdempotencyKeyReused refuses a job whose key another request used within the window.
+	ErrIdempotencyKeyReused = errors.New("idempotency key reused for another request")
 )
 
 // FullError says which limit refused a job and when trying again makes sense.

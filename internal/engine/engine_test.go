@@ -69,7 +69,7 @@ func TestInRange(t *testing.T) {
 
 // Callers tell the reasons apart with errors.Is.
 func TestReasonsAreDistinct(t *testing.T) {
-	reasons := []error{ErrUnknown, ErrGone, ErrDraining, ErrClosed, ErrInvalid, ErrDown, ErrKeyReused}
+	reasons := []error{ErrUnknown, ErrGone, ErrDraining, ErrClosed, ErrInvalid, ErrDown, ErrIdempotencyKeyReused}
 	for i, a := range reasons {
 		for j, b := range reasons {
 			if errors.Is(a, b) != (i == j) {

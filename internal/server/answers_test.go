@@ -79,7 +79,7 @@ func TestRefusals(t *testing.T) {
 	}{
 		{engine.ErrUnknown, []string{get, del}, 404, "unknown-job", nil},
 		{engine.ErrGone, []string{get, del}, 410, "job-gone", nil},
-		{engine.ErrKeyReused, []string{hash, batch}, 422, "idempotency-key-reused", nil},
+		{engine.ErrIdempotencyKeyReused, []string{hash, batch}, 422, "idempotency-key-reused", nil},
 		{engine.ErrDraining, []string{hash, batch}, 503, "draining", []string{"Retry-After: 5"}},
 		{engine.ErrDown, []string{hash, batch, get, del}, 503, "down", []string{"Retry-After: 5"}},
 		{engine.ErrClosed, []string{hash, batch, get, del}, 503, "draining", []string{"Retry-After: 5"}},

@@ -103,7 +103,7 @@ func (h *handler) problemOf(err error, path string) problem {
 		return problem{kind: unknownJob, detail: "No job has this id. Submit one with POST /hash."}
 	case errors.Is(err, engine.ErrGone):
 		return problem{kind: jobGone, detail: "The job was canceled or erased, or its retention has ended. Submit it again."}
-	case errors.Is(err, engine.ErrKeyReused):
+	case errors.Is(err, engine.ErrIdempotencyKeyReused):
 		return problem{kind: keyReused, detail: "This Idempotency-Key was used with another body. Use a new key for a new job."}
 	case errors.As(err, &limit):
 		return problem{kind: full, detail: "The limit " + limit.Limit + " is reached. Try again after Retry-After" + smaller(path) + ".", retryAfter: limit.RetryAfter}

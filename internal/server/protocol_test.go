@@ -93,10 +93,10 @@ func TestContentTypeGrammar(t *testing.T) {
 // Quotes around a key make no other key, for a job and for a batch.
 func TestKeyWithAndWithoutQuotes(t *testing.T) {
 	for what, body := range map[string]string{"POST /hash": password, "POST /hash/batch": passwords} {
-		var keys []engine.Key
+		var keys []engine.IdempotencyKey
 		s := newSite(t, on(fake{
-			accept: func(job engine.Job) { keys = append(keys, job.Key) },
-			batch:  func(batch engine.Batch) { keys = append(keys, batch.Key) },
+			accept: func(job engine.Job) { keys = append(keys, job.IdempotencyKey) },
+			batch:  func(batch engine.Batch) { keys = append(keys, batch.IdempotencyKey) },
 		}))
 		for _, key := range []string{`abc`, `"abc"`, `"\"abc\""`, `'abc'`} {
 			s.ask(what, body, "Idempotency-Key: "+key).want(202)

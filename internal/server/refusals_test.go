@@ -78,7 +78,7 @@ func TestLimitsRefuseEachByItself(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		s := newSite(t, on(fake{}))
 		r := newRefusals(s.cfg.Log)
-		for _, err := range []error{engine.ErrDraining, engine.ErrClosed, engine.ErrUnknown, engine.ErrInvalid, engine.ErrKeyReused, nil} {
+		for _, err := range []error{engine.ErrDraining, engine.ErrClosed, engine.ErrUnknown, engine.ErrInvalid, engine.ErrIdempotencyKeyReused, nil} {
 			r.note(err, false)
 		}
 		s.wantRefusals("after errors of other kinds")

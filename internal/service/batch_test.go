@@ -43,8 +43,8 @@ func TestSubmitBatch(t *testing.T) {
 			sha256 := wire.Sha256
 			req, _ := batch(&sha256, texts...)
 			answer, err := serviceOn(takes(func(b engine.Batch) (engine.Receipt, error) {
-				if len(b.Secrets) != n || string(b.Secrets[n-1]) != texts[n-1] || b.Algorithm != digest.SHA256 || b.Tenant != 0 || b.Key != (engine.Key{}) {
-					t.Errorf("the engine gets %d secrets, %s, tenant %d, key %x", len(b.Secrets), b.Algorithm, b.Tenant, b.Key)
+				if len(b.Secrets) != n || string(b.Secrets[n-1]) != texts[n-1] || b.Algorithm != digest.SHA256 || b.Tenant != 0 || b.IdempotencyKey != (engine.IdempotencyKey{}) {
+					t.Errorf("the engine gets %d secrets, %s, tenant %d, key %x", len(b.Secrets), b.Algorithm, b.Tenant, b.IdempotencyKey)
 				}
 				return engine.Receipt{ID: 42, Due: at}, nil
 			})).SubmitBatch(t.Context(), req)
@@ -61,9 +61,9 @@ func TestSubmitBatch(t *testing.T) {
 
 // The key is that of the whole batch.
 func TestKeyOfABatch(t *testing.T) {
-	var keys []engine.Key
+	var keys []engine.IdempotencyKey
 	s := serviceOn(takes(func(b engine.Batch) (engine.Receipt, error) {
-		keys = append(keys, b.Key)
+		keys = append(keys, b.IdempotencyKey)
 		return engine.Receipt{ID: 42}, nil
 	}))
 	name := "name"
@@ -74,7 +74,7 @@ func TestKeyOfABatch(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if keys[0] == (engine.Key{}) || keys[1] != keys[0] || keys[2].ID != keys[0].ID || keys[2].Fingerprint == keys[0].Fingerprint || keys[3].Fingerprint == keys[2].Fingerprint {
+	if keys[0] == (engine.IdempotencyKey{}) || keys[1] != keys[0] || keys[2].ID != keys[0].ID || keys[2].Fingerprint == keys[0].Fingerprint || keys[3].Fingerprint == keys[2].Fingerprint {
 		t.Errorf("keys %x", keys)
 	}
 }

@@ -22,7 +22,7 @@ const (
 // key returns what the engine knows a client's idempotency key by. The request's fingerprint is an HMAC
 // with a random key, so that it tells nothing of the secrets. Each secret goes in with its length, for
 // the same text can be cut into secrets in many ways.
-func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]byte) (k engine.Key) {
+func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]byte) (k engine.IdempotencyKey) {
 	id := sha256.Sum256([]byte(name))
 	copy(k.ID[:], id[:])
 	mac := hmac.New(sha256.New, s.cfg.FingerprintKey)

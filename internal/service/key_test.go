@@ -19,14 +19,14 @@ func secrets(texts ...string) (secrets [][]byte) {
 func TestKey(t *testing.T) {
 	s := New(Config{})
 	first := s.key("key", kindBatch, digest.SHA512, secrets("secret", "other")...)
-	if again := s.key("key", kindBatch, digest.SHA512, secrets("secret", "other")...); again != first || first == (engine.Key{}) {
+	if again := s.key("key", kindBatch, digest.SHA512, secrets("secret", "other")...); again != first || first == (engine.IdempotencyKey{}) {
 		t.Errorf("a retry has key %x, the first request %x", again, first)
 	}
 	if other := s.key("Key", kindBatch, digest.SHA512, secrets("secret", "other")...); other.ID == first.ID || other.Fingerprint != first.Fingerprint {
 		t.Errorf("another name: key %x, and %x", other, first)
 	}
 	fingerprints := map[[16]byte]string{first.Fingerprint: "the first request"}
-	for what, k := range map[string]engine.Key{
+	for what, k := range map[string]engine.IdempotencyKey{
 		"another secret":      s.key("key", kindBatch, digest.SHA512, secrets("secreT", "other")...),
 		"another algorithm":   s.key("key", kindBatch, digest.SHA256, secrets("secret", "other")...),
 		"another order":       s.key("key", kindBatch, digest.SHA512, secrets("other", "secret")...),

@@ -102,7 +102,7 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 	defer secret.Wipe()
 	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)}
 	if key := req.Params.IdempotencyKey; key != nil {
-		job.Key = s.key(*key, kindJob, job.Algorithm, job.Secret)
+		job.IdempotencyKey = s.key(*key, kindJob, job.Algorithm, job.Secret)
 	}
 	receipt, err := s.cfg.Engine.Accept(ctx, job)
 	if err != nil {
@@ -124,7 +124,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	defer secrets.Wipe()
 	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm)}
 	if key := req.Params.IdempotencyKey; key != nil {
-		batch.Key = s.key(*key, kindBatch, batch.Algorithm, batch.Secrets...)
+		batch.IdempotencyKey = s.key(*key, kindBatch, batch.Algorithm, batch.Secrets...)
 	}
 	receipt, err := s.cfg.Engine.AcceptBatch(ctx, batch)
 	if err != nil {

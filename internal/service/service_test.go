@@ -185,7 +185,7 @@ func TestSecretIsWiped(t *testing.T) {
 	} {
 		req, memory := submission("Zq7xVw93Kp", nil)
 		s := serviceOn(fake{accept: func(job engine.Job) (engine.Receipt, error) {
-			if string(job.Secret) != "Zq7xVw93Kp" || job.Tenant != 0 || job.Key != (engine.Key{}) {
+			if string(job.Secret) != "Zq7xVw93Kp" || job.Tenant != 0 || job.IdempotencyKey != (engine.IdempotencyKey{}) {
 				t.Errorf("%s: job %+v", name, job)
 			}
 			if name == "panic" {
@@ -208,7 +208,7 @@ func TestSecretIsWiped(t *testing.T) {
 // What the engine refuses with reaches package server, which knows what it means.
 func TestErrorsReachTheServer(t *testing.T) {
 	full := &engine.FullError{Limit: "max-pending", RetryAfter: 3 * time.Second}
-	for _, want := range []error{engine.ErrUnknown, engine.ErrGone, engine.ErrDraining, engine.ErrClosed, engine.ErrInvalid, engine.ErrKeyReused, full} {
+	for _, want := range []error{engine.ErrUnknown, engine.ErrGone, engine.ErrDraining, engine.ErrClosed, engine.ErrInvalid, engine.ErrIdempotencyKeyReused, full} {
 		s := serviceOn(fake{
 			accept: func(engine.Job) (engine.Receipt, error) { return engine.Receipt{}, want },
 			get:    func(int64) (engine.Record, error) { return engine.Record{}, want },

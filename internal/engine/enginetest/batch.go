@@ -143,7 +143,7 @@ func (s *subject) submit(b engine.Batch) (engine.Receipt, error) {
 	if len(b.Secrets) > 1 {
 		return s.AcceptBatch(s.x.Context(), b)
 	}
-	return s.Accept(s.x.Context(), engine.Job{Secret: b.Secrets[0], Algorithm: b.Algorithm, Tenant: b.Tenant, Key: b.Key})
+	return s.Accept(s.x.Context(), engine.Job{Secret: b.Secrets[0], Algorithm: b.Algorithm, Tenant: b.Tenant, IdempotencyKey: b.IdempotencyKey})
 }
 
 func invalidBatchesDrawNoID(x *trial) {
@@ -164,7 +164,7 @@ func invalidBatchesDrawNoID(x *trial) {
 		"first free algorithm": spoiled(func(b *engine.Batch) { b.Algorithm = digest.Algorithm(len(digest.All())) }),
 		"last algorithm":       spoiled(func(b *engine.Batch) { b.Algorithm = math.MaxUint8 }),
 	} {
-		b.Key = request(1, 1).Key
+		b.IdempotencyKey = request(1, 1).IdempotencyKey
 		x.wantErr(what, e.refuseBatch(b), engine.ErrInvalid)
 	}
 	x.wantNext(e.accept("second"), before+1)

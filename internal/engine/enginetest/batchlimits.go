@@ -82,7 +82,7 @@ func drainingRefusesBatches(x *trial) {
 func batchWithKey(name, number byte, n int) engine.Batch {
 	job := request(name, number)
 	b := uniform(n, len(job.Secret))
-	b.Key = job.Key
+	b.IdempotencyKey = job.IdempotencyKey
 	return b
 }
 
@@ -111,10 +111,10 @@ func batchRetryAddsNothing(x *trial) {
 func batchKeyReusedIsRefused(x *trial) {
 	e := x.engine(Config{Delay: unreached})
 	first, alone := e.acceptBatch(batchWithKey(1, 1, 3)), e.acceptJob(request(2, 1))
-	x.wantErr("a batch's key for another batch", e.refuseBatch(batchWithKey(1, 2, 3)), engine.ErrKeyReused)
-	x.wantErr("a job's key for a batch", e.refuseBatch(batchWithKey(2, 2, 3)), engine.ErrKeyReused)
+	x.wantErr("a batch's key for another batch", e.refuseBatch(batchWithKey(1, 2, 3)), engine.ErrIdempotencyKeyReused)
+	x.wantErr("a job's key for a batch", e.refuseBatch(batchWithKey(2, 2, 3)), engine.ErrIdempotencyKeyReused)
 	_, err := e.Accept(x.Context(), request(1, 2))
-	x.wantErr("a batch's key for a job", err, engine.ErrKeyReused)
+	x.wantErr("a batch's key for a job", err, engine.ErrIdempotencyKeyReused)
 	if r := e.acceptBatch(batchWithKey(1, 1, 3)); r.ID != first.ID {
 		x.Errorf("after that the retry of %d got %d", first.ID, r.ID)
 	}

@@ -31,7 +31,7 @@ func reusedKeyIsRefused(x *trial) {
 	e := x.engine(Config{Delay: unreached})
 	first := e.acceptJob(request(1, 1))
 	r, err := e.Accept(x.Context(), request(1, 2))
-	x.wantErr("a key used for another request", err, engine.ErrKeyReused)
+	x.wantErr("a key used for another request", err, engine.ErrIdempotencyKeyReused)
 	if r != (engine.Receipt{}) {
 		x.Errorf("refused with receipt %+v", r)
 	}

@@ -42,7 +42,7 @@ type step struct {
 
 func (s step) String() string {
 	return fmt.Sprintf("%s (which %d, %d times %d bytes, key %d by %d, %v)",
-		s.do, s.which, s.size, len(s.job.Secret), s.job.Key.ID[0], s.job.Key.Fingerprint[0], s.pass)
+		s.do, s.which, s.size, len(s.job.Secret), s.job.IdempotencyKey.ID[0], s.job.IdempotencyKey.Fingerprint[0], s.pass)
 }
 
 func drawConfig(rt *rapid.T) Config {
@@ -64,7 +64,7 @@ func drawStep(rt *rapid.T, cfg Config) step {
 		Tenant:    rapid.Uint16().Draw(rt, "tenant"),
 	}
 	if name := rapid.ByteRange(0, 9).Draw(rt, "key"); name > 5 { // most have none
-		job.Key = engine.Key{ID: [16]byte{name}, Fingerprint: [16]byte{rapid.ByteRange(0, 2).Draw(rt, "fingerprint") / 2}}
+		job.IdempotencyKey = engine.IdempotencyKey{ID: [16]byte{name}, Fingerprint: [16]byte{rapid.ByteRange(0, 2).Draw(rt, "fingerprint") / 2}}
 	}
 	passes := []time.Duration{
 		1, time.Microsecond, time.Millisecond, time.Second, 20 * time.Second,
@@ -277,19 +277,19 @@ func (m *model) beginDrain() {
 // batch returns as many jobs like the step's as it says.
 func (s step) batch() engine.Batch {
 	b := uniform(s.size, len(s.job.Secret))
-	b.Algorithm, b.Tenant, b.Key = s.job.Algorithm, s.job.Tenant, s.job.Key
+	b.Algorithm, b.Tenant, b.IdempotencyKey = s.job.Algorithm, s.job.Tenant, s.job.IdempotencyKey
 	return b
 }
 
 // accept submits n jobs like this one and checks that they are taken, refused or found again as
 // they must be.
 func (m *model) accept(j engine.Job, n int64, submit func() (engine.Receipt, error)) error {
-	first, limits := m.first(j.Key), m.limits(j, n)
+	first, limits := m.first(j.IdempotencyKey), m.limits(j, n)
 	r, err := submit()
 	full, isFull := errors.AsType[*engine.FullError](err)
 	switch {
-	case first != nil && first.Key.Fingerprint != j.Key.Fingerprint:
-		return want(err, engine.ErrKeyReused)
+	case first != nil && first.IdempotencyKey.Fingerprint != j.IdempotencyKey.Fingerprint:
+		return want(err, engine.ErrIdempotencyKeyReused)
 	case first != nil:
 		return first.checkReceipt(r, err)
 	case m.draining:
@@ -308,7 +308,7 @@ func (m *model) accept(j engine.Job, n int64, submit func() (engine.Receipt, err
 	now := time.Now()
 	for i := range n {
 		m.jobs = append(m.jobs, &modelJob{Job: j, id: id + i, due: now.Add(m.cfg.Delay), since: now})
-		j.Key = engine.Key{} // which is that of the first alone
+		j.IdempotencyKey = engine.IdempotencyKey{} // which is that of the first alone
 	}
 	return m.jobs[len(m.jobs)-int(n)].checkReceipt(r, err)
 }
@@ -329,7 +329,7 @@ func (m *model) limits(j engine.Job, n int64) (reached []string) {
 	if pending+kept+n > m.cfg.MaxResults {
 		reached = append(reached, "max-results")
 	}
-	if j.Key != (engine.Key{}) && m.keys() >= m.cfg.MaxKeys {
+	if j.IdempotencyKey != (engine.IdempotencyKey{}) && m.keys() >= m.cfg.MaxKeys {
 		reached = append(reached, "max-idempotency-keys")
 	}
 	return reached
@@ -337,7 +337,7 @@ func (m *model) limits(j engine.Job, n int64) (reached []string) {
 
 // remembers reports whether the job has a key whose window goes on.
 func (m *model) remembers(j *modelJob) bool {
-	return j.Key != (engine.Key{}) && time.Since(j.since) < m.cfg.KeyWindow
+	return j.IdempotencyKey != (engine.IdempotencyKey{}) && time.Since(j.since) < m.cfg.KeyWindow
 }
 
 // keys returns how many keys are in their windows.
@@ -351,9 +351,9 @@ func (m *model) keys() (n int64) {
 }
 
 // first returns the job for which the key was used first in its window, or nil.
-func (m *model) first(k engine.Key) *modelJob {
+func (m *model) first(k engine.IdempotencyKey) *modelJob {
 	for _, j := range m.jobs {
-		if m.remembers(j) && j.Key.ID == k.ID {
+		if m.remembers(j) && j.IdempotencyKey.ID == k.ID {
 			return j
 		}
 	}

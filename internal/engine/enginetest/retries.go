@@ -9,8 +9,8 @@ import (
 // request returns a job with the key of that name, from the request of that number.
 func request(name, number byte) engine.Job {
 	return engine.Job{
-		Secret: secret(8 + 50*int(number)), // in part short, in part long
-		Key:    engine.Key{ID: [16]byte{0: 'k', 15: name}, Fingerprint: [16]byte{0: number}},
+		Secret:         secret(8 + 50*int(number)), // in part short, in part long
+		IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{0: 'k', 15: name}, Fingerprint: [16]byte{0: number}},
 	}
 }
 
@@ -43,8 +43,8 @@ func clientsMistakesAreNotRejected(x *trial) {
 	e := x.engine(Config{Delay: unreached})
 	e.acceptJob(request(1, 1))
 	_, err := e.Accept(x.Context(), request(1, 2))
-	x.wantErr("a key used for another request", err, engine.ErrKeyReused)
-	_, err = e.Accept(x.Context(), engine.Job{Key: request(2, 1).Key})
+	x.wantErr("a key used for another request", err, engine.ErrIdempotencyKeyReused)
+	_, err = e.Accept(x.Context(), engine.Job{IdempotencyKey: request(2, 1).IdempotencyKey})
 	x.wantErr("a job without a secret", err, engine.ErrInvalid)
 	e.wantCounts(engine.Stats{Accepted: 1, Pending: 1})
 }

@@ -74,7 +74,7 @@ func rivalsForAKey(x *trial) {
 		if err == nil {
 			won++
 		} else {
-			x.wantErr("a rival for a key", err, engine.ErrKeyReused)
+			x.wantErr("a rival for a key", err, engine.ErrIdempotencyKeyReused)
 		}
 	}
 	if st := e.Stats(); won != 1 || st.Rejected != 0 {

@@ -35,7 +35,7 @@ type committer struct {
 
 // acceptedKey is an idempotency key of the group.
 type acceptedKey struct {
-	key   engine.Key
+	key   engine.IdempotencyKey
 	first engine.Receipt
 }
 
@@ -156,8 +156,8 @@ func (c *committer) prepare(due time.Time, accepted moment) {
 		}
 		c.jobs = append(c.jobs, r.prepared)
 		c.record = appendToGroup(c.record, &r.batch)
-		if r.batch.Key != (engine.Key{}) {
-			c.keys = append(c.keys, acceptedKey{r.batch.Key, r.prepared.Receipt})
+		if r.batch.IdempotencyKey != (engine.IdempotencyKey{}) {
+			c.keys = append(c.keys, acceptedKey{r.batch.IdempotencyKey, r.prepared.Receipt})
 		}
 	}
 }

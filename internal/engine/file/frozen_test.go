@@ -99,8 +99,8 @@ var frozenKeys = []frozenKey{
 	{0x77, 0x88, 165, frozenAgain.Add(frozenDelay + 6*time.Second)},
 }
 
-func (k frozenKey) key() engine.Key {
-	return engine.Key{ID: [16]byte(bytes.Repeat([]byte{k.id}, 16)), Fingerprint: [16]byte(bytes.Repeat([]byte{k.fingerprint}, 16))}
+func (k frozenKey) key() engine.IdempotencyKey {
+	return engine.IdempotencyKey{ID: [16]byte(bytes.Repeat([]byte{k.id}, 16)), Fingerprint: [16]byte(bytes.Repeat([]byte{k.fingerprint}, 16))}
 }
 
 // sum is what the job's hash must be, by no code of ours.
@@ -235,7 +235,7 @@ func TestFrozenResultsExpire(t *testing.T) {
 func TestFrozenKeysAreKnown(t *testing.T) {
 	t.Parallel()
 	for _, k := range frozenKeys {
-		b := engine.Batch{Secrets: [][]byte{[]byte("any")}, Key: k.key()}
+		b := engine.Batch{Secrets: [][]byte{[]byte("any")}, IdempotencyKey: k.key()}
 		until := k.due.Add(frozenKeyWindow - frozenDelay)
 		for _, at := range []time.Time{frozenEnd, until.Add(-time.Second)} {
 			openFrozen(t, at, func(t *testing.T, e *Engine) {
@@ -244,9 +244,9 @@ func TestFrozenKeysAreKnown(t *testing.T) {
 					t.Errorf("the retry of %x gets %+v, error %v; want %d due %v", k.id, got, err, k.first, k.due)
 				}
 				other := b
-				other.Key.Fingerprint[0]++
+				other.IdempotencyKey.Fingerprint[0]++
 				_, err = e.committer.durable.Prepare(&other, time.Now().Add(frozenDelay))
-				wantErr(t, "the key for another request", err, engine.ErrKeyReused)
+				wantErr(t, "the key for another request", err, engine.ErrIdempotencyKeyReused)
 			})
 		}
 		openFrozen(t, until.Add(time.Second), func(t *testing.T, e *Engine) {

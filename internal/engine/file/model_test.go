@@ -84,7 +84,7 @@ func (m *lifeModel) drawBatch(rt *rapid.T, most int) (b engine.Batch) {
 	b.Algorithm = rapid.SampledFrom(digest.All()).Draw(rt, "algorithm")
 	b.Tenant = rapid.Uint16().Draw(rt, "tenant")
 	if name := byte(len(m.keys) + 1); rapid.IntRange(0, 3).Draw(rt, "with a key") == 0 {
-		b.Key = engine.Key{ID: [16]byte{name}, Fingerprint: [16]byte{name}}
+		b.IdempotencyKey = engine.IdempotencyKey{ID: [16]byte{name}, Fingerprint: [16]byte{name}}
 	}
 	return b
 }
@@ -94,7 +94,7 @@ func (m *lifeModel) submit(b engine.Batch) (engine.Receipt, error) {
 	if len(b.Secrets) > 1 {
 		return m.AcceptBatch(m.Context(), b)
 	}
-	return m.Accept(m.Context(), engine.Job{Secret: b.Secrets[0], Algorithm: b.Algorithm, Tenant: b.Tenant, Key: b.Key})
+	return m.Accept(m.Context(), engine.Job{Secret: b.Secrets[0], Algorithm: b.Algorithm, Tenant: b.Tenant, IdempotencyKey: b.IdempotencyKey})
 }
 
 func (m *lifeModel) accept(rt *rapid.T) { m.add(m.drawBatch(rt, 1)) }
@@ -110,8 +110,8 @@ func (m *lifeModel) add(b engine.Batch) {
 		m.jobs = append(m.jobs, &lifeJob{id: r.ID + int64(n), secret: secret, algorithm: b.Algorithm, due: r.Due})
 	}
 	m.next += int64(len(b.Secrets))
-	if b.Key != (engine.Key{}) {
-		m.keys[b.Key.ID[0]] = keyUse{b, r}
+	if b.IdempotencyKey != (engine.IdempotencyKey{}) {
+		m.keys[b.IdempotencyKey.ID[0]] = keyUse{b, r}
 	}
 }
 
@@ -126,8 +126,8 @@ func (m *lifeModel) retry(rt *rapid.T) {
 		m.failf("the retry of %+v gets %+v, error %v", k.first, r, err)
 	}
 	other := k.batch
-	other.Key.Fingerprint[1]++
-	if _, err := m.submit(other); !errors.Is(err, engine.ErrKeyReused) {
+	other.IdempotencyKey.Fingerprint[1]++
+	if _, err := m.submit(other); !errors.Is(err, engine.ErrIdempotencyKeyReused) {
 		m.failf("the key of %+v for another request: error %v", k.first, err)
 	}
 }

@@ -130,18 +130,18 @@ const (
 	keyRecordValue = 16 + 8 + 8
 )
 
-func appendKeyRecordKey(b []byte, until time.Time, k engine.Key) []byte {
+func appendKeyRecordKey(b []byte, until time.Time, k engine.IdempotencyKey) []byte {
 	b = binary.BigEndian.AppendUint64(b, uint64(until.UnixNano()))
 	return append(b, k.ID[:]...)
 }
 
-func appendKeyRecordValue(b []byte, k engine.Key, first engine.Receipt) []byte {
+func appendKeyRecordValue(b []byte, k engine.IdempotencyKey, first engine.Receipt) []byte {
 	b = append(b, k.Fingerprint[:]...)
 	b = binary.BigEndian.AppendUint64(b, uint64(first.ID))
 	return binary.BigEndian.AppendUint64(b, uint64(first.Due.UnixNano()))
 }
 
-func readKeyRecord(key, value []byte) (k engine.Key, first engine.Receipt, until time.Time, err error) {
+func readKeyRecord(key, value []byte) (k engine.IdempotencyKey, first engine.Receipt, until time.Time, err error) {
 	if len(key) != keyRecordKey || len(value) != keyRecordValue {
 		return k, first, until, errRecord
 	}

@@ -267,7 +267,7 @@ func submitUntil(t *testing.T, e *Engine, jobs map[int64]string, name string, f 
 func TestKeysOutliveTheEngine(t *testing.T) {
 	t.Parallel()
 	e := newEngine(t, Config{Config: limits(time.Hour)})
-	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
+	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	first, err := e.Accept(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
@@ -281,9 +281,9 @@ func TestKeysOutliveTheEngine(t *testing.T) {
 	if err != nil || again.ID != first.ID || again.Due.Sub(first.Due).Abs() > time.Second {
 		t.Errorf("the retry of %+v got %+v, error %v", first, again, err)
 	}
-	job.Key.Fingerprint[0]++
+	job.IdempotencyKey.Fingerprint[0]++
 	_, err = e.Accept(t.Context(), job)
-	wantErr(t, "the key for another request", err, engine.ErrKeyReused)
+	wantErr(t, "the key for another request", err, engine.ErrIdempotencyKeyReused)
 	closeEngine(t, e)
 }
 
@@ -292,7 +292,7 @@ func TestKeysAreForgotten(t *testing.T) {
 	cfg := Config{Config: limits(time.Hour)}
 	cfg.KeyWindow = time.Millisecond
 	e := newEngine(t, cfg)
-	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
+	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	first, err := e.Accept(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)

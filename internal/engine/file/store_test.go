@@ -256,9 +256,9 @@ func TestFullDisk(t *testing.T) {
 	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil})
 	before := accept(t, e, "before")
 	d.fail(&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, false)
-	key := engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
+	key := engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 	for range 3 {
-		_, err := e.Accept(t.Context(), engine.Job{Secret: []byte("refused"), Key: key})
+		_, err := e.Accept(t.Context(), engine.Job{Secret: []byte("refused"), IdempotencyKey: key})
 		if full, ok := errors.AsType[*engine.FullError](err); !ok || full.Limit != "disk" || full.RetryAfter < time.Second {
 			t.Errorf("error %v", err)
 		}
@@ -270,7 +270,7 @@ func TestFullDisk(t *testing.T) {
 		t.Errorf("with a full disk the engine is full for %q", got)
 	}
 	d.fail(nil, false)
-	after, err := e.Accept(t.Context(), engine.Job{Secret: []byte("taken"), Key: key})
+	after, err := e.Accept(t.Context(), engine.Job{Secret: []byte("taken"), IdempotencyKey: key})
 	if err != nil || after.ID != before.ID+1 {
 		t.Errorf("after that id %d follows %d, error %v", after.ID, before.ID, err)
 	}

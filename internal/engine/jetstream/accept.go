@@ -18,7 +18,7 @@ import (
 // only an idempotency key makes harmless.
 func (e *Engine) Accept(ctx context.Context, job engine.Job) (engine.Receipt, error) {
 	return e.AcceptBatch(ctx, engine.Batch{
-		Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, Key: job.Key,
+		Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, IdempotencyKey: job.IdempotencyKey,
 	})
 }
 
@@ -33,7 +33,7 @@ func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engin
 	if err := e.usable(); err != nil {
 		return engine.Receipt{}, err
 	}
-	if b.Key == (engine.Key{}) {
+	if b.IdempotencyKey == (engine.IdempotencyKey{}) {
 		return e.store(&b, 0)
 	}
 	return e.acceptWithKey(ctx, &b)
@@ -44,13 +44,13 @@ func (e *Engine) AcceptBatch(ctx context.Context, b engine.Batch) (receipt engin
 // subject takes one of them.
 func (e *Engine) acceptWithKey(ctx context.Context, b *engine.Batch) (engine.Receipt, error) {
 	const tries, pause = 20, 10 * time.Millisecond
-	leave, ok := e.turns.take(b.Key.ID, e.ctx.Done())
+	leave, ok := e.turns.take(b.IdempotencyKey.ID, e.ctx.Done())
 	if !ok {
 		return engine.Receipt{}, engine.ErrClosed
 	}
 	defer leave()
 	for n := range tries {
-		first, used, sequence, err := e.recall(ctx, b.Key)
+		first, used, sequence, err := e.recall(ctx, b.IdempotencyKey)
 		if used || err != nil {
 			return first, err
 		}
@@ -73,7 +73,7 @@ func (e *Engine) acceptWithKey(ctx context.Context, b *engine.Batch) (engine.Rec
 // recallFull looks the key of a refused request up once more: what has filled the last room meanwhile may
 // be the same request, by way of another instance.
 func (e *Engine) recallFull(ctx context.Context, b *engine.Batch, refusal error) (engine.Receipt, error) {
-	first, used, _, err := e.recall(ctx, b.Key)
+	first, used, _, err := e.recall(ctx, b.IdempotencyKey)
 	if !used {
 		return engine.Receipt{}, refusal
 	}
@@ -88,7 +88,7 @@ func isFull(err error) bool {
 
 // recall says whether the key was used within the window, and if so what to answer. If it was used
 // before, sequence is that of its record, which the next is to follow.
-func (e *Engine) recall(ctx context.Context, k engine.Key) (first engine.Receipt, used bool, sequence uint64, err error) {
+func (e *Engine) recall(ctx context.Context, k engine.IdempotencyKey) (first engine.Receipt, used bool, sequence uint64, err error) {
 	var msg *message
 	err = e.call(ctx, func(ctx context.Context) (err error) {
 		msg, err = e.ask(ctx, e.names.jobs(), request{LastFor: e.names.key(k.ID)})
@@ -104,7 +104,7 @@ func (e *Engine) recall(ctx context.Context, k engine.Key) (first engine.Receipt
 	case !e.clock.now().Before(msg.Time.Add(e.cfg.KeyWindow)):
 		return engine.Receipt{}, false, msg.Sequence, nil
 	case key.fingerprint != k.Fingerprint:
-		return engine.Receipt{}, true, 0, engine.ErrKeyReused
+		return engine.Receipt{}, true, 0, engine.ErrIdempotencyKeyReused
 	}
 	return engine.Receipt{ID: e.lives().id(msg.Sequence - uint64(key.jobs)), Due: key.accepted.Add(key.delay)}, true, 0, nil
 }
@@ -116,7 +116,7 @@ func (e *Engine) store(b *engine.Batch, follows uint64) (engine.Receipt, error) 
 		e.ledger.reject(n)
 		return engine.Receipt{}, full("jetstream.limits.batch.max_msgs of the NATS servers", 0)
 	}
-	if err := e.ledger.reserve(n, b.Key); err != nil {
+	if err := e.ledger.reserve(n, b.IdempotencyKey); err != nil {
 		return engine.Receipt{}, err
 	}
 	accepted := e.clock.wall().Round(0)
@@ -126,7 +126,7 @@ func (e *Engine) store(b *engine.Batch, follows uint64) (engine.Receipt, error) 
 		first, err = e.sendPatiently(s)
 	}
 	if err != nil {
-		e.ledger.refuse(n, b.Key, errors.Is(err, errFull))
+		e.ledger.refuse(n, b.IdempotencyKey, errors.Is(err, errFull))
 		if errors.Is(err, errFull) {
 			err = full("max-pending", e.cfg.Delay)
 		}
@@ -164,15 +164,15 @@ func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint
 		}
 		s.add(&nats.Msg{Subject: e.names.job(), Header: nats.Header{}, Data: sealed})
 	}
-	if b.Key == (engine.Key{}) {
+	if b.IdempotencyKey == (engine.IdempotencyKey{}) {
 		return s, nil
 	}
-	sealed, err := e.codec.sealKey(b.Key.ID, &storedKey{s.jobs, accepted, e.cfg.Delay, b.Key.Fingerprint})
+	sealed, err := e.codec.sealKey(b.IdempotencyKey.ID, &storedKey{s.jobs, accepted, e.cfg.Delay, b.IdempotencyKey.Fingerprint})
 	if err != nil {
 		return nil, err
 	}
 	window := (e.cfg.KeyWindow + 2*time.Second - 1).Truncate(time.Second) // the servers count whole seconds
-	s.add(&nats.Msg{Subject: e.names.key(b.Key.ID), Data: sealed, Header: nats.Header{
+	s.add(&nats.Msg{Subject: e.names.key(b.IdempotencyKey.ID), Data: sealed, Header: nats.Header{
 		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(follows, 10)},
 		jetstream.MsgTTLHeader:              {window.String()},
 	}})

@@ -264,7 +264,7 @@ func TestFrozenStreams(t *testing.T) {
 		}
 	}
 	for _, k := range frozenKeys {
-		r, err := e.Accept(t.Context(), engine.Job{Secret: []byte("any"), Key: engine.Key{ID: repeated(k.id), Fingerprint: repeated(k.fingerprint)}})
+		r, err := e.Accept(t.Context(), engine.Job{Secret: []byte("any"), IdempotencyKey: engine.IdempotencyKey{ID: repeated(k.id), Fingerprint: repeated(k.fingerprint)}})
 		if err != nil || r.ID != k.first || !r.Due.Equal(frozenAccepted.Add(frozenDelay)) {
 			t.Errorf("the retry of key %d gets %+v, error %v", k.place, r, err)
 		}

@@ -109,16 +109,16 @@ func TestKeysAcrossInstances(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, single(t))
 	all := instances(t, 3, cfg)
-	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{2}}}
+	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{2}}}
 	other := job
-	other.Key.Fingerprint = [16]byte{3}
+	other.IdempotencyKey.Fingerprint = [16]byte{3}
 	first := accept(t, all[0], job)
 	check := func(e *Engine) {
 		t.Helper()
 		if r := accept(t, e, job); r.ID != first.ID || !r.Due.Equal(first.Due) {
 			t.Errorf("the retry of %+v got %+v", first, r)
 		}
-		if _, err := e.Accept(t.Context(), other); !errors.Is(err, engine.ErrKeyReused) {
+		if _, err := e.Accept(t.Context(), other); !errors.Is(err, engine.ErrIdempotencyKeyReused) {
 			t.Errorf("another request with the key: %v", err)
 		}
 		if !bytes.Equal(e.FingerprintKey(), all[0].FingerprintKey()) || len(e.FingerprintKey()) != fingerprintKeyBytes {
@@ -145,7 +145,7 @@ func TestOneKeyOnManyInstances(t *testing.T) {
 		var g sync.WaitGroup
 		for _, e := range all {
 			g.Go(func() {
-				r, err := e.Accept(t.Context(), engine.Job{Secret: []byte("s"), Key: engine.Key{ID: [16]byte{n + 1}}})
+				r, err := e.Accept(t.Context(), engine.Job{Secret: []byte("s"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{n + 1}}})
 				mu.Lock()
 				defer mu.Unlock()
 				if ids[r.ID] = true; err != nil {
@@ -166,7 +166,7 @@ func TestKeyWindowEnds(t *testing.T) {
 	cfg := config(t, single(t))
 	cfg.KeyWindow = 100 * time.Millisecond
 	e := start(t, cfg)
-	job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{1}}}
+	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}}}
 	first := accept(t, e, job)
 	ctx := t.Context()
 	for second := first; second.ID == first.ID; second = accept(t, e, job) {
@@ -186,7 +186,7 @@ func TestLogEmpties(t *testing.T) {
 	cfg.KeyWindow = time.Second
 	e := start(t, cfg)
 	for n := range byte(10) {
-		wantHash(t, e, accept(t, e, engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{n + 1}}}), "secret")
+		wantHash(t, e, accept(t, e, engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{n + 1}}}), "secret")
 	}
 	for began := time.Now(); ; time.Sleep(20 * time.Millisecond) {
 		info, err := e.link().jobs.Info(t.Context())
@@ -222,7 +222,7 @@ func TestIdleInstanceIsQuiet(t *testing.T) {
 func TestBatchIsConsecutive(t *testing.T) {
 	t.Parallel()
 	all := instances(t, 2, config(t, single(t)))
-	batch := engine.Batch{Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
+	batch := engine.Batch{IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	for n := range engine.MaxBatch {
 		batch.Secrets = append(batch.Secrets, fmt.Appendf(nil, "secret %d", n))
 	}

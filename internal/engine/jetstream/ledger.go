@@ -52,7 +52,7 @@ func newLedger(cfg *Config) *ledger {
 }
 
 // reserve makes room for n jobs on their way, or says why there is none.
-func (l *ledger) reserve(n int64, key engine.Key) error {
+func (l *ledger) reserve(n int64, key engine.IdempotencyKey) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.refusal(n, key)
@@ -61,13 +61,13 @@ func (l *ledger) reserve(n int64, key engine.Key) error {
 		return err
 	}
 	l.reserved += n
-	if key != (engine.Key{}) {
+	if key != (engine.IdempotencyKey{}) {
 		l.keys = append(l.keys, expiring{at: time.Now().Add(l.cfg.KeyWindow)})
 	}
 	return nil
 }
 
-func (l *ledger) refusal(n int64, key engine.Key) error {
+func (l *ledger) refusal(n int64, key engine.IdempotencyKey) error {
 	now := time.Now()
 	l.expire(now)
 	switch {
@@ -81,7 +81,7 @@ func (l *ledger) refusal(n int64, key engine.Key) error {
 			eases = l.expiring[0].at.Sub(now)
 		}
 		return full(maxResultsName, eases)
-	case key != (engine.Key{}) && int64(len(l.keys)) >= l.cfg.MaxKeys:
+	case key != (engine.IdempotencyKey{}) && int64(len(l.keys)) >= l.cfg.MaxKeys:
 		eases := l.cfg.KeyWindow
 		if len(l.keys) > 0 {
 			eases = l.keys[0].at.Sub(now)
@@ -141,14 +141,14 @@ func (l *ledger) accept(first, n int64) {
 }
 
 // refuse takes a reservation back. Only an engine without room counts as a rejection.
-func (l *ledger) refuse(n int64, key engine.Key, rejected bool) {
+func (l *ledger) refuse(n int64, key engine.IdempotencyKey, rejected bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reserved -= n
 	if rejected {
 		l.rejected += n
 	}
-	if key != (engine.Key{}) && len(l.keys) > 0 {
+	if key != (engine.IdempotencyKey{}) && len(l.keys) > 0 {
 		l.keys = l.keys[:len(l.keys)-1] // all have the same window, so any will do
 	}
 	l.landed()

@@ -55,7 +55,7 @@ func newTestLedger() *ledger {
 
 func reserve(t *testing.T, l *ledger, n int64) {
 	t.Helper()
-	if err := l.reserve(n, engine.Key{}); err != nil {
+	if err := l.reserve(n, engine.IdempotencyKey{}); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -126,7 +126,7 @@ func TestLedgerExpires(t *testing.T) {
 	for id := range int64(100) {
 		l.observe(id+1, isDone)
 	}
-	if err := l.reserve(1, engine.Key{}); err == nil {
+	if err := l.reserve(1, engine.IdempotencyKey{}); err == nil {
 		t.Error("no refusal by a full ledger")
 	}
 	l.mu.Lock()

@@ -24,7 +24,7 @@ func TestServersHoldNoPlaintext(t *testing.T) {
 	done := accept(t, e, engine.Job{Secret: []byte(secret)})
 	wantHash(t, e, done, secret)
 	e.cfg.Delay = time.Hour
-	accept(t, e, engine.Job{Secret: []byte(secret), Key: engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte([]byte("the print of job"))}})
+	accept(t, e, engine.Job{Secret: []byte(secret), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte([]byte("the print of job"))}})
 	var sum [digest.MaxSize]byte
 	digest.SHA512.Sum(&sum, []byte(secret))
 	found := searchFiles(t, servers.Nodes[0].Store(), []byte(secret), sum[:16], []byte("the print of job"), e.FingerprintKey())

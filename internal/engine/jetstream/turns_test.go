@@ -15,7 +15,7 @@ func TestTwinsOnTwoInstancesWithRoomForOne(t *testing.T) {
 	cfg.Delay, cfg.MaxPending = time.Hour, 1
 	all := instances(t, 2, cfg)
 	for n := range byte(10) {
-		job := engine.Job{Secret: []byte("secret"), Key: engine.Key{ID: [16]byte{n + 1}, Fingerprint: [16]byte{n}}}
+		job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{n + 1}, Fingerprint: [16]byte{n}}}
 		var receipts [2]engine.Receipt
 		var g sync.WaitGroup
 		for i, e := range all {

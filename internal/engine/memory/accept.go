@@ -23,9 +23,9 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 		return engine.Receipt{}, engine.ErrInvalid
 	}
 	due := int64(time.Since(e.epoch) + e.cfg.Delay)
-	if len(job.Secret) > inlineBytes || job.Key != (engine.Key{}) {
+	if len(job.Secret) > inlineBytes || job.IdempotencyKey != (engine.IdempotencyKey{}) {
 		return e.acceptMany(&engine.Batch{
-			Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, Key: job.Key,
+			Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, IdempotencyKey: job.IdempotencyKey,
 		}, due)
 	}
 	for {

@@ -21,7 +21,7 @@ func (d *Durable) Engine() *Engine { return d.e }
 type Prepared struct {
 	Receipt engine.Receipt
 	Jobs    int // how many; 0 for a retry, which adds none
-	key     engine.Key
+	key     engine.IdempotencyKey
 }
 
 // Prepare does all that AcceptBatch does, but the jobs cannot be seen, nor come due, before they

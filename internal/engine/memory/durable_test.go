@@ -15,9 +15,9 @@ import (
 func durable(e *Engine) *Durable { return &Durable{e} }
 
 // prepare sets up a batch of the secrets that is due after the delay.
-func prepare(t *testing.T, e *Engine, key engine.Key, secrets ...[]byte) Prepared {
+func prepare(t *testing.T, e *Engine, key engine.IdempotencyKey, secrets ...[]byte) Prepared {
 	t.Helper()
-	p, err := durable(e).Prepare(&engine.Batch{Secrets: secrets, Key: key}, time.Now().Add(e.cfg.Delay))
+	p, err := durable(e).Prepare(&engine.Batch{Secrets: secrets, IdempotencyKey: key}, time.Now().Add(e.cfg.Delay))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -43,7 +43,7 @@ func wantUnknown(t *testing.T, e *Engine, id int64) {
 func TestPreparedJobsAreHidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
-		p := prepare(t, e, engine.Key{}, inline, long4096)
+		p := prepare(t, e, engine.IdempotencyKey{}, inline, long4096)
 		if p.Receipt.ID != 1 || p.Jobs != 2 {
 			t.Fatalf("prepared %+v", p)
 		}
@@ -70,7 +70,7 @@ func TestPreparedJobsAreHidden(t *testing.T) {
 func TestCommitKeepsDueTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: 10 * time.Second})
-		first, second := prepare(t, e, engine.Key{}, inline), prepare(t, e, engine.Key{}, inline)
+		first, second := prepare(t, e, engine.IdempotencyKey{}, inline), prepare(t, e, engine.IdempotencyKey{}, inline)
 		time.Sleep(time.Second)
 		durable(e).Commit(second)
 		rec, err := e.Get(t.Context(), second.Receipt.ID)
@@ -101,20 +101,20 @@ func wantHashed(t *testing.T, e *Engine, ids ...int64) {
 
 func TestPrepareRefuses(t *testing.T) {
 	onHand(t, Config{MaxPending: 2, KeyWindow: time.Hour, MaxKeys: 1}, func(t *testing.T, h *byHand) {
-		refused := func(key engine.Key, secrets ...[]byte) error {
-			_, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: secrets, Key: key}, time.Now())
+		refused := func(key engine.IdempotencyKey, secrets ...[]byte) error {
+			_, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: secrets, IdempotencyKey: key}, time.Now())
 			return err
 		}
-		wantErr(t, "an empty secret", refused(engine.Key{}, inline, nil), engine.ErrInvalid)
-		key := engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
+		wantErr(t, "an empty secret", refused(engine.IdempotencyKey{}, inline, nil), engine.ErrInvalid)
+		key := engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 		p := prepare(t, h.Engine, key, inline)
-		wantFull(t, refused(engine.Key{ID: [16]byte{2}}, inline), "max-idempotency-keys")
-		wantFull(t, refused(engine.Key{}, inline, inline), "max-pending")
-		again, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: [][]byte{inline}, Key: key}, time.Now())
+		wantFull(t, refused(engine.IdempotencyKey{ID: [16]byte{2}}, inline), "max-idempotency-keys")
+		wantFull(t, refused(engine.IdempotencyKey{}, inline, inline), "max-pending")
+		again, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: [][]byte{inline}, IdempotencyKey: key}, time.Now())
 		if err != nil || again.Receipt != p.Receipt || again.Jobs != 0 {
 			t.Errorf("the retry of %+v is %+v, error %v", p, again, err)
 		}
-		wantErr(t, "the key for another request", refused(engine.Key{ID: key.ID}, inline), engine.ErrKeyReused)
+		wantErr(t, "the key for another request", refused(engine.IdempotencyKey{ID: key.ID}, inline), engine.ErrIdempotencyKeyReused)
 		durable(h.Engine).Commit(p)
 		durable(h.Engine).Refused(7)
 		if st := h.Stats(); st.Accepted != 1 || st.Pending != 1 || st.Rejected != 1+2+7 {
@@ -126,13 +126,13 @@ func TestPrepareRefuses(t *testing.T) {
 // What is aborted was never there: its ids, keys and memory serve others.
 func TestAbort(t *testing.T) {
 	onHand(t, Config{KeyWindow: time.Hour, MaxKeys: 2}, func(t *testing.T, h *byHand) {
-		kept := prepare(t, h.Engine, engine.Key{}, long4096)
+		kept := prepare(t, h.Engine, engine.IdempotencyKey{}, long4096)
 		durable(h.Engine).Commit(kept)
-		keys := []engine.Key{{ID: [16]byte{1}, Fingerprint: [16]byte{1}}, {ID: [16]byte{2}, Fingerprint: [16]byte{1}}}
+		keys := []engine.IdempotencyKey{{ID: [16]byte{1}, Fingerprint: [16]byte{1}}, {ID: [16]byte{2}, Fingerprint: [16]byte{1}}}
 		short, long := mine(inline, "short"), mine(long4096, "long")
 		for range 3 {
 			ps := []Prepared{
-				prepare(t, h.Engine, keys[0], short, long), prepare(t, h.Engine, engine.Key{}, long), prepare(t, h.Engine, keys[1], short),
+				prepare(t, h.Engine, keys[0], short, long), prepare(t, h.Engine, engine.IdempotencyKey{}, long), prepare(t, h.Engine, keys[1], short),
 			}
 			if ps[0].Receipt.ID != 2 || ps[1].Receipt.ID != 4 || ps[2].Receipt.ID != 5 {
 				t.Fatalf("ids were not given back: %+v", ps)
@@ -160,7 +160,7 @@ func TestAbort(t *testing.T) {
 // A key that was forgotten, or remembered for another job since, is not taken from that.
 func TestAbortOfForgottenKeys(t *testing.T) {
 	onHand(t, Config{KeyWindow: time.Second, MaxKeys: 9}, func(t *testing.T, h *byHand) {
-		key := engine.Key{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
+		key := engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 		old := prepare(t, h.Engine, key, inline)
 		time.Sleep(time.Second)
 		again := prepare(t, h.Engine, key, inline)
@@ -177,7 +177,7 @@ func TestAbortOfForgottenKeys(t *testing.T) {
 func TestAbortEndsADrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
-		p := prepare(t, e, engine.Key{}, inline)
+		p := prepare(t, e, engine.IdempotencyKey{}, inline)
 		drained := make(chan error, 1)
 		go func() { drained <- e.Drain(t.Context()) }()
 		time.Sleep(time.Minute)
@@ -205,17 +205,17 @@ func TestPrepareAcrossSegments(t *testing.T) {
 		e := newEngine(t, Config{Delay: time.Second})
 		for e.end() <= segmentJobs-100 {
 			n := min(engine.MaxBatch, segmentJobs-100-e.end()+1)
-			durable(e).Commit(prepare(t, e, engine.Key{}, many(int(n))...))
+			durable(e).Commit(prepare(t, e, engine.IdempotencyKey{}, many(int(n))...))
 		}
 		first := e.end()
 		for range 3 {
-			a, b := prepare(t, e, engine.Key{}, many(200)...), prepare(t, e, engine.Key{}, many(10)...)
+			a, b := prepare(t, e, engine.IdempotencyKey{}, many(200)...), prepare(t, e, engine.IdempotencyKey{}, many(10)...)
 			durable(e).Abort([]Prepared{a, b})
 			if e.end() != first {
 				t.Fatalf("the next id is %d, want %d", e.end(), first)
 			}
 		}
-		durable(e).Commit(prepare(t, e, engine.Key{}, many(200)...))
+		durable(e).Commit(prepare(t, e, engine.IdempotencyKey{}, many(200)...))
 		wantMapped(t, e, 2)
 		time.Sleep(time.Second)
 		synctest.Wait()

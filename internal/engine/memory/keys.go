@@ -27,8 +27,8 @@ const forgetKeys = 4
 
 // recall says whether the key was used within the window, and if so what to answer: the
 // receipt of its job, or an error if that was another request.
-func (e *Engine) recall(k engine.Key) (first engine.Receipt, used bool, err error) {
-	if k == (engine.Key{}) {
+func (e *Engine) recall(k engine.IdempotencyKey) (first engine.Receipt, used bool, err error) {
+	if k == (engine.IdempotencyKey{}) {
 		return engine.Receipt{}, false, nil
 	}
 	now := e.now()
@@ -40,14 +40,14 @@ func (e *Engine) recall(k engine.Key) (first engine.Receipt, used bool, err erro
 	case !found || job.until <= now:
 		return engine.Receipt{}, false, nil
 	case job.fingerprint != k.Fingerprint:
-		return engine.Receipt{}, true, engine.ErrKeyReused
+		return engine.Receipt{}, true, engine.ErrIdempotencyKeyReused
 	}
 	return e.receipt(job.id, job.due), true, nil
 }
 
 // keyRefusal says why no more keys are taken, or nil.
-func (e *Engine) keyRefusal(k engine.Key) error {
-	if k == (engine.Key{}) || int64(len(e.keys.jobs)) < e.cfg.MaxKeys {
+func (e *Engine) keyRefusal(k engine.IdempotencyKey) error {
+	if k == (engine.IdempotencyKey{}) || int64(len(e.keys.jobs)) < e.cfg.MaxKeys {
 		return nil
 	}
 	eases := int64(never)
@@ -58,8 +58,8 @@ func (e *Engine) keyRefusal(k engine.Key) error {
 }
 
 // remember keeps the key of a job just accepted.
-func (e *Engine) remember(k engine.Key, r engine.Receipt) {
-	if k == (engine.Key{}) {
+func (e *Engine) remember(k engine.IdempotencyKey, r engine.Receipt) {
+	if k == (engine.IdempotencyKey{}) {
 		return
 	}
 	until := e.now() + int64(e.cfg.KeyWindow)
@@ -81,7 +81,7 @@ func (e *Engine) forget(now int64) {
 
 // unremember undoes remember for the key remembered last that was not yet undone. Its place in the
 // order goes too, or retries that are refused again and again would make that grow.
-func (e *Engine) unremember(k engine.Key, id int64) {
+func (e *Engine) unremember(k engine.IdempotencyKey, id int64) {
 	if job, ok := e.keys.jobs[k.ID]; !ok || job.id != id {
 		return
 	}

@@ -10,7 +10,7 @@ import (
 // prepare finds a valid batch its receipt: that of the first of its key, or of jobs that it places,
 // which are to be committed.
 func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
-	if first, used, err := e.recall(b.Key); used {
+	if first, used, err := e.recall(b.IdempotencyKey); used {
 		return Prepared{Receipt: first}, err
 	}
 	first, err := e.place(b)
@@ -18,8 +18,8 @@ func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 		e.rejected += int64(len(b.Secrets))
 		return Prepared{}, err
 	}
-	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.Key}
-	e.remember(b.Key, p.Receipt)
+	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.IdempotencyKey}
+	e.remember(b.IdempotencyKey, p.Receipt)
 	return p, nil
 }
 
@@ -30,7 +30,7 @@ func (e *Engine) place(b *engine.Batch) (first int64, err error) {
 	if err := e.refusalOf(e.next.Load() + n - 1); err != nil {
 		return 0, err
 	}
-	if err := e.keyRefusal(b.Key); err != nil {
+	if err := e.keyRefusal(b.IdempotencyKey); err != nil {
 		return 0, err
 	}
 	if err := e.arenaRefusal(b.Secrets...); err != nil {

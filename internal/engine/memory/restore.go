@@ -126,7 +126,7 @@ func (r *Restorer) Pending(id int64, job engine.Job, due time.Time) error {
 }
 
 // Key puts an idempotency key in, which is forgotten at the given time.
-func (r *Restorer) Key(k engine.Key, first engine.Receipt, until time.Time) {
+func (r *Restorer) Key(k engine.IdempotencyKey, first engine.Receipt, until time.Time) {
 	e := r.e
 	e.keys.jobs[k.ID] = firstUse{k.Fingerprint, first.ID, e.instant(first.Due), e.instant(until)}
 	e.keys.order.push(agedKey{k.ID, e.instant(until)})

@@ -314,7 +314,9 @@ func TestRestoreBeyondMaxResults(t *testing.T) {
 // A retry is known for one, for as long as it would have been.
 func TestRestoredKeys(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		key := func(n byte) engine.Key { return engine.Key{ID: [16]byte{n}, Fingerprint: [16]byte{n}} }
+		key := func(n byte) engine.IdempotencyKey {
+			return engine.IdempotencyKey{ID: [16]byte{n}, Fingerprint: [16]byte{n}}
+		}
 		now := time.Now()
 		e := restore(t, Config{Delay: time.Hour, KeyWindow: time.Hour, MaxKeys: 3}, func(r *Restorer) error {
 			r.Begin(1, 1, 4)
@@ -323,16 +325,16 @@ func TestRestoredKeys(t *testing.T) {
 			r.Key(key(3), engine.Receipt{ID: 3, Due: now.Add(time.Minute)}, now.Add(time.Minute))
 			return pendingJobs(r, time.Minute, 1, 2, 3)
 		})
-		submit := func(k engine.Key) (engine.Receipt, error) {
-			return e.Accept(t.Context(), engine.Job{Secret: inline, Key: k})
+		submit := func(k engine.IdempotencyKey) (engine.Receipt, error) {
+			return e.Accept(t.Context(), engine.Job{Secret: inline, IdempotencyKey: k})
 		}
 		for n, want := range map[byte]int64{1: 2, 3: 3} {
 			if r, err := submit(key(n)); err != nil || r.ID != want || !r.Due.Equal(now.Add(time.Minute)) {
 				t.Errorf("the retry with key %d gets %+v, error %v", n, r, err)
 			}
 		}
-		_, err := submit(engine.Key{ID: [16]byte{3}})
-		wantErr(t, "the key for another request", err, engine.ErrKeyReused)
+		_, err := submit(engine.IdempotencyKey{ID: [16]byte{3}})
+		wantErr(t, "the key for another request", err, engine.ErrIdempotencyKeyReused)
 		time.Sleep(time.Second)
 		if r, err := submit(key(1)); err != nil || r.ID != 4 {
 			t.Errorf("after the window the key gets %+v, error %v", r, err)
@@ -359,9 +361,9 @@ func TestAbortAfterRestore(t *testing.T) {
 			r.Begin(1, 3, 4)
 			return errors.Join(r.Result(result(2, 0)), pendingJobs(r, time.Second, 3))
 		})
-		durable(e).Abort([]Prepared{prepare(t, e, engine.Key{}, long4096, inline)})
+		durable(e).Abort([]Prepared{prepare(t, e, engine.IdempotencyKey{}, long4096, inline)})
 		wantUnknown(t, e, 4)
-		durable(e).Commit(prepare(t, e, engine.Key{}, inline))
+		durable(e).Commit(prepare(t, e, engine.IdempotencyKey{}, inline))
 		time.Sleep(time.Second)
 		synctest.Wait()
 		wantHashed(t, e, 3, 4)

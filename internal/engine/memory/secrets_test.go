@@ -221,7 +221,7 @@ func TestDrainingIsSaidBeforeAnyLimit(t *testing.T) {
 		for _, job := range []engine.Job{
 			{Secret: inline},
 			{Secret: long4096},
-			{Secret: inline, Key: engine.Key{ID: [16]byte{1}}},
+			{Secret: inline, IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}}},
 		} {
 			_, err := h.Accept(t.Context(), job)
 			wantErr(t, "accept while draining and full", err, engine.ErrDraining)
