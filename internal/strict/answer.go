@@ -6,8 +6,6 @@ import (
 	"net/http"
 	"strconv"
 	"sync"
-
-	"github.com/go-json-experiment/json"
 )
 
 // answers keeps the buffers in which answers are encoded.
@@ -28,7 +26,7 @@ func write(w http.ResponseWriter, contentType string, status int, body any) erro
 	b := answers.Get().(*bytes.Buffer)
 	defer answers.Put(b)
 	b.Reset()
-	if err := json.MarshalWrite(b, body); err != nil {
+	if err := encode(b, body); err != nil {
 		return fmt.Errorf("encode %T: %w", body, err)
 	}
 	b.WriteByte('\n') // for those who read it on a terminal

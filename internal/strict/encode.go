@@ -1,0 +1,145 @@
+package strict
+
+import (
+	"bytes"
+	"encoding"
+	"reflect"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// encode writes the body as JSON. An object of texts, whole numbers and instants, which is what is
+// answered for each job, is written by a plan: that takes a third of the time that the library takes,
+// which writes all else. After an error the buffer may hold a part of the text.
+func encode(b *bytes.Buffer, body any) error {
+	v := reflect.ValueOf(body)
+	p := planOf(v.Type())
+	if p == nil || v.IsNil() {
+		return json.MarshalWrite(b, body)
+	}
+	text, err := p.append(b.AvailableBuffer(), v.Elem())
+	if err == nil {
+		b.Write(text)
+	}
+	return err
+}
+
+// plan says how a struct is written: member by member.
+type plan []member
+
+type member struct {
+	label  string // the name in quotes, and a colon
+	field  int
+	append func([]byte, reflect.Value) ([]byte, error)
+	absent func(reflect.Value) bool // says that the member is left out; nil if it never is
+}
+
+// plans holds each type's plan once it was asked for, nil for a type without one.
+var plans sync.Map
+
+func planOf(t reflect.Type) *plan {
+	if p, ok := plans.Load(t); ok {
+		return p.(*plan)
+	}
+	p := newPlan(t)
+	plans.Store(t, p)
+	return p
+}
+
+// newPlan returns nil unless t points to a struct of which every member can be in a plan.
+func newPlan(t reflect.Type) *plan {
+	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct || marshalsItself(t.Elem()) {
+		return nil
+	}
+	var p plan
+	for f := range t.Elem().Fields() {
+		m, ok := newMember(f)
+		if !ok {
+			return nil
+		}
+		p = append(p, m)
+	}
+	return &p
+}
+
+func newMember(f reflect.StructField) (member, bool) {
+	name, options, _ := strings.Cut(f.Tag.Get("json"), ",")
+	plain := name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz_") == ""
+	m := member{label: `"` + name + `":`, field: f.Index[0], append: appender(f.Type)}
+	switch {
+	case options == "":
+	case options != "omitzero" && options != "omitempty,omitzero":
+		return m, false
+	case f.Type == reflect.TypeFor[Time]():
+		m.absent = func(v reflect.Value) bool { return v.Addr().Interface().(*Time).IsZero() }
+	case f.Type.Kind() == reflect.String:
+		m.absent = func(v reflect.Value) bool { return v.Len() == 0 }
+	default:
+		return m, false
+	}
+	return m, plain && m.append != nil && f.IsExported() && !f.Anonymous
+}
+
+// appender returns what writes values of the type; nil if they cannot be in a plan.
+func appender(t reflect.Type) func([]byte, reflect.Value) ([]byte, error) {
+	switch {
+	case t == reflect.TypeFor[Time]():
+		return func(b []byte, v reflect.Value) ([]byte, error) {
+			return appendTime(b, &v.Addr().Interface().(*Time).Time)
+		}
+	case t == reflect.TypeFor[time.Time]():
+		return func(b []byte, v reflect.Value) ([]byte, error) {
+			return appendTime(b, v.Addr().Interface().(*time.Time))
+		}
+	case marshalsItself(t):
+		return nil
+	case t.Kind() == reflect.String:
+		return func(b []byte, v reflect.Value) ([]byte, error) { return jsontext.AppendQuote(b, v.String()) }
+	case t.Kind() == reflect.Int64, t.Kind() == reflect.Int32:
+		return func(b []byte, v reflect.Value) ([]byte, error) { return strconv.AppendInt(b, v.Int(), 10), nil }
+	}
+	return nil
+}
+
+// marshalsItself says whether the type's own methods write it.
+func marshalsItself(t reflect.Type) bool {
+	for _, i := range []reflect.Type{
+		reflect.TypeFor[json.MarshalerTo](), reflect.TypeFor[json.Marshaler](),
+		reflect.TypeFor[encoding.TextMarshaler](), reflect.TypeFor[encoding.TextAppender](),
+	} {
+		if reflect.PointerTo(t).Implements(i) {
+			return true
+		}
+	}
+	return false
+}
+
+func appendTime(b []byte, t *time.Time) ([]byte, error) {
+	b, err := t.AppendText(append(b, '"'))
+	return append(b, '"'), err
+}
+
+// append appends the object. v is addressable.
+func (p *plan) append(b []byte, v reflect.Value) (_ []byte, err error) {
+	b = append(b, '{')
+	first := len(b)
+	for i := range *p {
+		m := &(*p)[i]
+		field := v.Field(m.field)
+		if m.absent != nil && m.absent(field) {
+			continue
+		}
+		if len(b) > first {
+			b = append(b, ',')
+		}
+		if b, err = m.append(append(b, m.label...), field); err != nil {
+			return nil, err
+		}
+	}
+	return append(b, '}'), nil
+}
