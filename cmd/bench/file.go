@@ -136,7 +136,7 @@ func openTask(task fileTask, delay time.Duration) (engine.Engine, error) {
 }
 
 // openFile opens the store in the folder, or makes one, with a ring beside it.
-func openFile(dir string, cfg memory.Config) (*file.Engine, error) {
+func openFile(dir string, cfg engine.Limits) (*file.Engine, error) {
 	path := filepath.Join(dir, "ring.json")
 	if err := seal.CreateFile(path); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, err
@@ -145,5 +145,5 @@ func openFile(dir string, cfg memory.Config) (*file.Engine, error) {
 	if err != nil {
 		return nil, err
 	}
-	return file.New(file.Config{Config: cfg, Dir: dir, Sealer: sealer})
+	return file.New(file.Config{Limits: cfg, Dir: dir, Sealer: sealer})
 }

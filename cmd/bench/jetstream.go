@@ -116,7 +116,10 @@ func (b *clusterBench) open(ctx context.Context, servers *natstest.Cluster, dela
 	const plenty = 1 << 30
 	return jetstream.New(ctx, jetstream.Config{
 		URLs: servers.URLs(), Prefix: fmt.Sprintf("bench-%d", b.n), Replicas: len(servers.Nodes), Sealer: b.ring,
-		Delay: delay, Retention: time.Hour, MaxPending: plenty, MaxResults: plenty, KeyWindow: time.Minute, MaxKeys: plenty,
+		Limits: engine.Limits{
+			Delay: delay, Retention: time.Hour, MaxPending: plenty, MaxResults: plenty, MaxSecretBytes: mebibyte,
+			KeyWindow: time.Minute, MaxKeys: plenty,
+		},
 	})
 }
 

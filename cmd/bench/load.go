@@ -51,8 +51,8 @@ func openEngine(delay time.Duration, jobs int64) (*memory.Engine, error) {
 // slotBytes is what a job takes in the memory engine.
 const slotBytes = 68
 
-func limits(delay time.Duration, jobs int64) memory.Config {
-	return memory.Config{
+func limits(delay time.Duration, jobs int64) engine.Limits {
+	return engine.Limits{
 		Delay:          delay,
 		Retention:      time.Hour,
 		MaxPending:     jobs,

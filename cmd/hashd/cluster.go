@@ -30,9 +30,7 @@ func newCluster(ctx context.Context, cfg config.Config, environ []string, log *s
 	}
 	e, err := jetstream.New(ctx, jetstream.Config{
 		URLs: strings.Split(cfg.NATSURL, ","), Credentials: cfg.NATSCreds, CA: cfg.NATSCA, Cert: cfg.NATSCert, Key: cfg.NATSKey,
-		Prefix: cfg.NATSPrefix, Replicas: cfg.NATSReplicas, FirstID: cfg.FirstID, Sealer: sealer,
-		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-		KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys, Workers: cfg.Workers, Log: log,
+		Prefix: cfg.NATSPrefix, Replicas: cfg.NATSReplicas, Sealer: sealer, Limits: limitsOf(cfg), Log: log,
 	})
 	if err != nil {
 		return nil, nil, err

@@ -18,14 +18,9 @@ import (
 // newEngine starts the engine that the settings name. It also returns the engine's fingerprint
 // key, nil if the engine is as new as the process.
 func newEngine(ctx context.Context, cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
-	limits := memory.Config{
-		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
-		Workers: cfg.Workers, FirstID: cfg.FirstID,
-	}
 	switch cfg.Engine {
 	case "memory":
-		e, err := memory.New(limits)
+		e, err := memory.New(limitsOf(cfg))
 		return e, nil, err
 	case "jetstream":
 		return newCluster(ctx, cfg, environ, log)
@@ -35,7 +30,7 @@ func newEngine(ctx context.Context, cfg config.Config, environ []string, log *sl
 		return nil, nil, err
 	}
 	e, err := file.New(file.Config{
-		Config: limits, Dir: cfg.DataDir, Sealer: sealer, NoSync: cfg.Sync == "never", Log: log,
+		Limits: limitsOf(cfg), Dir: cfg.DataDir, Sealer: sealer, NoSync: cfg.Sync == "never", Log: log,
 		Failed: func(err error) {
 			log.Error("the store failed: no new jobs until a restart", "error", err)
 		},
@@ -44,6 +39,15 @@ func newEngine(ctx context.Context, cfg config.Config, environ []string, log *sl
 		return nil, nil, withWayOut(err)
 	}
 	return e, e.FingerprintKey(), nil
+}
+
+// limitsOf returns the settings that every engine has.
+func limitsOf(cfg config.Config) engine.Limits {
+	return engine.Limits{
+		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
+		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
+		Workers: cfg.Workers, FirstID: cfg.FirstID,
+	}
 }
 
 // storeID returns what tells the name of the engine's store, nil if the fingerprint key does.

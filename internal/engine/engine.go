@@ -212,14 +212,6 @@ func (e *LeftError) Error() string { return fmt.Sprintf("%d jobs left: %v", e.Le
 // Unwrap returns the cause.
 func (e *LeftError) Unwrap() error { return e.Cause }
 
-// InRange returns an error that names the setting unless the value is from lowest to highest.
-func InRange(name string, value, lowest, highest int64) error {
-	if value < lowest || value > highest {
-		return fmt.Errorf("%s %d is not from %d to %d", name, value, lowest, highest)
-	}
-	return nil
-}
-
 // glance is the key of what Glance puts into a context.
 type glance struct{}
 

@@ -53,20 +53,6 @@ func TestLeft(t *testing.T) {
 	}
 }
 
-func TestInRange(t *testing.T) {
-	for value, want := range map[int64]string{
-		-1: "", 0: "", 2: "", -2: "size -2 is not from -1 to 2", 3: "size 3 is not from -1 to 2",
-	} {
-		got := ""
-		if err := InRange("size", value, -1, 2); err != nil {
-			got = err.Error()
-		}
-		if got != want {
-			t.Errorf("%d: %q, want %q", value, got, want)
-		}
-	}
-}
-
 // Callers tell the reasons apart with errors.Is.
 func TestReasonsAreDistinct(t *testing.T) {
 	reasons := []error{ErrUnknown, ErrGone, ErrDraining, ErrClosed, ErrInvalid, ErrDown, ErrIdempotencyKeyReused}

@@ -184,7 +184,7 @@ func TestParametersComeFirst(t *testing.T) {
 // One job's life over HTTP, with the engine that hashes: what is computed, when, and what is
 // left of it.
 func TestLifeOfAJob(t *testing.T) {
-	e, err := memory.New(memory.Config{
+	e, err := memory.New(engine.Limits{
 		FirstID: 1,
 		Delay:   50 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 2,
 	})

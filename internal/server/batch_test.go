@@ -184,7 +184,7 @@ func TestPathOfBatches(t *testing.T) {
 
 // A batch over HTTP, with the engine that hashes: each of its jobs is one like any other.
 func TestLifeOfABatch(t *testing.T) {
-	e, err := memory.New(memory.Config{
+	e, err := memory.New(engine.Limits{
 		FirstID: 1,
 		Delay:   50 * time.Millisecond, Retention: time.Hour, MaxPending: 5, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 2,
 		KeyWindow: time.Hour, MaxKeys: 10,

@@ -383,7 +383,7 @@ func TestLongPollOverTCP(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e, err := memory.New(memory.Config{
+	e, err := memory.New(engine.Limits{
 		FirstID: 1,
 		Delay:   400 * time.Millisecond, Retention: time.Hour, MaxPending: 100, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 1,
 	})

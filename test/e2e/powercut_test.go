@@ -17,7 +17,6 @@ import (
 
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/file"
-	"github.com/hashd-project/hashd/internal/engine/memory"
 )
 
 var powerCuts = flag.Int("power-cuts", 200, "how many power cuts TestPowerCuts tries")
@@ -272,7 +271,7 @@ func (l *life) lay(t *testing.T, images map[string][]byte) (dir string) {
 // check starts an engine on the folder and compares it with what was answered.
 func (l *life) check(t *testing.T, dir string, answered int) string {
 	t.Helper()
-	e, err := file.New(file.Config{Dir: dir, NoSync: true, Config: memory.Config{
+	e, err := file.New(file.Config{Dir: dir, NoSync: true, Limits: engine.Limits{
 		Delay: lifeDelay, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, KeyWindow: time.Hour, MaxKeys: 1000,
 	}})
 	if err != nil {

@@ -11,7 +11,7 @@ import (
 
 func idsCountUpFromTheFirst(x *trial) {
 	for _, first := range []int64{1, 2, 1 << 31, engine.MaxFirstID - 1, engine.MaxFirstID, engine.DrawFirstID()} {
-		e := x.engine(Config{Delay: unreached, FirstID: first})
+		e := x.engine(engine.Limits{Delay: unreached, FirstID: first})
 		last := first - 1
 		for n := range 20 {
 			id := e.accept("secret").ID
@@ -26,7 +26,7 @@ func idsCountUpFromTheFirst(x *trial) {
 // Where nobody says where ids begin, each store begins elsewhere, and does not know the ids of the
 // others: an old id never shows another job's hash.
 func storesShareNoIDs(x *trial) {
-	wide := Config{Delay: short, Retention: unreached, MaxPending: 10, MaxResults: 10}
+	wide := engine.Limits{Delay: short, Retention: unreached, MaxPending: 10, MaxResults: 10}
 	a, b := &subject{Engine: x.start(wide), x: x}, &subject{Engine: x.start(wide), x: x}
 	mine, other := a.accept("mine").ID, b.accept("other").ID
 	for _, id := range []int64{mine, other} {
@@ -43,7 +43,7 @@ func storesShareNoIDs(x *trial) {
 
 // The one answer that the contract itself gives.
 func knownAnswer(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	rec := e.result(e.accept("angryMonkey").ID)
 	const want = "ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5B8zVKCZ0vKbZPZklJz0Fd7su2A+gf7Q=="
 	if got := digest.Encode(rec.Digest()); got != want {
@@ -52,7 +52,7 @@ func knownAnswer(x *trial) {
 }
 
 func algorithmAndTenantAreKept(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	jobs := make(map[int64]engine.Job)
 	for _, a := range digest.All() {
 		for _, tenant := range []uint16{0, 1, 0x5AA5, math.MaxUint16} {
@@ -66,7 +66,7 @@ func algorithmAndTenantAreKept(x *trial) {
 }
 
 func pendingJobShowsWhatItIs(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	for _, n := range []int{1, 52, 53, engine.MaxSecret} {
 		job := engine.Job{Secret: secret(n), Algorithm: digest.SHA3x512, Tenant: uint16(n)}
 		r := e.acceptJob(job)
@@ -76,7 +76,7 @@ func pendingJobShowsWhatItIs(x *trial) {
 
 // Whatever sizes an engine treats alike, the borders between them are among these.
 func secretsOfAllLengths(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	lengths := []int{255, 256, 1023, 1024, 1025, engine.MaxSecret - 1, engine.MaxSecret}
 	for n := range 130 {
 		lengths = append(lengths, n+1)
@@ -90,7 +90,7 @@ func secretsOfAllLengths(x *trial) {
 }
 
 func secretsOfAnyBytes(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	jobs := make(map[int64]engine.Job)
 	for _, s := range []string{"\x00", "\x00\x00\x00", "\xff\xfe", "päss\x00wörd", "\"\\\r\n", "\U0010FFFF"} {
 		jobs[e.accept(s).ID] = engine.Job{Secret: []byte(s)}
@@ -99,7 +99,7 @@ func secretsOfAnyBytes(x *trial) {
 }
 
 func secretIsCopied(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	jobs := make(map[int64]engine.Job)
 	for _, n := range []int{8, 52, 53, engine.MaxSecret} {
 		mine := secret(n)
@@ -114,7 +114,7 @@ func secretIsCopied(x *trial) {
 }
 
 func invalidJobsDrawNoID(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	before := e.accept("first").ID
 	for what, job := range map[string]engine.Job{
 		"no secret":              {},
@@ -138,7 +138,7 @@ func invalidJobsDrawNoID(x *trial) {
 
 func dueIsOneDelayAfterAcceptance(x *trial) {
 	for _, delay := range []time.Duration{0, 1, short, 5 * time.Second, 24 * time.Hour} {
-		e := x.engine(Config{Delay: delay})
+		e := x.engine(engine.Limits{Delay: delay})
 		before := time.Now()
 		due := e.accept("secret").Due
 		if due.Before(before.Add(delay)) || due.After(time.Now().Add(delay)) {
@@ -148,7 +148,7 @@ func dueIsOneDelayAfterAcceptance(x *trial) {
 }
 
 func neverEarly(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	var receipts []engine.Receipt
 	for range 200 {
 		receipts = append(receipts, e.accept("secret"))

@@ -62,7 +62,7 @@ func (x *trial) wantNext(r engine.Receipt, next int64) {
 }
 
 func batchIDsAreConsecutive(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	jobs := make(map[int64]engine.Job)
 	next := e.first
 	for _, n := range []int{1, 2, 3, 100, engine.MaxBatch, 1} {
@@ -89,7 +89,7 @@ func batchIDsAreConsecutive(x *trial) {
 // Batches and single jobs that overlap never get each other's ids, and a batch's are in a row.
 func batchesAmongSubmitters(x *trial) {
 	const submitters, rounds = 6, 60
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	all := make([]map[int64]engine.Job, submitters)
 	g := x.group()
 	for n := range submitters {
@@ -147,7 +147,7 @@ func (s *subject) submit(b engine.Batch) (engine.Receipt, error) {
 }
 
 func invalidBatchesDrawNoID(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	before := e.accept("first").ID
 	spoiled := func(spoil func(*engine.Batch)) engine.Batch {
 		b := batchOf(8, 80, 8)
@@ -173,7 +173,7 @@ func invalidBatchesDrawNoID(x *trial) {
 }
 
 func batchOfAllLengthsAndBytes(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	b := batchOf(255, 256, 1023, 1024, 1025, engine.MaxSecret-1, engine.MaxSecret, engine.MaxSecret)
 	for n := range 130 {
 		b.Secrets = append(b.Secrets, secret(n+1))
@@ -185,7 +185,7 @@ func batchOfAllLengthsAndBytes(x *trial) {
 }
 
 func batchIsCopied(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	lengths := []int{8, 52, 53, engine.MaxSecret, 1}
 	mine, want := batchOf(lengths...), batchOf(lengths...)
 	first := e.acceptBatch(mine).ID
@@ -203,7 +203,7 @@ func batchIsCopied(x *trial) {
 func batchIsAlike(x *trial) {
 	for _, delay := range []time.Duration{0, short, 24 * time.Hour} {
 		for _, a := range digest.All() {
-			e := x.engine(Config{Delay: delay})
+			e := x.engine(engine.Limits{Delay: delay})
 			b := batchOf(1, 52, 53, engine.MaxSecret, 8)
 			b.Algorithm, b.Tenant = a, 0x5AA5
 			before := time.Now()
@@ -224,7 +224,7 @@ func batchIsAlike(x *trial) {
 }
 
 func batchIsNeverEarly(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	for range 5 {
 		r := e.acceptBatch(uniform(100, 8))
 		for i := range int64(100) {
@@ -238,7 +238,7 @@ func batchIsNeverEarly(x *trial) {
 
 // A batch's jobs are jobs like any other: one is canceled or erased, its neighbours are not.
 func cancelInABatch(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	b := batchOf(8, 80, 8, 80, 8, 80, 8)
 	first := e.acceptBatch(b).ID
 	jobs := jobsOf(b, first)
@@ -255,7 +255,7 @@ func cancelInABatch(x *trial) {
 }
 
 func drainFinishesBatches(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	jobs := make(map[int64]engine.Job)
 	for n := range 5 {
 		b := batchOf(slices.Repeat([]int{8, 80, 300}, 10*n+1)...)
@@ -272,7 +272,7 @@ func drainFinishesBatches(x *trial) {
 // A batch is there as a whole or not at all when an engine is closed under its submitters.
 func closeAmongBatches(x *trial) {
 	const size = 50
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	var mu sync.Mutex
 	accepted := int64(0)
 	enough := make(chan struct{})
@@ -304,7 +304,7 @@ func closeAmongBatches(x *trial) {
 // All of a batch is done at one instant, whatever its size.
 func batchDoneExactlyWhenDue(x *trial) {
 	for _, delay := range []time.Duration{1, time.Millisecond, 5 * time.Second} {
-		e := x.engine(Config{Delay: delay})
+		e := x.engine(engine.Limits{Delay: delay})
 		b := batchOf(slices.Repeat([]int{8, 80}, 500)...)
 		r := e.acceptBatch(b)
 		x.sleep(delay - 1)

@@ -19,7 +19,7 @@ func (s *subject) wantBatchFull(n int, limit string) {
 // What is refused leaves all the room there was, to the last job, and takes no ids.
 func maxPendingOfBatches(x *trial) {
 	const limit = "max-pending"
-	e := x.engine(Config{Delay: unreached, MaxPending: 5})
+	e := x.engine(engine.Limits{Delay: unreached, MaxPending: 5})
 	e.wantBatchFull(6, limit)
 	e.wantBatchFull(engine.MaxBatch, limit)
 	first := e.acceptBatch(batchOf(8, 80, 8))
@@ -43,7 +43,7 @@ func maxPendingOfBatches(x *trial) {
 
 func maxResultsOfBatches(x *trial) {
 	const limit = "max-results"
-	e := x.engine(Config{Delay: short, MaxResults: 5})
+	e := x.engine(engine.Limits{Delay: short, MaxResults: 5})
 	e.wantBatchFull(6, limit)
 	b := batchOf(8, 80, 8, 80, 8)
 	first := e.acceptBatch(b).ID
@@ -62,7 +62,7 @@ func maxResultsOfBatches(x *trial) {
 }
 
 func drainingRefusesBatches(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	b := batchWithKey(1, 1, 3)
 	first := e.acceptBatch(b)
 	e.beginDrain(3)
@@ -88,7 +88,7 @@ func batchWithKey(name, number byte, n int) engine.Batch {
 
 // A batch submitted again is the same batch, whatever became of its jobs, and however large.
 func batchRetryAddsNothing(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	for n := range byte(3) {
 		b := batchWithKey(n, n, 1+100*int(n))
 		first := e.acceptBatch(b)
@@ -109,7 +109,7 @@ func batchRetryAddsNothing(x *trial) {
 // Keys are one space: that of a batch is not another request's, nor the other way round. A
 // refusal takes no id and is the client's mistake.
 func batchKeyReusedIsRefused(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	first, alone := e.acceptBatch(batchWithKey(1, 1, 3)), e.acceptJob(request(2, 1))
 	x.wantErr("a batch's key for another batch", e.refuseBatch(batchWithKey(1, 2, 3)), engine.ErrIdempotencyKeyReused)
 	x.wantErr("a job's key for a batch", e.refuseBatch(batchWithKey(2, 2, 3)), engine.ErrIdempotencyKeyReused)
@@ -123,7 +123,7 @@ func batchKeyReusedIsRefused(x *trial) {
 }
 
 func refusedBatchLeavesItsKeyFree(x *trial) {
-	e := x.engine(Config{Delay: unreached, MaxPending: 3})
+	e := x.engine(engine.Limits{Delay: unreached, MaxPending: 3})
 	for number := range byte(3) {
 		x.wantFullError(e.refuseBatch(batchWithKey(1, number, 4)), "max-pending")
 	}
@@ -138,7 +138,7 @@ func refusedBatchLeavesItsKeyFree(x *trial) {
 // A batch takes one key, not one for each job.
 func keysOfBatchesAreBounded(x *trial) {
 	const limit = "max-idempotency-keys"
-	e := x.engine(Config{Delay: unreached, MaxKeys: 2, KeyWindow: unreached})
+	e := x.engine(engine.Limits{Delay: unreached, MaxKeys: 2, KeyWindow: unreached})
 	e.acceptBatch(batchWithKey(1, 1, 10))
 	e.acceptBatch(batchWithKey(2, 1, 10))
 	x.wantFullError(e.refuseBatch(batchWithKey(3, 1, 10)), limit)
@@ -150,7 +150,7 @@ func keysOfBatchesAreBounded(x *trial) {
 // Of retries that overlap with the first try, all get one and the same batch.
 func oneBatchKeyAmongSubmitters(x *trial) {
 	const keys, size = 10, 30
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	x.wantOneEach(keys, func(name byte) (engine.Receipt, error) {
 		return e.AcceptBatch(x.Context(), batchWithKey(name, name%2, size))
 	})
@@ -161,7 +161,7 @@ func oneBatchKeyAmongSubmitters(x *trial) {
 // for, and whoever is refused is counted in full.
 func limitIsExactAmongBatches(x *trial) {
 	const limit, submitters, tries = 100, 6, 20
-	e := x.engine(Config{Delay: unreached, MaxPending: limit})
+	e := x.engine(engine.Limits{Delay: unreached, MaxPending: limit})
 	var accepted, rejected atomic.Int64
 	try := func(n int) bool {
 		_, err := e.submit(uniform(n, 45+2*n))
@@ -194,7 +194,7 @@ func limitIsExactAmongBatches(x *trial) {
 
 // A client that comes again when it was told to finds room for all of its batch, not for its first.
 func batchRetryAfterIsTrue(x *trial) {
-	e := x.engine(Config{Delay: 10 * time.Second, MaxPending: 4})
+	e := x.engine(engine.Limits{Delay: 10 * time.Second, MaxPending: 4})
 	for range 4 {
 		e.accept("secret")
 		x.sleep(2 * time.Second)

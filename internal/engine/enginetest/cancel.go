@@ -19,7 +19,7 @@ func (s *subject) cancel(id int64) {
 }
 
 func cancelPending(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	var receipts []engine.Receipt
 	for _, n := range []int{1, 52, 53, 4096, 7} {
 		receipts = append(receipts, e.acceptJob(engine.Job{Secret: secret(n)}))
@@ -35,7 +35,7 @@ func cancelPending(x *trial) {
 }
 
 func cancelAllPending(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	for range 3 { // an engine that is empty again starts over
 		var ids []int64
 		for n := range 40 {
@@ -52,7 +52,7 @@ func cancelAllPending(x *trial) {
 }
 
 func cancelDoneErasesTheResult(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	a, b, c := e.accept("a").ID, e.accept("b").ID, e.accept("c").ID
 	for _, id := range []int64{a, b, c} {
 		e.result(id)
@@ -66,7 +66,7 @@ func cancelDoneErasesTheResult(x *trial) {
 
 // A canceled job does not hold up those behind it.
 func jobsAfterCanceledOnes(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	jobs := make(map[int64]engine.Job)
 	for n := range 50 {
 		job := engine.Job{Secret: secret(1 + n*10)}

@@ -21,7 +21,7 @@ func closeIsIdempotent(x *trial) {
 		"drained":  func(e *subject) { x.wantErr("drain", e.Drain(x.Context()), nil) },
 	}
 	for state, reach := range states {
-		e := x.engine(Config{Delay: unreached})
+		e := x.engine(engine.Limits{Delay: unreached})
 		reach(e)
 		g := x.group()
 		for range 3 {
@@ -33,7 +33,7 @@ func closeIsIdempotent(x *trial) {
 }
 
 func closedEngineRefuses(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	done := e.accept("done").ID
 	e.result(done)
 	canceled := e.accept("canceled").ID
@@ -62,7 +62,7 @@ func closedEngineRefuses(x *trial) {
 // A submitter comes back from an engine that is closed meanwhile, either with a job or with
 // ErrClosed, and nothing is written to what the engine has released.
 func closeAmongSubmitters(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	var accepted atomic.Int64
 	enough := make(chan struct{})
 	g := x.group()

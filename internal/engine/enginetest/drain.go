@@ -54,7 +54,7 @@ func (s *subject) wantDraining() {
 }
 
 func drainEmpty(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	x.wantErr("drain of nothing without time", e.Drain(x.ended()), nil)
 	x.wantErr("drain of nothing", e.Drain(x.Context()), nil)
 	e.wantDraining()
@@ -62,7 +62,7 @@ func drainEmpty(x *trial) {
 }
 
 func drainFinishesAll(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	jobs := make(map[int64]engine.Job)
 	for n := range 300 {
 		job := engine.Job{Secret: secret(n + 1)}
@@ -77,7 +77,7 @@ func drainFinishesAll(x *trial) {
 }
 
 func drainRefusesAndReadsGoOn(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	job := engine.Job{Secret: []byte("secret")}
 	r := e.acceptJob(job)
 	e.beginDrain(1)
@@ -91,7 +91,7 @@ func drainRefusesAndReadsGoOn(x *trial) {
 }
 
 func drainTellsWhatIsLeft(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	var ids []int64
 	for range 5 {
 		ids = append(ids, e.accept("secret").ID)
@@ -115,7 +115,7 @@ func drainTellsWhatIsLeft(x *trial) {
 }
 
 func drainAgain(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	id := e.accept("secret").ID
 	errs := e.drains(x.context(), 5)
 	x.waitIdle()
@@ -131,7 +131,7 @@ func drainAgain(x *trial) {
 }
 
 func cancelEndsDrain(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	ids := []int64{e.accept("a").ID, e.acceptJob(engine.Job{Secret: secret(80)}).ID, e.accept("c").ID}
 	e.beginDrain(3)
 	errs := e.drains(x.context(), 3)
@@ -146,7 +146,7 @@ func cancelEndsDrain(x *trial) {
 }
 
 func closeEndsDrain(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	e.accept("secret")
 	errs := e.drains(x.context(), 3)
 	x.waitIdle()
@@ -171,7 +171,7 @@ func (s *subject) wantUncollected(when string, want int64) {
 // What was hashed while draining is owed until it was read once, in whichever way, or erased. What was
 // read or could have been read before is not, nor is what was never hashed.
 func uncollectedAreCounted(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	early := e.accept("hashed before the drain").ID
 	e.result(early)
 	other := e.acceptBatch(batchOf(8, 80)).ID
@@ -219,7 +219,7 @@ func uncollectedAreCounted(x *trial) {
 
 // A result that is past its retention is owed no more: nobody can read it.
 func uncollectedExpire(x *trial) {
-	e := x.engine(Config{Delay: short, Retention: time.Second})
+	e := x.engine(engine.Limits{Delay: short, Retention: time.Second})
 	e.acceptBatch(uniform(3, 8))
 	x.wantErr("drain", e.Drain(x.context()), nil)
 	x.until("uncollected results expire", func() bool { return e.Uncollected() == 0 && e.Stats().Kept == 0 })

@@ -10,27 +10,16 @@ package enginetest
 import (
 	"testing"
 	"testing/synctest"
-	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// Config is what the suite asks of an engine; each implementation maps it to its own.
-type Config struct {
-	Delay      time.Duration // 0 or more
-	Retention  time.Duration // 1 s or more
-	MaxPending int64
-	MaxResults int64
-	KeyWindow  time.Duration // 0 or more
-	MaxKeys    int64
-	FirstID    int64 // 0 for one that the engine draws
-}
-
 // Suite says how an engine is made and what it can do.
 type Suite struct {
-	// New makes an engine that has no jobs, or fails the test. It may use t.TempDir and
+	// New makes an engine that has no jobs, within these limits, or fails the test. MaxSecretBytes and
+	// Workers are its own to choose where they are 0. It may use t.TempDir and
 	// t.Cleanup; the suite itself closes the engine before the clean-up runs.
-	New func(t *testing.T, cfg Config) engine.Engine
+	New func(t *testing.T, cfg engine.Limits) engine.Engine
 
 	// FakeClock is set for an engine that may run in a synctest bubble: all it blocks on is
 	// channels, timers and the like.

@@ -21,7 +21,7 @@ func strangers(first, next int64) []int64 {
 
 func unknownIDs(x *trial) {
 	for _, jobs := range []int{0, 1, 3} {
-		e := x.engine(Config{Delay: unreached})
+		e := x.engine(engine.Limits{Delay: unreached})
 		next := e.first
 		for range jobs {
 			next = e.accept("secret").ID + 1
@@ -54,7 +54,7 @@ func (s *subject) errorsOf(id int64) map[string]error {
 
 // Every reader sees one and the same result, whichever way it asks.
 func oneResultPerID(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	a, b := e.accept("same"), e.accept("same")
 	first := e.result(a.ID)
 	for range 3 {
@@ -69,7 +69,7 @@ func oneResultPerID(x *trial) {
 
 // The event waited for is the answer itself, so a slow machine cannot fail this.
 func resultExpiresAndMakesRoom(x *trial) {
-	e := x.engine(Config{Delay: short, Retention: time.Second, MaxResults: 1})
+	e := x.engine(engine.Limits{Delay: short, Retention: time.Second, MaxResults: 1})
 	r := e.accept("secret")
 	if _, err := e.Wait(x.context(), r.ID); err != nil {
 		x.wantErr("wait that came back after the retention", err, engine.ErrGone)

@@ -9,7 +9,7 @@ import (
 
 // A job submitted again is the same job, whatever became of it.
 func retryAddsNothing(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	for n := range byte(3) {
 		first := e.acceptJob(request(n, n))
 		again := func(when string) {
@@ -28,7 +28,7 @@ func retryAddsNothing(x *trial) {
 
 // The same key for something else is a client's mistake. It adds nothing and takes no id.
 func reusedKeyIsRefused(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	first := e.acceptJob(request(1, 1))
 	r, err := e.Accept(x.Context(), request(1, 2))
 	x.wantErr("a key used for another request", err, engine.ErrIdempotencyKeyReused)
@@ -47,7 +47,7 @@ func reusedKeyIsRefused(x *trial) {
 }
 
 func retryWhileDraining(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	first := e.acceptJob(request(1, 1))
 	e.beginDrain(1)
 	if r := e.acceptJob(request(1, 1)); r.ID != first.ID {
@@ -65,7 +65,7 @@ func retryWhileDraining(x *trial) {
 
 // A job that was refused can be submitted again, with the same key or a better request.
 func refusedJobLeavesItsKeyFree(x *trial) {
-	e := x.engine(Config{Delay: unreached, MaxPending: 1})
+	e := x.engine(engine.Limits{Delay: unreached, MaxPending: 1})
 	first := e.accept("takes the room")
 	for number := range byte(3) {
 		_, err := e.Accept(x.Context(), request(1, number))
@@ -84,7 +84,7 @@ func refusedJobLeavesItsKeyFree(x *trial) {
 
 func keysAreBounded(x *trial) {
 	const limit = "max-idempotency-keys"
-	e := x.engine(Config{Delay: unreached, MaxKeys: 2, KeyWindow: unreached})
+	e := x.engine(engine.Limits{Delay: unreached, MaxKeys: 2, KeyWindow: unreached})
 	first := e.acceptJob(request(1, 1))
 	e.acceptJob(request(2, 1))
 	for number := range byte(3) {
@@ -97,7 +97,7 @@ func keysAreBounded(x *trial) {
 	e.accept("without a key there is room")
 	e.wantCounts(engine.Stats{Accepted: 3, Pending: 3, Rejected: 3})
 
-	none := x.engine(Config{Delay: unreached, MaxKeys: 0, KeyWindow: unreached})
+	none := x.engine(engine.Limits{Delay: unreached, MaxKeys: 0, KeyWindow: unreached})
 	_, err := none.Accept(x.Context(), request(1, 1))
 	x.wantFullError(err, limit)
 	none.accept("without a key")
@@ -106,7 +106,7 @@ func keysAreBounded(x *trial) {
 // Of retries that overlap with the first try, all get one and the same job.
 func oneKeyAmongSubmitters(x *trial) {
 	const keys = 20
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	x.wantOneEach(keys, func(name byte) (engine.Receipt, error) {
 		return e.Accept(x.Context(), request(name, name%2))
 	})
@@ -146,7 +146,7 @@ func (x *trial) wantOneEach(keys byte, submit func(name byte) (engine.Receipt, e
 // A key is remembered for the window and no longer. Then it is as good as new.
 func keyIsForgottenAfterItsWindow(x *trial) {
 	const window = 10 * time.Second
-	e := x.engine(Config{Delay: time.Second, KeyWindow: window, MaxKeys: 2})
+	e := x.engine(engine.Limits{Delay: time.Second, KeyWindow: window, MaxKeys: 2})
 	var last int64
 	for round := range byte(5) {
 		first := e.acceptJob(request(1, round))

@@ -41,7 +41,7 @@ func (s *subject) wantNamed(limit string) {
 }
 
 func maxPending(x *trial) {
-	e := x.engine(Config{Delay: unreached, MaxPending: 3})
+	e := x.engine(engine.Limits{Delay: unreached, MaxPending: 3})
 	var ids []int64
 	for range 3 {
 		ids = append(ids, e.accept("secret").ID)
@@ -61,7 +61,7 @@ func maxPending(x *trial) {
 // Jobs that are done make room for others. A machine so slow that jobs finish before the
 // limit is reached only tries more often.
 func maxPendingEases(x *trial) {
-	e := x.engine(Config{Delay: 10 * short, MaxPending: 2})
+	e := x.engine(engine.Limits{Delay: 10 * short, MaxPending: 2})
 	var last int64
 	for {
 		r, err := e.Accept(x.Context(), engine.Job{Secret: secret(8)})
@@ -79,7 +79,7 @@ func maxPendingEases(x *trial) {
 }
 
 func maxResults(x *trial) {
-	e := x.engine(Config{Delay: short, MaxResults: 3})
+	e := x.engine(engine.Limits{Delay: short, MaxResults: 3})
 	var ids []int64
 	for range 3 {
 		ids = append(ids, e.accept("secret").ID)
@@ -104,7 +104,7 @@ func maxResults(x *trial) {
 
 func limitIsExactAmongSubmitters(x *trial) {
 	const limit, submitters, tries = 50, 8, 20
-	e := x.engine(Config{Delay: unreached, MaxPending: limit})
+	e := x.engine(engine.Limits{Delay: unreached, MaxPending: limit})
 	var mu sync.Mutex
 	var ids []int64
 	g := x.group()

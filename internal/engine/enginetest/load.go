@@ -16,7 +16,7 @@ import (
 
 func idsAreUnique(x *trial) {
 	const submitters, jobs = 8, 250
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	ids := make([][]int64, submitters)
 	g := x.group()
 	for n := range submitters {
@@ -54,7 +54,7 @@ func (s Suite) Load(t *testing.T, load Load) {
 }
 
 func (x *trial) load(load Load) {
-	e := x.engine(Config{Delay: 2 * time.Millisecond, Retention: time.Second, MaxPending: 200, MaxResults: 1_000})
+	e := x.engine(engine.Limits{Delay: 2 * time.Millisecond, Retention: time.Second, MaxPending: 200, MaxResults: 1_000})
 	stop := make(chan struct{})
 	readers := x.group()
 	for n := range 2 {

@@ -45,8 +45,8 @@ func (s step) String() string {
 		s.do, s.which, s.size, len(s.job.Secret), s.job.IdempotencyKey.ID[0], s.job.IdempotencyKey.Fingerprint[0], s.pass)
 }
 
-func drawConfig(rt *rapid.T) Config {
-	return Config{
+func drawConfig(rt *rapid.T) engine.Limits {
+	return engine.Limits{
 		Delay:      rapid.SampledFrom([]time.Duration{0, 1, time.Millisecond, time.Second, 5 * time.Second}).Draw(rt, "delay"),
 		Retention:  rapid.SampledFrom([]time.Duration{time.Second, 1700 * time.Millisecond, 10 * time.Second}).Draw(rt, "retention"),
 		MaxPending: rapid.Int64Range(1, 6).Draw(rt, "max-pending"),
@@ -57,7 +57,7 @@ func drawConfig(rt *rapid.T) Config {
 	}
 }
 
-func drawStep(rt *rapid.T, cfg Config) step {
+func drawStep(rt *rapid.T, cfg engine.Limits) step {
 	job := engine.Job{
 		Secret:    secret(rapid.SampledFrom([]int{1, 8, 52, 53, 200, engine.MaxSecret}).Draw(rt, "bytes")),
 		Algorithm: rapid.SampledFrom(digest.All()).Draw(rt, "algorithm"),
@@ -109,7 +109,7 @@ type poll struct {
 // model is the simplest engine there is: a list of all jobs ever, on an idle machine.
 type model struct {
 	*subject
-	cfg      Config
+	cfg      engine.Limits
 	jobs     []*modelJob
 	rejected int64
 	draining bool
@@ -117,7 +117,7 @@ type model struct {
 	polls    []poll
 }
 
-func newModel(x *trial, cfg Config) *model {
+func newModel(x *trial, cfg engine.Limits) *model {
 	return &model{subject: x.engine(cfg), cfg: cfg, drained: make(chan error, 1)}
 }
 

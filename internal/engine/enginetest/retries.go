@@ -15,7 +15,7 @@ func request(name, number byte) engine.Job {
 }
 
 func keyOfACanceledJob(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	first := e.acceptJob(request(1, 1))
 	e.cancel(first.ID)
 	if r := e.acceptJob(request(1, 1)); r.ID != first.ID {
@@ -26,7 +26,7 @@ func keyOfACanceledJob(x *trial) {
 }
 
 func keysAreApart(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	ids := make(map[int64]bool)
 	for n := range byte(10) {
 		ids[e.acceptJob(request(n, 1)).ID] = true
@@ -40,7 +40,7 @@ func keysAreApart(x *trial) {
 
 // Rejected says how often the engine had no room or was draining, not how often a client erred.
 func clientsMistakesAreNotRejected(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	e.acceptJob(request(1, 1))
 	_, err := e.Accept(x.Context(), request(1, 2))
 	x.wantErr("a key used for another request", err, engine.ErrIdempotencyKeyReused)
@@ -52,7 +52,7 @@ func clientsMistakesAreNotRejected(x *trial) {
 // Room for keys comes with the end of their windows, also after a burst, and as was told.
 func maxKeysEases(x *trial) {
 	const most = 50
-	e := x.engine(Config{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: most})
+	e := x.engine(engine.Limits{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: most})
 	for range 3 {
 		for name := range byte(most) {
 			e.acceptJob(request(name, 1))
@@ -70,7 +70,7 @@ func maxKeysEases(x *trial) {
 // Keys used anew after their windows, in whatever order, are remembered as new ones.
 func keysUsedAnew(x *trial) {
 	const keys = 20
-	e := x.engine(Config{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: 2 * keys})
+	e := x.engine(engine.Limits{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: 2 * keys})
 	for name := range byte(keys) {
 		e.acceptJob(request(name, 1))
 	}

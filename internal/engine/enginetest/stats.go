@@ -8,7 +8,7 @@ import (
 )
 
 func statsOfNothing(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	if st := e.Stats(); st != (engine.Stats{}) {
 		x.Errorf("a new engine counts %+v", st)
 	}
@@ -16,7 +16,7 @@ func statsOfNothing(x *trial) {
 
 // Jobs are brought to each of their ends, one kind after the other, and counted.
 func statsFollowEachJob(x *trial) {
-	e := x.engine(Config{Delay: short, MaxResults: 4})
+	e := x.engine(engine.Limits{Delay: short, MaxResults: 4})
 	var ids []int64
 	for range 4 {
 		ids = append(ids, e.accept("secret").ID)
@@ -61,7 +61,7 @@ func statsAreConsistent(x *trial) {
 	if x.suite.Durable {
 		jobs /= 50
 	}
-	e := x.engine(Config{Delay: time.Millisecond})
+	e := x.engine(engine.Limits{Delay: time.Millisecond})
 	var g sync.WaitGroup
 	for range submitters {
 		g.Go(func() {
@@ -98,7 +98,7 @@ func statsAreConsistent(x *trial) {
 
 // Speed is not asserted, only that percentiles are in order and at most the maximum.
 func latenessIsOrdered(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	for range 100 {
 		e.accept("secret")
 	}

@@ -23,7 +23,7 @@ func doneExactlyWhenDue(x *trial) {
 		0, 1, 999, time.Microsecond, 200 * time.Microsecond, time.Millisecond - 1, time.Millisecond, time.Millisecond + 1,
 		2 * time.Millisecond, time.Second, 5 * time.Second, time.Hour - 1, time.Hour, time.Hour + 1, 48 * time.Hour,
 	} {
-		e := x.engine(Config{Delay: delay})
+		e := x.engine(engine.Limits{Delay: delay})
 		for range 2 {
 			job := engine.Job{Secret: secret(8)}
 			r := e.acceptJob(job)
@@ -47,7 +47,7 @@ func doneExactlyWhenDue(x *trial) {
 // The second job must not come with the first, nor the first wait for the second.
 func eachJobAtItsOwnInstant(x *trial) {
 	for _, apart := range []time.Duration{1, time.Microsecond, 500 * time.Microsecond, 3 * time.Millisecond, time.Second} {
-		e := x.engine(Config{Delay: 5 * time.Second})
+		e := x.engine(engine.Limits{Delay: 5 * time.Second})
 		job := engine.Job{Secret: secret(8)}
 		var receipts []engine.Receipt
 		for range 5 {
@@ -65,7 +65,7 @@ func eachJobAtItsOwnInstant(x *trial) {
 }
 
 func canceledIsNeverHashed(x *trial) {
-	e := x.engine(Config{Delay: 5 * time.Second})
+	e := x.engine(engine.Limits{Delay: 5 * time.Second})
 	var canceled []int64
 	for n := range 10 {
 		id := e.acceptJob(engine.Job{Secret: secret(1 + n*20)}).ID
@@ -90,7 +90,7 @@ func canceledIsNeverHashed(x *trial) {
 func keptForTheRetention(x *trial) {
 	for _, retention := range []time.Duration{time.Second, 1500 * time.Millisecond, time.Hour} {
 		for _, delay := range []time.Duration{0, 5 * time.Second} {
-			e := x.engine(Config{Delay: delay, Retention: retention})
+			e := x.engine(engine.Limits{Delay: delay, Retention: retention})
 			r := e.accept("secret")
 			x.sleep(delay)
 			first := e.result(r.ID)
@@ -108,7 +108,7 @@ func keptForTheRetention(x *trial) {
 // The promise holds for each of many jobs that are done at different times.
 func retentionOfJobsInARow(x *trial) {
 	const retention = 3 * time.Second
-	e := x.engine(Config{Delay: time.Second, Retention: retention})
+	e := x.engine(engine.Limits{Delay: time.Second, Retention: retention})
 	due := make(map[int64]time.Time)
 	for n := range 60 {
 		for range n % 3 {
@@ -134,7 +134,7 @@ func retentionOfJobsInARow(x *trial) {
 
 // All who wait come back at the instant at which the job is done, or their time is over.
 func waitsEndWhenDue(x *trial) {
-	e := x.engine(Config{Delay: 5 * time.Second})
+	e := x.engine(engine.Limits{Delay: 5 * time.Second})
 	r := e.accept("secret")
 	start := time.Now()
 	brief, cancel := context.WithTimeout(x.Context(), 2*time.Second)
@@ -157,7 +157,7 @@ func waitsEndWhenDue(x *trial) {
 }
 
 func drainEndsWithTheLastJob(x *trial) {
-	e := x.engine(Config{Delay: 5 * time.Second})
+	e := x.engine(engine.Limits{Delay: 5 * time.Second})
 	e.accept("first")
 	x.sleep(time.Second)
 	last := e.accept("last")
@@ -178,7 +178,7 @@ func drainEndsWithTheLastJob(x *trial) {
 
 // A client that does as it is told finds room.
 func retryAfterIsTrue(x *trial) {
-	for limit, cfg := range map[string]Config{
+	for limit, cfg := range map[string]engine.Limits{
 		"max-pending": {Delay: 5 * time.Second, MaxPending: 2},
 		"max-results": {Delay: 100 * time.Millisecond, MaxResults: 2, Retention: 30 * time.Second},
 	} {
@@ -198,7 +198,7 @@ func retryAfterIsTrue(x *trial) {
 
 // An engine that had nothing to do for long is as exact as a new one.
 func longIdleTime(x *trial) {
-	e := x.engine(Config{Delay: 3 * time.Second})
+	e := x.engine(engine.Limits{Delay: 3 * time.Second})
 	for _, idle := range []time.Duration{0, time.Minute, time.Hour, 1000 * time.Hour, 50_000 * time.Hour} {
 		x.sleep(idle)
 		r := e.accept("secret")

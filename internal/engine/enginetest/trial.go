@@ -29,7 +29,7 @@ type trial struct {
 	*testing.T
 	suite Suite
 	fake  bool
-	first int64 // id of an engine whose Config has none
+	first int64 // id of an engine whose limits have none
 }
 
 // subject is an engine under test.
@@ -41,7 +41,7 @@ type subject struct {
 
 // engine makes an engine that is closed when the test ends. Limits and times that the test
 // does not care about may be left zero, but for the delay.
-func (x *trial) engine(cfg Config) *subject {
+func (x *trial) engine(cfg engine.Limits) *subject {
 	x.Helper()
 	if cfg.Retention == 0 {
 		cfg.Retention = unreached
@@ -62,7 +62,7 @@ func (x *trial) engine(cfg Config) *subject {
 }
 
 // start makes an engine just as it is described, which is closed when the test ends.
-func (x *trial) start(cfg Config) engine.Engine {
+func (x *trial) start(cfg engine.Limits) engine.Engine {
 	x.Helper()
 	e := x.suite.New(x.T, cfg)
 	x.Cleanup(func() {

@@ -34,7 +34,7 @@ func (s *subject) polls(ctx context.Context, id int64, n int) (answers func() []
 }
 
 func waitReturnsWhenDone(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	job := engine.Job{Secret: secret(8)}
 	for range 10 {
 		r := e.acceptJob(job)
@@ -44,7 +44,7 @@ func waitReturnsWhenDone(x *trial) {
 
 // A context that has ended does not hide a result that is there.
 func waitForADoneJobReturnsAtOnce(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	id := e.accept("secret").ID
 	e.result(id)
 	rec, err := e.Wait(x.ended(), id)
@@ -53,7 +53,7 @@ func waitForADoneJobReturnsAtOnce(x *trial) {
 }
 
 func waitEndsWithItsContext(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	job := engine.Job{Secret: []byte("secret")}
 	r := e.acceptJob(job)
 	ctx, cancel := context.WithCancel(x.Context())
@@ -68,7 +68,7 @@ func waitEndsWithItsContext(x *trial) {
 }
 
 func manyWaitForOneJob(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	job := engine.Job{Secret: []byte("secret"), Tenant: 7}
 	id := e.acceptJob(job).ID
 	otherID := e.accept("other").ID
@@ -85,7 +85,7 @@ func manyWaitForOneJob(x *trial) {
 
 // Polls that gave up leave nothing behind that could disturb those that go on or come later.
 func waitAfterAbandonedWaits(x *trial) {
-	e := x.engine(Config{Delay: short})
+	e := x.engine(engine.Limits{Delay: short})
 	job := engine.Job{Secret: []byte("secret")}
 	id := e.acceptJob(job).ID
 	staying := e.polls(x.context(), id, 2)
@@ -102,7 +102,7 @@ func waitAfterAbandonedWaits(x *trial) {
 }
 
 func waitAgainAfterTheLastGaveUp(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	id := e.accept("secret").ID
 	for range 3 {
 		_, err := e.Wait(x.ended(), id)
@@ -120,7 +120,7 @@ func waitAgainAfterTheLastGaveUp(x *trial) {
 }
 
 func cancelEndsWaits(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	for _, n := range []int{8, 80} {
 		id := e.acceptJob(engine.Job{Secret: secret(n)}).ID
 		answers := e.polls(x.context(), id, 10)
@@ -137,7 +137,7 @@ func cancelEndsWaits(x *trial) {
 }
 
 func closeEndsWaits(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	var all []func() []answer
 	for range 5 {
 		all = append(all, e.polls(x.context(), e.accept("secret").ID, 2))

@@ -36,7 +36,7 @@ const StoreName = "hashd.db"
 
 // Config is what an engine is made of. New refuses values outside their ranges.
 type Config struct {
-	memory.Config // the limits, which are those of the memory engine
+	engine.Limits
 
 	Dir    string       // the folder, which is made if it is not there
 	Sealer *seal.Sealer // seals secrets and digests; nil for the ring in the folder, made with the store
@@ -88,7 +88,7 @@ func New(cfg Config) (*Engine, error) {
 }
 
 func open(cfg Config) (*Engine, error) {
-	if err := engine.InRange("first id", cfg.FirstID, 0, engine.MaxFirstID); err != nil {
+	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
 	f, err := openFolder(cfg.Dir, cfg.Log)

@@ -8,7 +8,6 @@ import (
 
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/enginetest"
-	"github.com/hashd-project/hashd/internal/engine/memory"
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
@@ -17,18 +16,15 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // The engine does all that any engine does.
 func TestEngine(t *testing.T) {
 	t.Parallel()
-	suite := enginetest.Suite{Durable: true, Outlives: true, New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
-		return newEngine(t, Config{Config: memory.Config{
-			Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-			KeyWindow: cfg.KeyWindow, MaxKeys: cfg.MaxKeys, FirstID: cfg.FirstID,
-		}})
+	suite := enginetest.Suite{Durable: true, Outlives: true, New: func(t *testing.T, cfg engine.Limits) engine.Engine {
+		return newEngine(t, Config{Limits: cfg})
 	}}
 	suite.Run(t)
 }
 
 // limits that no test reaches by accident.
-func limits(delay time.Duration) memory.Config {
-	return memory.Config{
+func limits(delay time.Duration) engine.Limits {
+	return engine.Limits{
 		Delay: delay, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 1 << 30,
 		KeyWindow: time.Hour, MaxKeys: 1000,
 	}

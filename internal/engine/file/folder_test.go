@@ -143,7 +143,7 @@ func TestCreationCutOff(t *testing.T) {
 		"a whole store, not confirmed": {created},
 	} {
 		log, logger := newWarnings()
-		cfg := Config{Config: limits(time.Hour), Dir: t.TempDir(), Log: logger}
+		cfg := Config{Limits: limits(time.Hour), Dir: t.TempDir(), Log: logger}
 		cfg.FirstID, cfg.MaxSecretBytes = 7, 1<<20
 		for _, step := range steps {
 			must(t, step(cfg.Dir))
@@ -167,7 +167,7 @@ func TestCreationCutOff(t *testing.T) {
 // A ring that was put in the folder, and is not the leftover of a start, has lost its store.
 func TestRingWithoutItsStore(t *testing.T) {
 	t.Parallel()
-	e, err := New(Config{Config: limits(time.Hour), Dir: t.TempDir()})
+	e, err := New(Config{Limits: limits(time.Hour), Dir: t.TempDir()})
 	must(t, err)
 	closeEngine(t, e)
 	dir := t.TempDir()
@@ -184,7 +184,7 @@ func TestRingWithoutItsStore(t *testing.T) {
 func TestModes(t *testing.T) {
 	t.Parallel()
 	log, logger := newWarnings()
-	e := newEngine(t, Config{Config: limits(time.Hour), Dir: filepath.Join(t.TempDir(), "a", "b"), Log: logger})
+	e := newEngine(t, Config{Limits: limits(time.Hour), Dir: filepath.Join(t.TempDir(), "a", "b"), Log: logger})
 	cfg := e.cfg
 	closeEngine(t, e)
 	for dir := range map[string]bool{cfg.Dir: true, filepath.Dir(cfg.Dir): true} {
@@ -266,7 +266,7 @@ func TestPanicsAreContained(t *testing.T) {
 		"a panic": {"page 7 is not a leaf", ErrDamaged},
 		"a fault": {fault{errors.New("unexpected fault address")}, ErrUnreadable},
 	} {
-		e := newEngine(t, Config{Config: limits(time.Hour)})
+		e := newEngine(t, Config{Limits: limits(time.Hour)})
 		accept(t, e, "before")
 		must(t, e.Close())
 		f, err := openFolder(e.cfg.Dir, e.cfg.Log)

@@ -153,7 +153,7 @@ func frozenConfig(t *testing.T) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{Dir: dir, Sealer: sealer, Config: memory.Config{
+	return Config{Dir: dir, Sealer: sealer, Limits: engine.Limits{
 		Delay: frozenDelay, Retention: frozenRetention, KeyWindow: frozenKeyWindow,
 		MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxKeys: 1000,
 	}}

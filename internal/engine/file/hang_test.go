@@ -14,7 +14,7 @@ import (
 func TestDiskThatHangsIsDown(t *testing.T) {
 	t.Parallel()
 	d, release := new(disk), make(chan struct{})
-	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil, patience: 2 * time.Second})
+	e := newEngine(t, Config{Limits: limits(time.Hour), spoil: d.spoil, patience: 2 * time.Second})
 	before := accept(t, e, "before")
 	d.mu.Lock()
 	d.before = func() { <-release }
@@ -42,7 +42,7 @@ func TestDiskThatHangsIsDown(t *testing.T) {
 func TestCloseDoesNotWaitForADiskThatHangs(t *testing.T) {
 	t.Parallel()
 	d, hanging, release := new(disk), make(chan struct{}), make(chan struct{})
-	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil, patience: 10 * time.Millisecond})
+	e := newEngine(t, Config{Limits: limits(time.Hour), spoil: d.spoil, patience: 10 * time.Millisecond})
 	accept(t, e, "before")
 	d.mu.Lock()
 	d.before = func() { close(hanging); <-release }

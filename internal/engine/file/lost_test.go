@@ -13,7 +13,6 @@ import (
 
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/enginetest"
-	"github.com/hashd-project/hashd/internal/engine/memory"
 )
 
 // must fails the test at the first error.
@@ -63,7 +62,7 @@ func TestLostStoreIsNotMadeAnew(t *testing.T) {
 		"emptied, the ring elsewhere":           {true, empty},
 		"emptied, the lock file and ring apart": {true, func(dir string) error { return errors.Join(empty(dir), remove(LockName)(dir)) }},
 	} {
-		cfg := Config{Config: limits(time.Hour), Dir: t.TempDir()}
+		cfg := Config{Limits: limits(time.Hour), Dir: t.TempDir()}
 		if tc.given {
 			cfg.Sealer = testSealer(t)
 		}
@@ -134,7 +133,7 @@ func testLostWhileRunning(t *testing.T, what string, lose func(dir string) error
 	t.Helper()
 	told := make(chan error, 10)
 	e := newEngine(t, Config{
-		Config: limits(time.Hour), Dir: filepath.Join(t.TempDir(), "data"), Failed: func(err error) { told <- err },
+		Limits: limits(time.Hour), Dir: filepath.Join(t.TempDir(), "data"), Failed: func(err error) { told <- err },
 	})
 	b, err := os.ReadFile(filepath.Join(e.cfg.Dir, StoreName))
 	must(t, err, os.WriteFile(filepath.Join(e.cfg.Dir, StoreName+".before"), b, 0o600))
@@ -167,7 +166,7 @@ func testLostWhileRunning(t *testing.T, what string, lose func(dir string) error
 // Who has the folder is known by a file that is never replaced: not by the store's.
 func TestReplacedStoreLetsNobodyElseIn(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, Config{Config: limits(time.Hour)})
+	e := newEngine(t, Config{Limits: limits(time.Hour)})
 	accept(t, e, "secret")
 	must(t, os.Remove(filepath.Join(e.cfg.Dir, StoreName)))
 	if _, err := New(e.cfg); err == nil || !strings.Contains(err.Error(), "in use by another process") {
@@ -198,7 +197,7 @@ type putBack struct {
 
 func newPutBack(t *testing.T) *putBack {
 	t.Helper()
-	e := newEngine(t, Config{Config: limits(time.Hour)})
+	e := newEngine(t, Config{Limits: limits(time.Hour)})
 	p := &putBack{cfg: e.cfg, store: string(e.StoreID()), copied: t.TempDir(), ids: make(map[int64]bool)}
 	p.before = accept(t, e, "before")
 	closeEngine(t, e)
@@ -314,8 +313,8 @@ func TestTwoLivesOfOneCopyDoNotMeet(t *testing.T) {
 func TestAnotherStoreIsNotTakenForThisOne(t *testing.T) {
 	t.Parallel()
 	sealer := testSealer(t)
-	one := newEngine(t, Config{Config: limits(time.Hour), Sealer: sealer})
-	other := newEngine(t, Config{Config: limits(time.Hour), Sealer: sealer})
+	one := newEngine(t, Config{Limits: limits(time.Hour), Sealer: sealer})
+	other := newEngine(t, Config{Limits: limits(time.Hour), Sealer: sealer})
 	mine := accept(t, one, "one")
 	theirs := accept(t, other, "other")
 	for range 20 { // more transactions than the one that it replaces
@@ -341,7 +340,7 @@ func TestAnotherStoreIsNotTakenForThisOne(t *testing.T) {
 func TestStoreKeepsItsName(t *testing.T) {
 	t.Parallel()
 	log, logger := newWarnings()
-	e := newEngine(t, Config{Config: limits(time.Hour), Log: logger})
+	e := newEngine(t, Config{Limits: limits(time.Hour), Log: logger})
 	name := string(e.StoreID())
 	last := accept(t, e, "first").ID
 	for _, again := range []func(*testing.T, *Engine, ...func(*Config)) *Engine{restart, crash, restart, crash} {
@@ -363,7 +362,7 @@ func TestStoreKeepsItsName(t *testing.T) {
 // The first id is that of the settings, or drawn, once: later starts go on from it.
 func TestFirstIDIsDrawnOnce(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Config: limits(time.Hour)}
+	cfg := Config{Limits: limits(time.Hour)}
 	cfg.FirstID = 1000
 	e := newEngine(t, cfg)
 	if r := accept(t, e, "first"); r.ID != 1000 {
@@ -374,7 +373,7 @@ func TestFirstIDIsDrawnOnce(t *testing.T) {
 		t.Errorf("after a restart the next id is %d", r.ID)
 	}
 	closeEngine(t, e)
-	a, b := newEngine(t, Config{Config: limits(time.Hour)}), newEngine(t, Config{Config: limits(time.Hour)})
+	a, b := newEngine(t, Config{Limits: limits(time.Hour)}), newEngine(t, Config{Limits: limits(time.Hour)})
 	mine, other := accept(t, a, "a"), accept(t, b, "b")
 	_, err := b.Get(t.Context(), mine.ID)
 	wantErr(t, "an id of another store", err, engine.ErrUnknown)
@@ -392,12 +391,11 @@ func TestFirstIDIsDrawnOnce(t *testing.T) {
 // In another life a store does all that any engine does, with ids that are not its positions.
 func TestEngineInAnotherLife(t *testing.T) {
 	t.Parallel()
-	suite := enginetest.Suite{Durable: true, New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
-		engineConfig := Config{Dir: t.TempDir(), Sealer: testSealer(t), Log: slog.New(slog.DiscardHandler), Config: memory.Config{
-			Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-			KeyWindow: cfg.KeyWindow, MaxKeys: cfg.MaxKeys, FirstID: 1, MaxSecretBytes: 64 << 20,
-		}}
-		useUp(t, engineConfig, cfg.FirstID)
+	suite := enginetest.Suite{Durable: true, New: func(t *testing.T, cfg engine.Limits) engine.Engine {
+		first := cfg.FirstID
+		cfg.FirstID, cfg.MaxSecretBytes = 1, 64<<20
+		engineConfig := Config{Dir: t.TempDir(), Sealer: testSealer(t), Log: slog.New(slog.DiscardHandler), Limits: cfg}
+		useUp(t, engineConfig, first)
 		return newEngine(t, engineConfig)
 	}}
 	suite.Run(t)
@@ -417,7 +415,7 @@ func useUp(t *testing.T, cfg Config, id int64) {
 	}
 	live(func(*folder, *store) error { return nil })
 	wide := cfg
-	wide.Config = limits(time.Hour)
+	wide.Limits = limits(time.Hour)
 	e := newEngine(t, wide)
 	for range 3 {
 		must(t, e.Cancel(t.Context(), accept(t, e, "canceled").ID))

@@ -21,7 +21,7 @@ func TestModel(t *testing.T) {
 	t.Parallel()
 	sealer := testSealer(t)
 	rapid.Check(t, func(rt *rapid.T) {
-		cfg := Config{Config: limits(rapid.SampledFrom(delays).Draw(rt, "delay")), Dir: t.TempDir(), Sealer: sealer}
+		cfg := Config{Limits: limits(rapid.SampledFrom(delays).Draw(rt, "delay")), Dir: t.TempDir(), Sealer: sealer}
 		cfg.FirstID = rapid.SampledFrom([]int64{1, 1_000_000, engine.MaxFirstID}).Draw(rt, "first-id")
 		m := &lifeModel{T: t, rt: rt, Engine: newEngine(t, cfg), next: cfg.FirstID, keys: make(map[byte]keyUse)}
 		defer func() { _ = m.Close() }()

@@ -135,7 +135,7 @@ func TestJobsOutliveTheEngine(t *testing.T) {
 
 func testOutlive(t *testing.T, again func(*testing.T, *Engine, ...func(*Config)) *Engine) {
 	long := strings.Repeat("long ", 500)
-	e := newEngine(t, Config{Config: limits(0)})
+	e := newEngine(t, Config{Limits: limits(0)})
 	done, erased := accept(t, e, "done"), accept(t, e, long)
 	wantHash(t, e, done.ID, "done")
 	wantHash(t, e, erased.ID, long)
@@ -174,7 +174,7 @@ func testOutlive(t *testing.T, again func(*testing.T, *Engine, ...func(*Config))
 func TestOverdueJobs(t *testing.T) {
 	t.Parallel()
 	const jobs = 1000
-	e := newEngine(t, Config{Config: limits(50 * time.Millisecond)})
+	e := newEngine(t, Config{Limits: limits(50 * time.Millisecond)})
 	b := engine.Batch{Algorithm: digest.SHA512}
 	for n := range jobs {
 		b.Secrets = append(b.Secrets, fmt.Append(nil, "secret ", n))
@@ -199,7 +199,7 @@ func TestOverdueJobs(t *testing.T) {
 // have one id.
 func TestCrashes(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Config: limits(20 * time.Millisecond), Sealer: testSealer(t)}
+	cfg := Config{Limits: limits(20 * time.Millisecond), Sealer: testSealer(t)}
 	e := newEngine(t, cfg)
 	jobs := make(map[int64]string)
 	for round := range 8 {
@@ -266,7 +266,7 @@ func submitUntil(t *testing.T, e *Engine, jobs map[int64]string, name string, f 
 // A retry is known for one also after a restart.
 func TestKeysOutliveTheEngine(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, Config{Config: limits(time.Hour)})
+	e := newEngine(t, Config{Limits: limits(time.Hour)})
 	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	first, err := e.Accept(t.Context(), job)
 	if err != nil {
@@ -289,7 +289,7 @@ func TestKeysOutliveTheEngine(t *testing.T) {
 
 func TestKeysAreForgotten(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Config: limits(time.Hour)}
+	cfg := Config{Limits: limits(time.Hour)}
 	cfg.KeyWindow = time.Millisecond
 	e := newEngine(t, cfg)
 	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
@@ -312,7 +312,7 @@ func TestKeysAreForgotten(t *testing.T) {
 // in the store.
 func TestRetentionAcrossARestart(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Config: limits(0)}
+	cfg := Config{Limits: limits(0)}
 	cfg.Retention = time.Second
 	e := newEngine(t, cfg)
 	submitted := time.Now()
@@ -343,7 +343,7 @@ func TestRetentionAcrossARestart(t *testing.T) {
 // A delay can be made longer, not shorter while jobs are pending that would then be in the way.
 func TestChangedDelay(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, Config{Config: limits(time.Hour)})
+	e := newEngine(t, Config{Limits: limits(time.Hour)})
 	r := accept(t, e, "secret")
 	closeEngine(t, e)
 	cfg := e.cfg
@@ -362,7 +362,7 @@ func TestChangedDelay(t *testing.T) {
 // Jobs beyond limits that were lowered are kept; only new ones are refused.
 func TestLoweredLimits(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, Config{Config: limits(time.Hour)})
+	e := newEngine(t, Config{Limits: limits(time.Hour)})
 	long := strings.Repeat("x", engine.MaxSecret)
 	for range 300 {
 		accept(t, e, long)

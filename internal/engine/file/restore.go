@@ -12,7 +12,7 @@ import (
 
 // restore starts the memory engine with what the store holds.
 func (c *committer) restore() (err error) {
-	positions := c.cfg.Config
+	positions := c.cfg.Limits
 	positions.FirstID = 1
 	c.durable, err = memory.Restore(positions, c.fill)
 	return err

@@ -38,7 +38,7 @@ func count(t *testing.T, e *Engine, bucket []byte) (n int) {
 func TestStoreIsSealed(t *testing.T) {
 	t.Parallel()
 	const done, pending = "a secret that is done", "a secret that is pending"
-	e := newEngine(t, Config{Config: limits(0)})
+	e := newEngine(t, Config{Limits: limits(0)})
 	wantHash(t, e, accept(t, e, done).ID, done)
 	e = restart(t, e, slowly)
 	accept(t, e, pending)
@@ -75,7 +75,7 @@ func TestRings(t *testing.T) {
 		}
 		return s
 	}
-	e := newEngine(t, Config{Config: limits(0), Sealer: with(ring)})
+	e := newEngine(t, Config{Limits: limits(0), Sealer: with(ring)})
 	r := accept(t, e, "secret")
 	wantHash(t, e, r.ID, "secret")
 	e = restart(t, e, func(cfg *Config) { cfg.Sealer = with(rotated) })
@@ -98,7 +98,7 @@ func TestRings(t *testing.T) {
 
 func TestOneProcessAtATime(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, Config{Config: limits(0)})
+	e := newEngine(t, Config{Limits: limits(0)})
 	if _, err := New(e.cfg); err == nil || !strings.Contains(err.Error(), "in use by another process") {
 		t.Errorf("a second engine: error %v", err)
 	}
@@ -111,7 +111,7 @@ func TestOneProcessAtATime(t *testing.T) {
 func filled(t *testing.T) (cfg Config, jobs map[int64]string) {
 	t.Helper()
 	jobs = make(map[int64]string)
-	e := newEngine(t, Config{Config: limits(0)})
+	e := newEngine(t, Config{Limits: limits(0)})
 	submit := func(what string) {
 		for n := range 300 {
 			secret := fmt.Sprint(what, " ", n)
@@ -189,7 +189,7 @@ func TestOtherFiles(t *testing.T) {
 	for what, content := range map[string][]byte{
 		"text": []byte("this is no store"), "zeros": make([]byte, 1<<16), "noise": bytes.Repeat([]byte{0xa5, 0x5a, 1}, 1<<14),
 	} {
-		cfg := Config{Config: limits(0), Dir: t.TempDir(), Sealer: testSealer(t)}
+		cfg := Config{Limits: limits(0), Dir: t.TempDir(), Sealer: testSealer(t)}
 		if err := os.WriteFile(filepath.Join(cfg.Dir, StoreName), content, 0o600); err != nil {
 			t.Fatal(err)
 		}
@@ -205,7 +205,7 @@ func TestOtherFiles(t *testing.T) {
 
 func TestLaterFormat(t *testing.T) {
 	t.Parallel()
-	e := newEngine(t, Config{Config: limits(0)})
+	e := newEngine(t, Config{Limits: limits(0)})
 	err := e.store.db.Update(func(tx *bolt.Tx) error { return tx.Bucket(bucketMeta).Put(metaFormat, numberBytes(format+1)) })
 	if err != nil {
 		t.Fatal(err)
@@ -253,7 +253,7 @@ func (d *disk) fail(err error, carriedOut bool) {
 func TestFullDisk(t *testing.T) {
 	t.Parallel()
 	d := new(disk)
-	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil})
+	e := newEngine(t, Config{Limits: limits(time.Hour), spoil: d.spoil})
 	before := accept(t, e, "before")
 	d.fail(&os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}, false)
 	key := engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
@@ -305,7 +305,7 @@ func testFailedDisk(t *testing.T, cause error, carriedOut bool) {
 	t.Helper()
 	var told []error
 	d := new(disk)
-	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil, Failed: func(err error) { told = append(told, err) }})
+	e := newEngine(t, Config{Limits: limits(time.Hour), spoil: d.spoil, Failed: func(err error) { told = append(told, err) }})
 	before := accept(t, e, "before")
 	d.fail(cause, carriedOut)
 	for range 2 {
@@ -348,7 +348,7 @@ func TestGroupCommit(t *testing.T) {
 		transactions.Add(1)
 		<-busy
 	}
-	e := newEngine(t, Config{Config: limits(time.Hour), spoil: d.spoil})
+	e := newEngine(t, Config{Limits: limits(time.Hour), spoil: d.spoil})
 	submit := func(n int) {
 		for range n {
 			go func() {
@@ -375,7 +375,7 @@ func TestGroupCommit(t *testing.T) {
 // is used again.
 func TestSpaceComesBack(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Config: limits(0)}
+	cfg := Config{Limits: limits(0)}
 	cfg.Retention = time.Second
 	e := newEngine(t, cfg)
 	path := filepath.Join(e.cfg.Dir, StoreName)
@@ -409,7 +409,7 @@ func TestSpaceComesBack(t *testing.T) {
 // it is.
 func TestBlocksStayWhileTheySayWhatIsCanceled(t *testing.T) {
 	t.Parallel()
-	cfg := Config{Config: limits(0)}
+	cfg := Config{Limits: limits(0)}
 	cfg.Retention = time.Second
 	e := newEngine(t, cfg)
 	const jobs = blockJobs + 2

@@ -151,7 +151,7 @@ func TestFrozenRecords(t *testing.T) {
 // An instance of another version understands the notes of this one, and this one its.
 func TestFrozenNote(t *testing.T) {
 	t.Parallel()
-	e := &Engine{cfg: Config{MaxPending: 10, MaxResults: 10}}
+	e := &Engine{cfg: Config{Limits: engine.Limits{MaxPending: 10, MaxResults: 10}}}
 	e.ledger = newLedger(&e.cfg)
 	first, second := e.waiters.join(42), e.waiters.join(43)
 	e.read(&nats.Msg{Data: frozenRecords(t)["note-done"]})

@@ -33,31 +33,21 @@ import (
 	"github.com/hashd-project/hashd/internal/wake"
 )
 
-// Config says which cluster to use and what the engine's limits are.
+// Config says which cluster to use and what the engine's limits are. MaxPending is over all instances;
+// MaxResults and MaxKeys are of what this one accepted. All instances together hold about twice
+// MaxResults: each looks every 10 s. KeyWindow is rounded up to seconds. Workers are claims hashed at a
+// time, at most 4. FirstID is for a new service.
 type Config struct {
+	engine.Limits
+
 	URLs        []string // of any servers of the cluster: the others are found through them
 	Credentials string   // path of a credentials file; "" for none
 	CA          string   // path of a file of root certificates in PEM; "" for the system's
 	Cert, Key   string   // paths of the client's certificate and key in PEM; "" for none
 	Prefix      string   // of every stream and subject: letters, digits, - and _
 	Replicas    int      // servers that hold each stream: 1, 3 or 5
-	FirstID     int64    // first id of a new service, from 1 to engine.MaxFirstID; 0 for one drawn at random
 
 	Sealer *seal.Sealer
-
-	Delay     time.Duration // from acceptance to due; 0 or more
-	Retention time.Duration // how long a result can be read once done; 1 s or more
-
-	MaxPending int64 // jobs accepted and not yet done, over all instances; 1 or more
-
-	// MaxResults is how many of the jobs that this instance accepted are held, pending ones counted;
-	// 1 or more. All instances together hold about twice that: each looks every 10 s.
-	MaxResults int64
-
-	KeyWindow time.Duration // how long an idempotency key is remembered; 0 or more, rounded up to seconds
-	MaxKeys   int64         // idempotency keys that this instance remembers; with 0, a job with a key is refused
-
-	Workers int // claims that are hashed at a time, at most 4; 0 means one a core
 
 	// The rest has defaults, which are right but for tests.
 
@@ -68,23 +58,8 @@ type Config struct {
 	Log *slog.Logger // nil means nowhere
 }
 
-// The ends of the settings' ranges.
-const (
-	maxTime = 10_000 * time.Hour
-	maxJobs = 1 << 40
-)
-
 func (c *Config) validate() error {
-	errs := []error{
-		engine.InRange("delay", int64(c.Delay), 0, int64(maxTime)),
-		engine.InRange("retention", int64(c.Retention), int64(time.Second), int64(maxTime)),
-		engine.InRange("max pending", c.MaxPending, 1, maxJobs),
-		engine.InRange("max results", c.MaxResults, 1, maxJobs),
-		engine.InRange("key window", int64(c.KeyWindow), 0, int64(maxTime)),
-		engine.InRange("max keys", c.MaxKeys, 0, maxJobs),
-		engine.InRange("first id", c.FirstID, 0, engine.MaxFirstID),
-		engine.InRange("workers", int64(c.Workers), 0, 1<<16),
-	}
+	errs := []error{c.Validate()}
 	if len(c.URLs) == 0 {
 		errs = append(errs, errors.New("no URL"))
 	}

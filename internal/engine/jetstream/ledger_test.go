@@ -50,7 +50,7 @@ func TestIDs(t *testing.T) {
 }
 
 func newTestLedger() *ledger {
-	return newLedger(&Config{Delay: time.Second, Retention: time.Hour, MaxResults: 100, MaxKeys: 2, KeyWindow: time.Hour})
+	return newLedger(&Config{Limits: engine.Limits{Delay: time.Second, Retention: time.Hour, MaxResults: 100, MaxKeys: 2, KeyWindow: time.Hour}})
 }
 
 func reserve(t *testing.T, l *ledger, n int64) {
@@ -148,7 +148,7 @@ func TestUnknownOutcomes(t *testing.T) {
 		if o.valid() {
 			t.Errorf("outcome %d is taken for a known one", o)
 		}
-		e := &Engine{cfg: Config{MaxPending: 10, MaxResults: 10}}
+		e := &Engine{cfg: Config{Limits: engine.Limits{MaxPending: 10, MaxResults: 10}}}
 		e.ledger = newLedger(&e.cfg)
 		w := e.waiters.join(1)
 		e.read(&nats.Msg{Data: []byte{byte(o), 0, 0, 0, 0, 0, 0, 0, 1}})

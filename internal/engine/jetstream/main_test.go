@@ -109,8 +109,10 @@ func config(t *testing.T, c *natstest.Cluster) Config {
 	}
 	return Config{
 		URLs: c.URLs(), Prefix: newPrefix(), Replicas: len(c.Nodes), Sealer: sealer,
-		Delay: 20 * time.Millisecond, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20,
-		KeyWindow: time.Hour, MaxKeys: 1 << 20,
+		Limits: engine.Limits{
+			Delay: 20 * time.Millisecond, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20,
+			MaxSecretBytes: engine.MinSecretBytes, KeyWindow: time.Hour, MaxKeys: 1 << 20,
+		},
 	}
 }
 
@@ -130,13 +132,11 @@ func suiteOn(c *natstest.Cluster) enginetest.Suite {
 	return enginetest.Suite{
 		Gaps:    true, // a key takes a place in the log
 		Durable: true, Outlives: true,
-		New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
-			mine := config(t, c)
-			mine.Delay, mine.Retention = cfg.Delay, cfg.Retention
-			mine.MaxPending, mine.MaxResults = cfg.MaxPending, cfg.MaxResults
-			mine.FirstID = cfg.FirstID
-			mine.KeyWindow, mine.MaxKeys = cfg.KeyWindow, cfg.MaxKeys
-			return start(t, mine)
+		New: func(t *testing.T, limits engine.Limits) engine.Engine {
+			cfg := config(t, c)
+			limits.MaxSecretBytes = cfg.MaxSecretBytes
+			cfg.Limits = limits
+			return start(t, cfg)
 		},
 	}
 }

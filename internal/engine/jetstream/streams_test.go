@@ -11,6 +11,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
+	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
 )
 
@@ -62,7 +63,7 @@ func TestStreamsAreVerified(t *testing.T) {
 // Each property that hashd relies on is checked.
 func TestVerify(t *testing.T) {
 	t.Parallel()
-	e := &Engine{cfg: Config{Replicas: 1, MaxPending: 5, Delay: time.Second, Retention: time.Hour}, names: names{"p"}}
+	e := &Engine{cfg: Config{Replicas: 1, Limits: engine.Limits{MaxPending: 5, Delay: time.Second, Retention: time.Hour}}, names: names{"p"}}
 	for want, spoil := range map[string]func(*jetstream.StreamConfig){
 		"subjects":                 func(c *jetstream.StreamConfig) { c.Subjects = []string{"p.>"} },
 		"retention":                func(c *jetstream.StreamConfig) { c.Retention = jetstream.InterestPolicy },

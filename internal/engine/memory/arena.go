@@ -1,6 +1,10 @@
 package memory
 
-import "encoding/binary"
+import (
+	"encoding/binary"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
 
 // arena keeps the secrets too long for a slot, in chunks filled one after the other. Jobs end
 // nearly in the order they came, so a chunk empties as a whole and goes back to the system.
@@ -17,7 +21,7 @@ type chunk struct {
 	live int // secrets in it
 }
 
-const chunkBytes = 1 << 20
+const chunkBytes = engine.MinSecretBytes
 
 // ref is where a long secret lies.
 type ref struct {

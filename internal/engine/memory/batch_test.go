@@ -48,7 +48,7 @@ func copies(n int, secret []byte) [][]byte {
 // A batch that lies in two segments, up to one job from either end, is as good as any.
 func TestBatchesAcrossSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		const size = 50
 		for n, before := range []int64{1, size - 1, size / 2} { // of the batch's jobs, in the older segment
 			border := int64(n+1) * segmentJobs
@@ -72,7 +72,7 @@ func TestBatchesAcrossSegments(t *testing.T) {
 // A batch that ends where its segment does maps no other: the next job does, alone or in a batch.
 func TestBatchThatFillsItsSegment(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		for n, next := range []func(*testing.T, *Engine, int64){submit, submitBatch, submit} {
 			border := int64(n+1) * segmentJobs
 			for left := border - e.end() + 1; left > 0; left = border - e.end() + 1 {
@@ -91,7 +91,7 @@ func TestBatchThatFillsItsSegment(t *testing.T) {
 // A segment that was mapped for a batch then refused takes the jobs that come after the older one's.
 func TestSegmentMappedAhead(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		ahead := func() {
 			e.mu.Lock()
 			defer e.mu.Unlock()
@@ -122,7 +122,7 @@ func TestBatchesAndJobsAtTheLastRoom(t *testing.T) {
 	const room, size = 40, 8
 	batch := engine.Batch{Secrets: copies(size, long4096)}
 	for range 20 {
-		e := newEngine(t, Config{Delay: time.Hour, MaxPending: segmentJobs + room/2, Workers: 1})
+		e := newEngine(t, engine.Limits{Delay: time.Hour, MaxPending: segmentJobs + room/2, Workers: 1})
 		for left := int64(segmentJobs - room/2); left > 0; left -= min(left, engine.MaxBatch) {
 			submitBatch(t, e, min(left, engine.MaxBatch))
 		}
@@ -153,7 +153,7 @@ func TestBatchesAndJobsAtTheLastRoom(t *testing.T) {
 // A job that is drawn just when a batch is makes the batch draw again.
 func TestBatchesAmongManyJobs(t *testing.T) {
 	const jobs = 200_000
-	e := newEngine(t, Config{Delay: time.Hour, Workers: 1})
+	e := newEngine(t, engine.Limits{Delay: time.Hour, Workers: 1})
 	batches := int64(0)
 	over := make(chan struct{})
 	go func() {
@@ -181,7 +181,7 @@ func TestBatchesAmongManyJobs(t *testing.T) {
 // The first jobs of all find no segment, and a batch maps it under the eyes of the others.
 func TestFirstBatchAndFirstJobs(t *testing.T) {
 	for range 50 {
-		e := newEngine(t, Config{Delay: time.Hour, Workers: 1})
+		e := newEngine(t, engine.Limits{Delay: time.Hour, Workers: 1})
 		var g sync.WaitGroup
 		errs := make([]error, 4)
 		for n := range errs {
@@ -204,7 +204,7 @@ func TestFirstBatchAndFirstJobs(t *testing.T) {
 // A batch behind a job that is drawn and not yet committed waits for it, and no longer.
 func TestBatchBehindADrawnJob(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		accept(t, e, inline)
 		id, commit := drawByHand(t, e)
 		first := acceptBatch(t, e, inline, long4096, inline)
@@ -226,7 +226,7 @@ func TestBatchBehindADrawnJob(t *testing.T) {
 
 // A batch that comes before the alarm wakes the leader.
 func TestBatchWakesTheLeader(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		h.accept(inline)
 		alarm := h.alarm.Load()
 		h.alarm.Store(never)
@@ -244,7 +244,7 @@ func TestBatchDoesNotAllocateByTheJob(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	e := newEngine(t, Config{Delay: time.Hour, MaxSecretBytes: 1 << 40})
+	e := newEngine(t, engine.Limits{Delay: time.Hour, MaxSecretBytes: 1 << 40})
 	accept(t, e, inline)
 	for _, n := range []int{1, 10, 100, engine.MaxBatch / 10} {
 		for what, most := range map[string]float64{"short": 0, "long": 1} {
@@ -265,7 +265,7 @@ func TestBatchDoesNotAllocateByTheJob(t *testing.T) {
 func TestSecretsOfABatchAreWiped(t *testing.T) {
 	for what, secret := range map[string][]byte{"inline": inline, "long": long4096} {
 		t.Run(what, func(t *testing.T) {
-			onHand(t, Config{}, func(t *testing.T, h *byHand) {
+			onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 				hashed, canceled, other := mine(secret, "hashed"), mine(secret, "canceled"), mine(secret, "other")
 				first := acceptBatch(t, h.Engine, hashed, canceled, other)
 				synctest.Wait()
@@ -290,7 +290,7 @@ func TestSecretsOfABatchAreWiped(t *testing.T) {
 // A batch for whose long secrets there is no room leaves the arena as it was: nothing in it, and
 // its open chunk open.
 func TestBatchAtMaxSecretBytes(t *testing.T) {
-	onHand(t, Config{MaxSecretBytes: 2 * chunkBytes}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{MaxSecretBytes: 2 * chunkBytes}, func(t *testing.T, h *byHand) {
 		refused := mine(long4096, "refused")
 		refuse := func(n int) {
 			t.Helper()
@@ -357,7 +357,7 @@ func TestArenaGrowsAsForetold(t *testing.T) {
 
 // What was stored before the engine found that it cannot take the batch is wiped.
 func TestStoredSecretsAreGivenBack(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(long4096)
 		secret := mine(long4096, "given back")
 		refs, err := h.storeLongs([][]byte{secret, inline, secret[:53], secret})

@@ -42,7 +42,7 @@ func wantUnknown(t *testing.T, e *Engine, id int64) {
 // As long as the store may yet fail, a job is nobody's to see, to cancel or to hash; a drain waits.
 func TestPreparedJobsAreHidden(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		p := prepare(t, e, engine.IdempotencyKey{}, inline, long4096)
 		if p.Receipt.ID != 1 || p.Jobs != 2 {
 			t.Fatalf("prepared %+v", p)
@@ -69,7 +69,7 @@ func TestPreparedJobsAreHidden(t *testing.T) {
 // that is not committed wait for it.
 func TestCommitKeepsDueTimes(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: 10 * time.Second})
+		e := newEngine(t, engine.Limits{Delay: 10 * time.Second})
 		first, second := prepare(t, e, engine.IdempotencyKey{}, inline), prepare(t, e, engine.IdempotencyKey{}, inline)
 		time.Sleep(time.Second)
 		durable(e).Commit(second)
@@ -100,7 +100,7 @@ func wantHashed(t *testing.T, e *Engine, ids ...int64) {
 }
 
 func TestPrepareRefuses(t *testing.T) {
-	onHand(t, Config{MaxPending: 2, KeyWindow: time.Hour, MaxKeys: 1}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{MaxPending: 2, KeyWindow: time.Hour, MaxKeys: 1}, func(t *testing.T, h *byHand) {
 		refused := func(key engine.IdempotencyKey, secrets ...[]byte) error {
 			_, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: secrets, IdempotencyKey: key}, time.Now())
 			return err
@@ -125,7 +125,7 @@ func TestPrepareRefuses(t *testing.T) {
 
 // What is aborted was never there: its ids, keys and memory serve others.
 func TestAbort(t *testing.T) {
-	onHand(t, Config{KeyWindow: time.Hour, MaxKeys: 2}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{KeyWindow: time.Hour, MaxKeys: 2}, func(t *testing.T, h *byHand) {
 		kept := prepare(t, h.Engine, engine.IdempotencyKey{}, long4096)
 		durable(h.Engine).Commit(kept)
 		keys := []engine.IdempotencyKey{{ID: [16]byte{1}, Fingerprint: [16]byte{1}}, {ID: [16]byte{2}, Fingerprint: [16]byte{1}}}
@@ -159,7 +159,7 @@ func TestAbort(t *testing.T) {
 
 // A key that was forgotten, or remembered for another job since, is not taken from that.
 func TestAbortOfForgottenKeys(t *testing.T) {
-	onHand(t, Config{KeyWindow: time.Second, MaxKeys: 9}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{KeyWindow: time.Second, MaxKeys: 9}, func(t *testing.T, h *byHand) {
 		key := engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 		old := prepare(t, h.Engine, key, inline)
 		time.Sleep(time.Second)
@@ -176,7 +176,7 @@ func TestAbortOfForgottenKeys(t *testing.T) {
 
 func TestAbortEndsADrain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		p := prepare(t, e, engine.IdempotencyKey{}, inline)
 		drained := make(chan error, 1)
 		go func() { drained <- e.Drain(t.Context()) }()
@@ -202,7 +202,7 @@ func TestAbortEndsADrain(t *testing.T) {
 // Batches that lie across segments are committed and aborted as any other.
 func TestPrepareAcrossSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		for e.end() <= segmentJobs-100 {
 			n := min(engine.MaxBatch, segmentJobs-100-e.end()+1)
 			durable(e).Commit(prepare(t, e, engine.IdempotencyKey{}, many(int(n))...))
@@ -232,7 +232,7 @@ func results(e *Engine, first int64, n int) (seen []Result) {
 
 // FirstPending stops at the first job that is pending, and passes over those that are gone.
 func TestFirstPendingAndResults(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(many(6)...)
 		if got := durable(h.Engine).FirstPending(1, 100); got != 1 {
 			t.Errorf("the first pending job is %d with all pending", got)
@@ -275,7 +275,7 @@ func TestFirstPendingAndResults(t *testing.T) {
 // The results of segments that were given back are gone, at either end of those that are there.
 func TestFirstPendingAcrossRetiredSegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		const jobs = 3*segmentJobs + 10
 		submit(t, e, jobs)
 		time.Sleep(time.Second)
@@ -308,7 +308,7 @@ func TestFirstPendingAcrossRetiredSegments(t *testing.T) {
 // A result's age counts from when its job was claimed, to a second, and Oldest is where results begin.
 func TestResultsHaveTheirTime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: 0, Retention: 10 * time.Second})
+		e := newEngine(t, engine.Limits{Delay: 0, Retention: 10 * time.Second})
 		if got := durable(e).Oldest(); got != 1 {
 			t.Errorf("with no jobs the oldest is %d", got)
 		}

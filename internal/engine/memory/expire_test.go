@@ -50,7 +50,7 @@ func (h *byHand) wantKept(want int64) {
 
 // However much expires at once, the mutex is held for a bounded part of it at a time.
 func TestExpiryInBoundedSteps(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		const jobs = 2*expireJobs + 500
 		h.age(0, h.accept(many(jobs)...)...)
 		h.workAll()
@@ -69,7 +69,7 @@ func TestExpiryInBoundedSteps(t *testing.T) {
 
 // Under full load nobody rests: the workers themselves see to it that results expire.
 func TestExpiryUnderFullLoad(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(inline, inline)
 		h.age(0, ids[0])
 		h.workAll()
@@ -83,7 +83,7 @@ func TestExpiryUnderFullLoad(t *testing.T) {
 
 // A job that is still with its worker when its claim time expires is not lost, and goes later.
 func TestExpiryAwaitsTheWorker(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(inline, inline, inline)
 		h.age(0, ids[0])
 		h.workAll()
@@ -103,7 +103,7 @@ func TestExpiryAwaitsTheWorker(t *testing.T) {
 
 // Canceled and erased jobs among those that expire are passed over, and counted once.
 func TestExpiryPassesOverTheGone(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(many(5)...)
 		wantErr(t, "cancel", h.Cancel(t.Context(), ids[1]), nil)
 		h.age(0, ids...)
@@ -122,7 +122,7 @@ func TestExpiryPassesOverTheGone(t *testing.T) {
 // Marks cost memory by the second, not by the job.
 func TestOneMarkASecond(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second, Retention: 10 * time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second, Retention: 10 * time.Second})
 		for range 200 {
 			accept(t, e, inline)
 			time.Sleep(50 * time.Millisecond)

@@ -6,11 +6,13 @@ import (
 	"bytes"
 	"testing"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
 )
 
 // The system clears what it gets back; on the heap the engine must.
 func TestCloseClearsMemory(t *testing.T) {
-	e := newEngine(t, Config{Delay: time.Hour})
+	e := newEngine(t, engine.Limits{Delay: time.Hour})
 	accept(t, e, inline)
 	accept(t, e, long4096)
 	s, _ := e.segments.at(0)

@@ -16,7 +16,6 @@ package memory
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"math"
 	"runtime"
@@ -27,53 +26,13 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// The ends of the settings' ranges: sums of two of them still fit their type.
-const (
-	maxTime = 1_000_000 * time.Hour
-	maxJobs = 1 << 60
-)
-
-// Config holds the engine's limits. New refuses values outside their ranges. Times go up to a
-// million hours, numbers of jobs and keys up to 2^60.
-type Config struct {
-	Delay     time.Duration // from acceptance to due; 0 or more
-	Retention time.Duration // how long a result is kept once done; 1 s or more
-
-	MaxPending     int64 // jobs accepted and not yet done; 1 or more
-	MaxResults     int64 // jobs held in all, pending ones counted; 1 or more
-	MaxSecretBytes int64 // memory for pending secrets over 52 bytes; 1 MiB or more
-
-	KeyWindow time.Duration // how long an idempotency key is remembered; 0 or more
-	MaxKeys   int64         // idempotency keys remembered; with 0, a job with a key is refused
-
-	Workers int // goroutines that hash; 0 means one a core
-
-	// FirstID is the first id that is given out, from 1 to engine.MaxFirstID; 0 means one that is
-	// drawn. An engine that is restored needs the first of all those that were given out before.
-	FirstID int64
-}
-
-func (c *Config) validate() error {
-	return errors.Join(
-		engine.InRange("delay", int64(c.Delay), 0, int64(maxTime)),
-		engine.InRange("retention", int64(c.Retention), int64(time.Second), int64(maxTime)),
-		engine.InRange("max pending", c.MaxPending, 1, maxJobs),
-		engine.InRange("max results", c.MaxResults, 1, maxJobs),
-		engine.InRange("max secret bytes", c.MaxSecretBytes, chunkBytes, math.MaxInt64),
-		engine.InRange("key window", int64(c.KeyWindow), 0, int64(maxTime)),
-		engine.InRange("max keys", c.MaxKeys, 0, maxJobs),
-		engine.InRange("workers", int64(c.Workers), 0, math.MaxInt32),
-		engine.InRange("first id", c.FirstID, 0, engine.MaxFirstID),
-	)
-}
-
 // never is an instant that does not come.
 const never = math.MaxInt64
 
 // Engine implements engine.Engine. Instants are nanoseconds of the monotonic clock since
 // epoch, so that no step of the wall clock can make a job early or late.
 type Engine struct {
-	cfg   Config
+	cfg   engine.Limits
 	epoch time.Time
 
 	wake chan struct{}  // tells the leader of a job that is due before its alarm
@@ -112,7 +71,7 @@ type Engine struct {
 var _ engine.Engine = (*Engine)(nil)
 
 // New starts an engine; Close stops it.
-func New(cfg Config) (*Engine, error) {
+func New(cfg engine.Limits) (*Engine, error) {
 	e, err := unstarted(cfg)
 	if err == nil {
 		e.start()
@@ -121,8 +80,8 @@ func New(cfg Config) (*Engine, error) {
 }
 
 // unstarted makes an engine whose goroutines are not yet running.
-func unstarted(cfg Config) (*Engine, error) {
-	if err := cfg.validate(); err != nil {
+func unstarted(cfg engine.Limits) (*Engine, error) {
+	if err := cfg.Validate(); err != nil {
 		return nil, fmt.Errorf("memory engine: %w", err)
 	}
 	if cfg.Workers == 0 {

@@ -19,12 +19,8 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var suite = enginetest.Suite{
-	New: func(t *testing.T, cfg enginetest.Config) engine.Engine {
-		return newEngineAsIs(t, Config{
-			Delay: cfg.Delay, Retention: cfg.Retention,
-			MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-			KeyWindow: cfg.KeyWindow, MaxKeys: cfg.MaxKeys, FirstID: cfg.FirstID,
-		})
+	New: func(t *testing.T, cfg engine.Limits) engine.Engine {
+		return newEngineAsIs(t, cfg)
 	},
 	FakeClock: true,
 }
@@ -36,14 +32,14 @@ func TestConformance(t *testing.T) {
 
 // newEngine makes an engine that the test's end closes, with wide limits where cfg has none. Its ids
 // begin at 1 unless cfg says otherwise.
-func newEngine(t *testing.T, cfg Config) *Engine {
+func newEngine(t *testing.T, cfg engine.Limits) *Engine {
 	t.Helper()
 	cfg.FirstID = max(cfg.FirstID, 1)
 	return newEngineAsIs(t, cfg)
 }
 
 // newEngineAsIs is newEngine but for the first id.
-func newEngineAsIs(t *testing.T, cfg Config) *Engine {
+func newEngineAsIs(t *testing.T, cfg engine.Limits) *Engine {
 	t.Helper()
 	if cfg.Retention == 0 {
 		cfg.Retention = time.Hour
@@ -100,22 +96,22 @@ func wantFull(t *testing.T, err error, limit string) *engine.FullError {
 }
 
 func TestConfigIsValidated(t *testing.T) {
-	good := Config{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20}
+	good := engine.Limits{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20}
 	e, err := New(good)
 	if err != nil {
 		t.Fatalf("the least values are refused: %v", err)
 	}
 	_ = e.Close()
-	for want, spoil := range map[string]func(c *Config, bad int64){
-		"delay":            func(c *Config, bad int64) { c.Delay = time.Duration(bad) },
-		"retention":        func(c *Config, bad int64) { c.Retention = time.Duration(bad) },
-		"max pending":      func(c *Config, bad int64) { c.MaxPending = bad },
-		"max results":      func(c *Config, bad int64) { c.MaxResults = bad },
-		"max secret bytes": func(c *Config, bad int64) { c.MaxSecretBytes = min(bad, chunkBytes-1) },
-		"key window":       func(c *Config, bad int64) { c.KeyWindow = time.Duration(bad) },
-		"max keys":         func(c *Config, bad int64) { c.MaxKeys = bad },
-		"workers":          func(c *Config, bad int64) { c.Workers = int(bad) },
-		"first id":         func(c *Config, bad int64) { c.FirstID = bad },
+	for want, spoil := range map[string]func(c *engine.Limits, bad int64){
+		"delay":            func(c *engine.Limits, bad int64) { c.Delay = time.Duration(bad) },
+		"retention":        func(c *engine.Limits, bad int64) { c.Retention = time.Duration(bad) },
+		"max pending":      func(c *engine.Limits, bad int64) { c.MaxPending = bad },
+		"max results":      func(c *engine.Limits, bad int64) { c.MaxResults = bad },
+		"max secret bytes": func(c *engine.Limits, bad int64) { c.MaxSecretBytes = min(bad, chunkBytes-1) },
+		"key window":       func(c *engine.Limits, bad int64) { c.KeyWindow = time.Duration(bad) },
+		"max keys":         func(c *engine.Limits, bad int64) { c.MaxKeys = bad },
+		"workers":          func(c *engine.Limits, bad int64) { c.Workers = int(bad) },
+		"first id":         func(c *engine.Limits, bad int64) { c.FirstID = bad },
 	} {
 		for _, bad := range []int64{-1, math.MinInt64, math.MaxInt64} {
 			cfg := good
@@ -129,21 +125,24 @@ func TestConfigIsValidated(t *testing.T) {
 			}
 		}
 	}
-	if _, err := New(Config{}); err == nil || strings.Count(err.Error(), "is not from") != 4 {
+	if _, err := New(engine.Limits{}); err == nil || strings.Count(err.Error(), "is not from") != 4 {
 		t.Errorf("not all that is wrong is told at once: %v", err)
 	}
 }
 
 // The largest values that are taken work: sums of them do not wrap around.
 func TestHugeSettings(t *testing.T) {
-	for what, huge := range map[string]func(*Config){
-		"delay":        func(c *Config) { c.Delay = maxTime },
-		"retention":    func(c *Config) { c.Retention = maxTime },
-		"max-pending":  func(c *Config) { c.MaxPending = maxJobs },
-		"max-results":  func(c *Config) { c.MaxResults = maxJobs },
-		"secret bytes": func(c *Config) { c.MaxSecretBytes = math.MaxInt64 },
-		"all": func(c *Config) {
-			*c = Config{maxTime, maxTime, maxJobs, maxJobs, math.MaxInt64, maxTime, maxJobs, 0, engine.MaxFirstID}
+	for what, huge := range map[string]func(*engine.Limits){
+		"delay":        func(c *engine.Limits) { c.Delay = engine.MaxTime },
+		"retention":    func(c *engine.Limits) { c.Retention = engine.MaxTime },
+		"max-pending":  func(c *engine.Limits) { c.MaxPending = engine.MaxJobs },
+		"max-results":  func(c *engine.Limits) { c.MaxResults = engine.MaxJobs },
+		"secret bytes": func(c *engine.Limits) { c.MaxSecretBytes = math.MaxInt64 },
+		"all": func(c *engine.Limits) {
+			*c = engine.Limits{
+				Delay: engine.MaxTime, Retention: engine.MaxTime, MaxPending: engine.MaxJobs, MaxResults: engine.MaxJobs,
+				MaxSecretBytes: math.MaxInt64, KeyWindow: engine.MaxTime, MaxKeys: engine.MaxJobs, FirstID: engine.MaxFirstID,
+			}
 		},
 	} {
 		t.Run(what, func(t *testing.T) {
@@ -152,8 +151,8 @@ func TestHugeSettings(t *testing.T) {
 	}
 }
 
-func checkHuge(t *testing.T, huge func(*Config)) {
-	cfg := Config{Delay: time.Second, Retention: time.Minute, MaxPending: 9, MaxResults: 9, MaxSecretBytes: 1 << 20}
+func checkHuge(t *testing.T, huge func(*engine.Limits)) {
+	cfg := engine.Limits{Delay: time.Second, Retention: time.Minute, MaxPending: 9, MaxResults: 9, MaxSecretBytes: 1 << 20}
 	huge(&cfg)
 	e := newEngine(t, cfg)
 	for range 2 {
@@ -185,7 +184,7 @@ func TestAcceptDoesNotAllocate(t *testing.T) {
 	if raceEnabled {
 		t.Skip("the race detector allocates")
 	}
-	e := newEngine(t, Config{Delay: time.Hour})
+	e := newEngine(t, engine.Limits{Delay: time.Hour})
 	accept(t, e, inline) // maps the first segment
 	ctx := t.Context()
 	job := engine.Job{Secret: inline}
@@ -206,11 +205,9 @@ func TestLoad(t *testing.T) {
 		t.Run(strconv.Itoa(workers), func(t *testing.T) {
 			t.Parallel()
 			withWorkers := suite
-			withWorkers.New = func(t *testing.T, cfg enginetest.Config) engine.Engine {
-				return newEngine(t, Config{
-					Delay: cfg.Delay, Retention: cfg.Retention, Workers: workers,
-					MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults, MaxSecretBytes: chunkBytes,
-				})
+			withWorkers.New = func(t *testing.T, cfg engine.Limits) engine.Engine {
+				cfg.Workers, cfg.MaxSecretBytes = workers, chunkBytes
+				return newEngine(t, cfg)
 			}
 			withWorkers.Load(t, enginetest.Load{Submitters: 10, Jobs: 600, Expiry: true})
 		})

@@ -2,7 +2,6 @@ package memory
 
 import (
 	"errors"
-	"fmt"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -16,10 +15,10 @@ type restored struct {
 }
 
 // Restore starts an engine with jobs of an earlier one, which fill must put into it; its Close stops
-// it. No job comes due before fill has returned. Config.FirstID must be set.
-func Restore(cfg Config, fill func(*Restorer) error) (*Durable, error) {
-	if err := engine.InRange("first id", cfg.FirstID, 1, engine.MaxFirstID); err != nil {
-		return nil, fmt.Errorf("memory engine: %w", err)
+// it. No job comes due before fill has returned. FirstID must be set.
+func Restore(cfg engine.Limits, fill func(*Restorer) error) (*Durable, error) {
+	if cfg.FirstID == 0 {
+		return nil, errors.New("memory engine: a restored engine needs its first id")
 	}
 	e, err := unstarted(cfg)
 	if err != nil {
@@ -43,7 +42,7 @@ func Restore(cfg Config, fill func(*Restorer) error) (*Durable, error) {
 type Restorer struct{ e *Engine }
 
 // Begin says which ids there are: the first that is to be restored, the first that is pending,
-// and the first that was not given out; they must not be below Config.FirstID and not go down.
+// and the first that was not given out; they must not be below FirstID and not go down.
 func (r *Restorer) Begin(first, firstPending, next int64) {
 	e := r.e
 	e.segments.first = e.segmentOf(min(first, firstPending))

@@ -15,9 +15,9 @@ import (
 )
 
 // restore starts an engine with what fill puts into it; the test's end closes it.
-func restore(t *testing.T, cfg Config, fill func(*Restorer) error) *Engine {
+func restore(t *testing.T, cfg engine.Limits, fill func(*Restorer) error) *Engine {
 	t.Helper()
-	wide := Config{Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxKeys: 100}
+	wide := engine.Limits{Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxKeys: 100}
 	cfg.Retention = max(cfg.Retention, time.Second)
 	cfg.FirstID = max(cfg.FirstID, 1)
 	for limit, standard := range map[*int64]int64{
@@ -71,7 +71,7 @@ func wantFates(t *testing.T, e *Engine, fates map[int64]any) {
 // Each job is what it was: hashed, pending, canceled in between, or gone; the ids go on.
 func TestRestore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := restore(t, Config{Delay: time.Minute, Retention: time.Hour}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{Delay: time.Minute, Retention: time.Hour}, func(r *Restorer) error {
 			r.Begin(1, 5, 12)
 			return errors.Join(r.Result(result(2, time.Minute)), r.Result(result(4, 0)),
 				pendingJobs(r, time.Second, 5, 6),
@@ -132,7 +132,7 @@ func TestRestoreAtSegmentBorders(t *testing.T) {
 }
 
 func checkBorder(t *testing.T, first, next, left int64) {
-	e := restore(t, Config{Delay: time.Second, FirstID: first}, func(r *Restorer) error {
+	e := restore(t, engine.Limits{Delay: time.Second, FirstID: first}, func(r *Restorer) error {
 		r.Begin(next-left, next-left, next)
 		for id := next - left; id < next; id++ {
 			if err := pendingJobs(r, time.Second, id); err != nil {
@@ -170,7 +170,7 @@ func checkBorder(t *testing.T, first, next, left int64) {
 // Only segments in which there is something take memory, however far apart these are.
 func TestRestoreFarApart(t *testing.T) {
 	const last = 40*segmentJobs + 10
-	e := restore(t, Config{Delay: time.Hour, Retention: time.Hour}, func(r *Restorer) error {
+	e := restore(t, engine.Limits{Delay: time.Hour, Retention: time.Hour}, func(r *Restorer) error {
 		r.Begin(1, last, last+20*segmentJobs)
 		err := errors.Join(r.Result(result(5, time.Minute)), r.Result(result(20*segmentJobs+5, 0)))
 		if r.e.mapped != 2 {
@@ -196,7 +196,7 @@ func TestRestoreFarApart(t *testing.T) {
 // Segments without any result left are not kept, wherever they are.
 func TestRestoreDropsEmptySegments(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := restore(t, Config{Delay: time.Second, Retention: time.Minute}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{Delay: time.Second, Retention: time.Minute}, func(r *Restorer) error {
 			r.Begin(1, 5*segmentJobs+1, 5*segmentJobs+1)
 			return errors.Join(r.Result(result(1, time.Hour)), r.Result(result(2*segmentJobs+1, time.Second)), r.Result(result(3*segmentJobs+1, time.Second)))
 		})
@@ -226,7 +226,7 @@ func TestRestoredResultsExpire(t *testing.T) {
 	} {
 		synctest.Test(t, func(t *testing.T) {
 			start := time.Now()
-			e := restore(t, Config{Delay: time.Second, Retention: retention}, func(r *Restorer) error {
+			e := restore(t, engine.Limits{Delay: time.Second, Retention: retention}, func(r *Restorer) error {
 				n := int64(len(ages))
 				r.Begin(1, n+1, n+1)
 				for i, age := range ages {
@@ -269,7 +269,7 @@ func wantAround(t *testing.T, e *Engine, id int64, start time.Time, left time.Du
 func TestRestoreBeyondTheLimits(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const jobs = 2*perChunk + 10
-		cfg := Config{Delay: time.Minute, Retention: time.Hour, MaxPending: 5, MaxResults: jobs + 3, MaxSecretBytes: chunkBytes}
+		cfg := engine.Limits{Delay: time.Minute, Retention: time.Hour, MaxPending: 5, MaxResults: jobs + 3, MaxSecretBytes: chunkBytes}
 		e := restore(t, cfg, func(r *Restorer) error {
 			r.Begin(1, 3, jobs+3)
 			err := errors.Join(r.Result(result(1, 0)), r.Result(result(2, 0)))
@@ -298,7 +298,7 @@ func TestRestoreBeyondTheLimits(t *testing.T) {
 
 func TestRestoreBeyondMaxResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := restore(t, Config{Retention: time.Minute, MaxResults: 2}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{Retention: time.Minute, MaxResults: 2}, func(r *Restorer) error {
 			r.Begin(1, 4, 4)
 			return errors.Join(r.Result(result(1, 30*time.Second)), r.Result(result(2, 0)), r.Result(result(3, 0)))
 		})
@@ -318,7 +318,7 @@ func TestRestoredKeys(t *testing.T) {
 			return engine.IdempotencyKey{ID: [16]byte{n}, Fingerprint: [16]byte{n}}
 		}
 		now := time.Now()
-		e := restore(t, Config{Delay: time.Hour, KeyWindow: time.Hour, MaxKeys: 3}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{Delay: time.Hour, KeyWindow: time.Hour, MaxKeys: 3}, func(r *Restorer) error {
 			r.Begin(1, 1, 4)
 			r.Key(key(1), engine.Receipt{ID: 1, Due: now.Add(time.Minute)}, now.Add(-time.Second))
 			r.Key(key(1), engine.Receipt{ID: 2, Due: now.Add(time.Minute)}, now.Add(time.Second)) // used anew
@@ -357,7 +357,7 @@ func TestRestoredKeys(t *testing.T) {
 // A restored engine aborts into a segment that was restored.
 func TestAbortAfterRestore(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := restore(t, Config{Delay: time.Second}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{Delay: time.Second}, func(r *Restorer) error {
 			r.Begin(1, 3, 4)
 			return errors.Join(r.Result(result(2, 0)), pendingJobs(r, time.Second, 3))
 		})
@@ -376,7 +376,7 @@ func TestRestoreFails(t *testing.T) {
 	cause := errors.New("cause")
 	var e *Engine
 	secret := mine(long4096, "failed")
-	_, err := Restore(Config{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20, FirstID: 1}, func(r *Restorer) error {
+	_, err := Restore(engine.Limits{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20, FirstID: 1}, func(r *Restorer) error {
 		e = r.e
 		r.Begin(1, 2, 2*segmentJobs)
 		return errors.Join(r.Result(result(1, 0)), r.Pending(segmentJobs+1, engine.Job{Secret: secret}, time.Now().Add(-time.Hour)), cause)
@@ -387,10 +387,10 @@ func TestRestoreFails(t *testing.T) {
 	}
 	_, err = e.Get(t.Context(), 1)
 	wantErr(t, "get", err, engine.ErrClosed)
-	if _, err := Restore(Config{}, nil); err == nil {
+	if _, err := Restore(engine.Limits{}, nil); err == nil {
 		t.Error("a configuration of zeros is taken")
 	}
-	unsaid := Config{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20}
+	unsaid := engine.Limits{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20}
 	if _, err := Restore(unsaid, nil); err == nil {
 		t.Error("jobs are restored without their first id")
 	}
@@ -399,7 +399,7 @@ func TestRestoreFails(t *testing.T) {
 // Engines whose goroutines never ran are closed as any other; so are those that begin with nothing.
 func TestCloseOfWhatNeverRan(t *testing.T) {
 	for _, begin := range [][3]int64{{1, 1, 1}, {1, 1, 10}, {5, 10, 3*segmentJobs + 1}} {
-		e := restore(t, Config{}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{}, func(r *Restorer) error {
 			r.Begin(begin[0], begin[1], begin[2])
 			return nil
 		})
@@ -412,7 +412,7 @@ func TestCloseOfWhatNeverRan(t *testing.T) {
 func TestRestoredSecretsAreWiped(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		secret := bytes.Clone(inline)
-		e := restore(t, Config{}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{}, func(r *Restorer) error {
 			r.Begin(1, 1, 3)
 			return errors.Join(r.Pending(1, engine.Job{Secret: secret}, time.Now().Add(time.Second)),
 				r.Pending(2, engine.Job{Secret: long4096}, time.Now().Add(time.Second)))

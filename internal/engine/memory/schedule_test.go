@@ -21,7 +21,7 @@ type byHand struct {
 }
 
 // onHand runs the test in a bubble on an engine that it works by hand.
-func onHand(t *testing.T, cfg Config, test func(t *testing.T, h *byHand)) {
+func onHand(t *testing.T, cfg engine.Limits, test func(t *testing.T, h *byHand)) {
 	t.Helper()
 	cfg.Delay = time.Hour
 	synctest.Test(t, func(t *testing.T) {
@@ -85,7 +85,7 @@ func (h *byHand) wantGone(ids ...int64) {
 }
 
 func TestClaimTakesOnlyWhatIsDue(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(inline, inline, inline)
 		h.age(-1, ids[0])
 		h.age(0, ids[1]) // due before the job ahead of it, and yet after it in line
@@ -104,7 +104,7 @@ func TestClaimTakesOnlyWhatIsDue(t *testing.T) {
 }
 
 func TestClaimIsBounded(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		const due = 2*claimJobs + 5
 		secrets := make([][]byte, due+20)
 		for i := range secrets {
@@ -127,7 +127,7 @@ func TestClaimIsBounded(t *testing.T) {
 }
 
 func TestLatenessIsFromDueToVisible(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		time.Sleep(time.Minute)
 		ids := h.accept(inline, inline)
 		h.age(3*time.Millisecond, ids[0])
@@ -142,7 +142,7 @@ func TestLatenessIsFromDueToVisible(t *testing.T) {
 
 // A job that a worker is just hashing reads as pending, and says what it is.
 func TestClaimedJobReadsAsPending(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		for _, secret := range [][]byte{inline, long4096} {
 			r, err := h.Accept(t.Context(), engine.Job{Secret: secret, Algorithm: digest.SHA3x512, Tenant: 4711})
 			wantErr(t, "accept", err, nil)
@@ -169,7 +169,7 @@ func TestClaimedJobReadsAsPending(t *testing.T) {
 
 // Whoever waits for a claimed job is told when it is published, and no earlier.
 func TestWaitForAClaimedJob(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		id := h.accept(inline)[0]
 		h.age(0, id)
 		h.claim()
@@ -191,7 +191,7 @@ func TestWaitForAClaimedJob(t *testing.T) {
 
 // The job's digest is computed, for its worker cannot be stopped, but nobody ever sees it.
 func TestCancelWhileClaimed(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(inline, long4096, long4096, inline)
 		h.age(0, ids...)
 		h.claim()
@@ -248,7 +248,7 @@ func drawByHand(t *testing.T, e *Engine) (id int64, commit func()) {
 // Between the two halves of Accept nobody can know the id, nor does the engine touch the slot.
 func TestDrawnButNotCommitted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		ctx := t.Context()
 		first := accept(t, e, inline)
 		id, commit := drawByHand(t, e)
@@ -282,7 +282,7 @@ func TestDrawnButNotCommitted(t *testing.T) {
 
 // Close takes no memory away under a submitter that is just filling it.
 func TestCloseAwaitsSubmitters(t *testing.T) {
-	e := newEngine(t, Config{Delay: time.Hour})
+	e := newEngine(t, engine.Limits{Delay: time.Hour})
 	accept(t, e, inline)
 	_, commit := drawByHand(t, e)
 	closed := make(chan error, 1)
@@ -308,7 +308,7 @@ func TestCloseAwaitsSubmitters(t *testing.T) {
 
 // A submitter whose job comes before the alarm wakes the leader; any other leaves it asleep.
 func TestOnlyTheFirstJobWakesTheLeader(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		h.accept(inline)
 		alarm := h.alarm.Load()
 		time.Sleep(time.Second)
@@ -327,7 +327,7 @@ func TestOnlyTheFirstJobWakesTheLeader(t *testing.T) {
 
 // Polls that gave up cost nothing any more; those that go on are still told.
 func TestAbandonedWaitsAreForgotten(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		id := h.accept(inline)[0]
 		ctx, cancel := context.WithCancel(t.Context())
 		for range 3 {
@@ -359,7 +359,7 @@ func TestAbandonedWaitsAreForgotten(t *testing.T) {
 // The first jobs of all find no segment, and one of them maps it under the eyes of the others.
 func TestFirstJobsAtOnce(t *testing.T) {
 	for range 50 {
-		e := newEngine(t, Config{Delay: time.Hour, Workers: 1})
+		e := newEngine(t, engine.Limits{Delay: time.Hour, Workers: 1})
 		drawing := make(chan struct{})
 		var g sync.WaitGroup
 		g.Go(func() {

@@ -38,7 +38,7 @@ func mine(secret []byte, end string) []byte {
 func TestSecretsAreWiped(t *testing.T) {
 	for what, secret := range map[string][]byte{"inline": inline, "long": long4096, "53 bytes": long4096[:53]} {
 		t.Run(what, func(t *testing.T) {
-			onHand(t, Config{}, func(t *testing.T, h *byHand) {
+			onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 				hashed, canceled, other := mine(secret, "hashed"), mine(secret, "canceled"), mine(secret, "other")
 				ids := h.accept(hashed, canceled, other)
 				if !h.holds(hashed) || !h.holds(canceled) || !h.holds(other) {
@@ -64,7 +64,7 @@ func TestSecretsAreWiped(t *testing.T) {
 
 // A secret canceled after its worker took it goes when the worker is done with it.
 func TestSecretCanceledWhileClaimedIsWiped(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		secrets := [][]byte{mine(inline, "short"), mine(long4096, "long"), mine(long4096, "other")}
 		ids := h.accept(secrets...)
 		h.age(0, ids[:2]...)
@@ -84,7 +84,7 @@ func TestSecretCanceledWhileClaimedIsWiped(t *testing.T) {
 
 // Neither an erased nor an expired result stays in memory.
 func TestResultsAreCleared(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.accept(inline, inline, inline)
 		h.age(0, ids[:2]...)
 		h.claim()
@@ -126,7 +126,7 @@ func (h *byHand) fill(chunks int) []int64 {
 }
 
 func TestChunksAreGivenBack(t *testing.T) {
-	onHand(t, Config{}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{}, func(t *testing.T, h *byHand) {
 		ids := h.fill(3)
 		ids = append(ids, accept(t, h.Engine, long4096))
 		want := func(live, start, used int64) {
@@ -157,7 +157,7 @@ func TestChunksAreGivenBack(t *testing.T) {
 
 // The same memory serves secrets one after the other, though none is canceled.
 func TestArenaOfHashedSecrets(t *testing.T) {
-	onHand(t, Config{MaxSecretBytes: chunkBytes}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{MaxSecretBytes: chunkBytes}, func(t *testing.T, h *byHand) {
 		for range 3 {
 			ids := h.fill(1)
 			_, err := h.Accept(t.Context(), engine.Job{Secret: long4096[:53]})
@@ -174,7 +174,7 @@ func TestArenaOfHashedSecrets(t *testing.T) {
 }
 
 func TestMaxSecretBytes(t *testing.T) {
-	onHand(t, Config{MaxSecretBytes: chunkBytes}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{MaxSecretBytes: chunkBytes}, func(t *testing.T, h *byHand) {
 		ids := h.fill(1)
 		long := engine.Job{Secret: long4096}
 		_, err := h.Accept(t.Context(), long)
@@ -199,7 +199,7 @@ func TestMaxSecretBytes(t *testing.T) {
 
 // A long secret that is refused after all leaves nothing in the arena.
 func TestRefusedLongSecretIsWiped(t *testing.T) {
-	onHand(t, Config{MaxPending: 2}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{MaxPending: 2}, func(t *testing.T, h *byHand) {
 		h.accept(inline, long4096)
 		refused := mine(long4096, "refused")
 		_, err := h.Accept(t.Context(), engine.Job{Secret: refused})
@@ -212,7 +212,7 @@ func TestRefusedLongSecretIsWiped(t *testing.T) {
 
 // A client told of a limit comes again; one told of the drain goes elsewhere.
 func TestDrainingIsSaidBeforeAnyLimit(t *testing.T) {
-	cfg := Config{MaxSecretBytes: chunkBytes, MaxPending: perChunk, KeyWindow: time.Hour, MaxKeys: 0}
+	cfg := engine.Limits{MaxSecretBytes: chunkBytes, MaxPending: perChunk, KeyWindow: time.Hour, MaxKeys: 0}
 	onHand(t, cfg, func(t *testing.T, h *byHand) {
 		h.fill(1)
 		ended, cancel := context.WithCancel(t.Context())
@@ -232,7 +232,7 @@ func TestDrainingIsSaidBeforeAnyLimit(t *testing.T) {
 // The limit on secrets bounds the memory they take, also when a few hold on to whole chunks.
 func TestArenaIsBoundedWhereFewRemain(t *testing.T) {
 	const limit = 3
-	onHand(t, Config{MaxSecretBytes: limit * chunkBytes}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{MaxSecretBytes: limit * chunkBytes}, func(t *testing.T, h *byHand) {
 		for range limit {
 			for _, id := range h.fill(1)[1:] {
 				wantErr(t, "cancel", h.Cancel(t.Context(), id), nil)

@@ -99,7 +99,7 @@ func cancelAll(t *testing.T, e *Engine, first, last int64) {
 // Jobs find their results across segments, and a segment's memory goes back with the last of them.
 func TestSegmentsOfResults(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		const jobs = 2*segmentJobs + 10
 		submit(t, e, jobs)
 		wantMapped(t, e, 3)
@@ -143,7 +143,7 @@ func wantResults(t *testing.T, e *Engine, jobs int64) {
 // Canceled jobs stay in line, without their secrets, until their turn; then they are gone.
 func TestCanceledSegmentIsGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second})
+		e := newEngine(t, engine.Limits{Delay: time.Second})
 		submit(t, e, 2*segmentJobs+10)
 		cancelAll(t, e, 1, 2*segmentJobs)
 		wantMapped(t, e, 3)
@@ -158,7 +158,7 @@ func TestCanceledSegmentIsGivenBack(t *testing.T) {
 
 func TestExpiredSegmentsAreGivenBack(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		e := newEngine(t, Config{Delay: time.Second, Retention: time.Minute})
+		e := newEngine(t, engine.Limits{Delay: time.Second, Retention: time.Minute})
 		submit(t, e, segmentJobs)
 		time.Sleep(10 * time.Second)
 		submit(t, e, segmentJobs+1)
@@ -181,7 +181,7 @@ func TestExpiredSegmentsAreGivenBack(t *testing.T) {
 func TestMemoryIsBoundedWhereFewRemain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const few = 10
-		e := newEngine(t, Config{Delay: time.Minute, Retention: time.Minute, MaxPending: segmentJobs, MaxResults: few})
+		e := newEngine(t, engine.Limits{Delay: time.Minute, Retention: time.Minute, MaxPending: segmentJobs, MaxResults: few})
 		var err error
 		jobs := int64(0)
 		for ; err == nil; jobs++ {
@@ -207,7 +207,7 @@ func TestMemoryIsBoundedWhereFewRemain(t *testing.T) {
 // Submitters, each with an id drawn from one segment or the next, all find their slots while
 // the segments change under them.
 func TestManySubmittersAcrossSegments(t *testing.T) {
-	e := newEngine(t, Config{Delay: 0})
+	e := newEngine(t, engine.Limits{Delay: 0})
 	const submitters = 4
 	errs := make(chan error, submitters)
 	for range submitters {
