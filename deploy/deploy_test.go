@@ -70,7 +70,7 @@ func find(t *testing.T, path, kind string) map[string]any {
 // wantSettings fails the test unless hashd starts with these variables.
 func wantSettings(t *testing.T, where string, environ []string) {
 	t.Helper()
-	c, err := config.New(pflag.NewFlagSet(where, pflag.ContinueOnError)).Load(environ)
+	c, _, err := config.New(pflag.NewFlagSet(where, pflag.ContinueOnError)).Load(environ)
 	if err != nil {
 		t.Errorf("%s: %v", where, err)
 	}
@@ -104,7 +104,7 @@ func TestStop(t *testing.T) {
 	if sleep < 5 {
 		t.Errorf("it sleeps %d s", sleep)
 	}
-	c, err := config.New(pflag.NewFlagSet("", pflag.ContinueOnError)).Load(nil)
+	c, _, err := config.New(pflag.NewFlagSet("", pflag.ContinueOnError)).Load(nil)
 	if err != nil {
 		t.Fatal(err)
 	}

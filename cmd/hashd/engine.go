@@ -10,39 +10,106 @@ import (
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/file"
+	"github.com/hashd-project/hashd/internal/engine/jetstream"
 	"github.com/hashd-project/hashd/internal/engine/memory"
 	"github.com/hashd-project/hashd/internal/private"
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
-// newEngine starts the engine that the settings name. It also returns the engine's fingerprint
-// key, nil if the engine is as new as the process.
-func newEngine(ctx context.Context, cfg config.Config, environ []string, log *slog.Logger) (engine.Engine, []byte, error) {
-	switch cfg.Engine {
-	case "memory":
-		e, err := memory.New(limitsOf(cfg))
-		return e, nil, err
-	case "jetstream":
-		return newCluster(ctx, cfg, environ, log)
+// maker makes the engine that the settings name.
+type maker struct {
+	loaded
+	log *slog.Logger
+}
+
+// made is an engine, with what the service needs to know of its store.
+type made struct {
+	engine         engine.Engine
+	fingerprintKey []byte        // keys the fingerprints of requests; nil if the store is as new as the process
+	storeID        func() []byte // what names the store; nil if fingerprintKey does, which is as old
+}
+
+// make starts the engine.
+func (m *maker) make(ctx context.Context) (made, error) {
+	switch m.cfg.Engine {
+	case config.EngineMemory:
+		return m.memory()
+	case config.EngineFile:
+		return m.file()
+	case config.EngineJetStream:
+		return m.jetstream(ctx)
 	}
-	sealer, err := givenSealer(cfg, environ) // nil for the ring in the folder
+	return made{}, fmt.Errorf("there is no engine %q", m.cfg.Engine)
+}
+
+func (m *maker) memory() (made, error) {
+	e, err := memory.New(m.limits())
+	return made{engine: e}, err
+}
+
+func (m *maker) file() (made, error) {
+	noSync, err := noSync(m.cfg.Sync)
 	if err != nil {
-		return nil, nil, err
+		return made{}, err
+	}
+	sealer, err := m.sealer() // nil for the ring in the folder
+	if err != nil {
+		return made{}, err
 	}
 	e, err := file.New(file.Config{
-		Limits: limitsOf(cfg), Dir: cfg.DataDir, Sealer: sealer, NoSync: cfg.Sync == "never", Log: log,
+		Limits: m.limits(), Dir: m.cfg.DataDir, Sealer: sealer, NoSync: noSync, Log: m.log,
 		Failed: func(err error) {
-			log.Error("the store failed: no new jobs until a restart", "error", err)
+			m.log.Error("the store failed: no new jobs until a restart", "error", err)
 		},
 	})
 	if err != nil {
-		return nil, nil, withWayOut(err)
+		return made{}, withWayOut(err)
 	}
-	return e, e.FingerprintKey(), nil
+	return made{e, e.FingerprintKey(), e.StoreID}, nil
 }
 
-// limitsOf returns the settings that every engine has.
-func limitsOf(cfg config.Config) engine.Limits {
+func noSync(s config.Sync) (bool, error) {
+	switch s {
+	case config.SyncAlways:
+		return false, nil
+	case config.SyncNever:
+		return true, nil
+	}
+	return false, fmt.Errorf("there is no sync %q", s)
+}
+
+// jetstream starts the engine on a NATS cluster. All instances key the fingerprints of requests alike.
+func (m *maker) jetstream(ctx context.Context) (made, error) {
+	cfg := m.cfg
+	sealer, err := m.sealer()
+	if err != nil {
+		return made{}, err
+	}
+	if sealer == nil { // none is made here: two instances that start at once would make two
+		return made{}, errors.New("engine jetstream seals with a ring that all instances share: " +
+			"make one with 'hashd ring create FILE' and give it as ring-file, or its content as " + config.RingVariable)
+	}
+	for name, path := range map[string]string{"nats-creds": cfg.NATSCreds, "nats-key": cfg.NATSKey} {
+		if path == "" {
+			continue
+		}
+		if err := private.Check(path); err != nil {
+			return made{}, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	e, err := jetstream.New(ctx, jetstream.Config{
+		URLs: strings.Split(cfg.NATSURL, ","), Credentials: cfg.NATSCreds, CA: cfg.NATSCA, Cert: cfg.NATSCert, Key: cfg.NATSKey,
+		Prefix: cfg.NATSPrefix, Replicas: cfg.NATSReplicas, Sealer: sealer, Limits: m.limits(), Log: m.log,
+	})
+	if err != nil {
+		return made{}, err
+	}
+	return made{e, e.FingerprintKey(), e.StoreID}, nil
+}
+
+// limits are the settings that every engine has.
+func (m *maker) limits() engine.Limits {
+	cfg := m.cfg
 	return engine.Limits{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
 		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
@@ -50,27 +117,19 @@ func limitsOf(cfg config.Config) engine.Limits {
 	}
 }
 
-// storeID returns what tells the name of the engine's store, nil if the fingerprint key does.
-func storeID(e engine.Engine) func() []byte {
-	if named, ok := e.(interface{ StoreID() []byte }); ok {
-		return named.StoreID
-	}
-	return nil
-}
-
-// givenSealer reads the ring that was given, in the environment or by ring-file; nil if none was.
-func givenSealer(cfg config.Config, environ []string) (*seal.Sealer, error) {
-	for _, entry := range environ {
-		if ring, ok := strings.CutPrefix(entry, config.RingVariable+"="); ok {
-			s, err := seal.New([]byte(ring))
-			if err != nil {
-				return nil, fmt.Errorf("%s: %w", config.RingVariable, err)
-			}
-			return s, nil
+// sealer reads the ring that was given, in the environment or by ring-file; nil if none was.
+func (m *maker) sealer() (*seal.Sealer, error) {
+	switch {
+	case m.ring != nil:
+		ring := []byte(*m.ring)
+		defer clear(ring)
+		s, err := seal.New(ring)
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", config.RingVariable, err)
 		}
-	}
-	if cfg.RingFile != "" {
-		s, err := seal.ReadFile(cfg.RingFile)
+		return s, nil
+	case m.cfg.RingFile != "":
+		s, err := seal.ReadFile(m.cfg.RingFile)
 		return s, withWayOut(err)
 	}
 	return nil, nil

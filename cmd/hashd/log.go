@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"log/slog"
 
@@ -9,21 +10,29 @@ import (
 )
 
 // newLogger returns a log that never keeps the program waiting.
-func newLogger(cfg config.Config, o *outbox) *slog.Logger {
+func newLogger(cfg config.Config, o *outbox) (*slog.Logger, error) {
+	handler, err := newHandler(cfg, o)
+	if err != nil {
+		return nil, err
+	}
 	o.onDrop(func(dropped int64) []byte {
 		var b bytes.Buffer
-		slog.New(newHandler(cfg, &b)).Warn("log lines dropped: nobody read them in time", "dropped", dropped)
+		handler, _ := newHandler(cfg, &b) // as above
+		slog.New(handler).Warn("log lines dropped: nobody read them in time", "dropped", dropped)
 		return b.Bytes()
 	})
-	return slog.New(newHandler(cfg, o))
+	return slog.New(handler), nil
 }
 
-func newHandler(cfg config.Config, w io.Writer) slog.Handler {
+func newHandler(cfg config.Config, w io.Writer) (slog.Handler, error) {
 	options := &slog.HandlerOptions{Level: cfg.LogLevel, ReplaceAttr: durationsAsText}
-	if cfg.LogFormat == "json" {
-		return slog.NewJSONHandler(w, options)
+	switch cfg.LogFormat {
+	case config.LogText:
+		return slog.NewTextHandler(w, options), nil
+	case config.LogJSON:
+		return slog.NewJSONHandler(w, options), nil
 	}
-	return slog.NewTextHandler(w, options)
+	return nil, fmt.Errorf("there is no log-format %q", cfg.LogFormat)
 }
 
 // durationsAsText gives every duration its unit: in JSON it would be a number, of who knows what.

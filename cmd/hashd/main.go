@@ -65,6 +65,12 @@ type failure struct{ error }
 
 func (f *failure) Unwrap() error { return f.error }
 
+// loaded is what the program is told when it starts.
+type loaded struct {
+	cfg  config.Config
+	ring *string // from the environment; nil for none
+}
+
 func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan os.Signal) *cobra.Command {
 	root := &cobra.Command{
 		Use:           "hashd",
@@ -74,19 +80,22 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 	}
 	root.SetFlagErrorFunc(mistyped.Flag)
 	settings := config.New(root.PersistentFlags())
-	load := func(run func(config.Config) error) func(*cobra.Command, []string) error {
+	load := func(run func(loaded) error) func(*cobra.Command, []string) error {
 		return func(*cobra.Command, []string) error {
-			cfg, err := until(signals, func(context.Context) (config.Config, error) { return settings.Load(environ) })
+			l, err := until(signals, func(context.Context) (l loaded, err error) {
+				l.cfg, l.ring, err = settings.Load(environ)
+				return l, err
+			})
 			if err != nil {
 				return err
 			}
-			if err := run(cfg); err != nil {
+			if err := run(l); err != nil {
 				return &failure{err}
 			}
 			return nil
 		}
 	}
-	run := load(func(cfg config.Config) error { return serve(cfg, environ, stderr, signals) })
+	run := load(func(l loaded) error { return serve(l, stderr, signals) })
 	version := root.Flags().Bool("version", false, "print the version")
 	printVersion := once(signals, func([]string) error { return printVersion(stdout) })
 	root.RunE = func(c *cobra.Command, args []string) error {
@@ -109,8 +118,8 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 		Use:   "healthcheck",
 		Short: "Ask the server that runs with these settings whether it is alive",
 		Args:  noArgs,
-		RunE: load(func(cfg config.Config) error {
-			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, cfg) })
+		RunE: load(func(l loaded) error {
+			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, l.cfg) })
 			return err
 		}),
 	}, ringCommand(stdout, signals))

@@ -33,7 +33,9 @@ func TestOutboxDropsAndTells(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := &tap{open: make(chan error)}
 		o := newOutbox(w)
-		newLogger(loadConfig(t), o)
+		if _, err := newLogger(loadConfig(t), o); err != nil {
+			t.Fatal(err)
+		}
 		line := strings.Repeat("x", 1023) + "\n"
 		write := func() {
 			if n, err := io.WriteString(o, line); n != len(line) || err != nil {

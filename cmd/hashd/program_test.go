@@ -6,11 +6,13 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptrace"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -71,11 +73,50 @@ func loadConfig(t *testing.T, args ...string) config.Config {
 	if err := fs.Parse(append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)); err != nil {
 		t.Fatal(err)
 	}
-	cfg, err := settings.Load(nil)
+	cfg, _, err := settings.Load(nil)
 	if err != nil {
 		t.Fatal(err)
 	}
 	return cfg
+}
+
+// assembleOn makes the program as serve does, which logs to the outbox.
+func assembleOn(t *testing.T, cfg config.Config, o *outbox) (*program, error) {
+	t.Helper()
+	log, err := newLogger(cfg, o)
+	if err != nil {
+		return nil, err
+	}
+	return assemble(t.Context(), &maker{loaded{cfg: cfg}, log})
+}
+
+// A choice that no case is for makes no program, and leaves nothing in the data folder: no engine takes
+// the place of another.
+func TestUnknownChoicesAreRefused(t *testing.T) {
+	t.Parallel()
+	o := newOutbox(io.Discard)
+	defer o.close()
+	for what, spoil := range map[string]func(*config.Config){
+		"engine":     func(c *config.Config) { c.Engine = "files" },
+		"no engine":  func(c *config.Config) { c.Engine = "" },
+		"sync":       func(c *config.Config) { c.Sync = "sometimes" },
+		"drain":      func(c *config.Config) { c.Drain = "leave" },
+		"log-format": func(c *config.Config) { c.LogFormat = "xml" },
+	} {
+		dir := filepath.Join(t.TempDir(), "data")
+		cfg := loadConfig(t, "--engine=file", "--data-dir="+dir)
+		spoil(&cfg)
+		p, err := assembleOn(t, cfg, o)
+		if err == nil {
+			_ = p.engine.Close()
+		}
+		if want := "there is no " + strings.TrimPrefix(what, "no "); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: error %v, want one that says %q", what, err, want)
+		}
+		if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("%s: the folder is there, or error %v", what, err)
+		}
+	}
 }
 
 // stuck is an engine of which some jobs are never done.
@@ -98,7 +139,7 @@ func runStuck(t *testing.T, left int64, args ...string) *running {
 	return run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
 		defer out.close()
-		p, err := assemble(t.Context(), cfg, nil, newLogger(cfg, out))
+		p, err := assembleOn(t, cfg, out)
 		if err != nil {
 			return err
 		}
@@ -194,7 +235,7 @@ func TestListenerFails(t *testing.T) {
 	r := run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
 		defer out.close()
-		p, err := assemble(t.Context(), cfg, nil, newLogger(cfg, out))
+		p, err := assembleOn(t, cfg, out)
 		if err != nil {
 			return err
 		}

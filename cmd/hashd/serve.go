@@ -21,6 +21,7 @@ import (
 type program struct {
 	cfg     config.Config
 	log     *slog.Logger
+	ending  ending
 	engine  engine.Engine
 	service *service.Service
 	server  *server.Server
@@ -28,9 +29,12 @@ type program struct {
 
 // serve runs the server until a signal and then stops it gracefully. A signal during the start ends
 // that at once.
-func serve(cfg config.Config, environ []string, stderr *outbox, signals <-chan os.Signal) error {
-	log := newLogger(cfg, stderr)
-	p, err := until(signals, func(ctx context.Context) (*program, error) { return assemble(ctx, cfg, environ, log) })
+func serve(l loaded, stderr *outbox, signals <-chan os.Signal) error {
+	log, err := newLogger(l.cfg, stderr)
+	if err != nil {
+		return err
+	}
+	p, err := until(signals, func(ctx context.Context) (*program, error) { return assemble(ctx, &maker{l, log}) })
 	if ended, ok := errors.AsType[*signalError](err); ok {
 		log.Info("stopped before it was ready", "cause", ended.signal.String())
 		if p == nil {
@@ -45,7 +49,12 @@ func serve(cfg config.Config, environ []string, stderr *outbox, signals <-chan o
 }
 
 // assemble makes the parts. On an error nothing is left running.
-func assemble(ctx context.Context, cfg config.Config, environ []string, log *slog.Logger) (*program, error) {
+func assemble(ctx context.Context, m *maker) (*program, error) {
+	cfg := m.cfg
+	ending, err := endingOf(cfg.Drain)
+	if err != nil {
+		return nil, err
+	}
 	b, err := build()
 	if err != nil {
 		return nil, err
@@ -54,17 +63,17 @@ func assemble(ctx context.Context, cfg config.Config, environ []string, log *slo
 	if err != nil {
 		return nil, err
 	}
-	e, fingerprintKey, err := newEngine(ctx, cfg, environ, log)
+	made, err := m.make(ctx)
 	if err != nil {
 		return nil, err
 	}
-	s := service.New(service.Config{Engine: e, Build: b, MaxWait: cfg.MaxWait, FingerprintKey: fingerprintKey, Store: storeID(e)})
-	return &program{cfg: cfg, log: log, engine: e, service: s, server: server.New(server.Config{
+	s := service.New(service.Config{Engine: made.engine, Build: b, MaxWait: cfg.MaxWait, FingerprintKey: made.fingerprintKey, Store: made.storeID})
+	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections:    cfg.MaxConnections,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
-		Listen: cfg.Address(), Hosts: cfg.HostList(), Log: log, Pages: pages,
+		Listen: cfg.Address(), Hosts: cfg.HostList(), Log: m.log, Pages: pages,
 	}, s)}, nil
 }
 
@@ -80,7 +89,7 @@ func (p *program) run(signals <-chan os.Signal) error {
 	url := "http://" + reachable(net.JoinHostPort(host, port))
 	p.log.Info("listening", "address", l.Addr().String(), "url", url, "docs", url+"/docs", "engine", p.cfg.Engine, "delay", p.cfg.Delay,
 		"max_pending", p.cfg.MaxPending, "max_results", p.cfg.MaxResults, "retention", p.cfg.Retention, "pending", p.engine.Stats().Pending)
-	if p.cfg.Engine == "memory" {
+	if p.cfg.Engine == config.EngineMemory {
 		p.log.Info("jobs and results are kept in memory alone: a crash or kill -9 loses them all; --engine=file or jetstream keeps them")
 	}
 	if limit := p.server.Limit(); limit < p.cfg.MaxConnections {

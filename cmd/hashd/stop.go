@@ -3,11 +3,13 @@ package main
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"sync"
 	"syscall"
 	"time"
 
+	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/server"
 )
@@ -87,16 +89,31 @@ func (p *program) attend(ctx context.Context, impatient bool, signals <-chan os.
 	}
 }
 
-// end finishes the jobs and answers the requests under way.
+// ending is what a stop does with the pending jobs and the requests under way.
+type ending func(*program, context.Context) error
+
+func endingOf(d config.Drain) (ending, error) {
+	switch d {
+	case config.DrainFinish:
+		return (*program).complete, nil
+	case config.DrainHandover:
+		return (*program).handOver, nil
+	}
+	return nil, fmt.Errorf("there is no drain %q", d)
+}
+
+// end deals with jobs and requests as the settings say, and tells how far it is.
 func (p *program) end(ctx context.Context) error {
 	telling, told := context.WithCancel(ctx)
 	var group sync.WaitGroup
 	group.Go(func() { p.tell(telling) })
 	defer group.Wait()
 	defer told()
-	if p.cfg.Drain == "handover" {
-		return p.handOver(ctx)
-	}
+	return p.ending(p, ctx)
+}
+
+// complete finishes the jobs and answers the requests under way.
+func (p *program) complete(ctx context.Context) error {
 	err := p.finish(ctx)
 	if errors.Is(context.Cause(ctx), errDrainTimeout) { // who waits for a job hears that it is pending
 		p.service.EndWaits()

@@ -31,7 +31,7 @@ func runHanging(t *testing.T) (r *running, h hanging) {
 	r = run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
 		defer out.close()
-		p, err := assemble(t.Context(), cfg, nil, newLogger(cfg, out))
+		p, err := assembleOn(t, cfg, out)
 		if err != nil {
 			return err
 		}

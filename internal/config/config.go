@@ -71,10 +71,10 @@ type Config struct {
 
 	// Drain says what a graceful stop does with pending jobs (--drain, finish or handover, default
 	// finish): handing them over needs an engine that outlives the process.
-	Drain string
+	Drain Drain
 
 	// Engine names what keeps the jobs (--engine, memory, file or jetstream, default memory).
-	Engine string
+	Engine Engine
 
 	// FirstID is the first id that a new store gives out (--first-id, 1 to 4503599627370496, default
 	// a drawn one, which is 0): for tests and demos. Each start of the memory engine makes a new
@@ -91,7 +91,7 @@ type Config struct {
 
 	// Sync says when the file engine has the disk write what it holds (--sync, always or never,
 	// default always): before a job is answered, or when the system likes.
-	Sync string
+	Sync Sync
 
 	// NATSURL names servers of the cluster of the jetstream engine (--nats-url, nats:// or tls:// URLs
 	// without a user, separated by commas, default none, which is ""). It is set if and only if
@@ -180,7 +180,7 @@ type Config struct {
 
 	// LogFormat is the form of the log lines (--log-format, text or json, default text): a
 	// person reads the first run, a collector asks for JSON.
-	LogFormat string
+	LogFormat LogFormat
 
 	// LogLevel is the least severity logged (--log-level, debug, info, warn or error, default
 	// info).

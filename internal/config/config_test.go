@@ -22,7 +22,8 @@ func load(t *testing.T, environ []string, args ...string) (Config, error) {
 	if err := fs.Parse(args); err != nil {
 		t.Fatalf("parsing %q: %v", args, err)
 	}
-	return s.Load(environ)
+	c, _, err := s.Load(environ)
+	return c, err
 }
 
 // mustLoad is load where no error is expected.

@@ -46,6 +46,16 @@ const (
 	clientServer = envPrefix + "SERVER"
 )
 
+// ringFrom returns the ring in the environment, in the memory that it has there; nil if there is none.
+func ringFrom(environ []string) *string {
+	for _, entry := range environ {
+		if ring, ok := strings.CutPrefix(entry, RingVariable+"="); ok {
+			return &ring
+		}
+	}
+	return nil
+}
+
 func isNoSetting(name string) bool { return name == RingVariable || name == clientServer }
 
 // serviceLink matches the variables that Kubernetes gives each pod for every Service of its

@@ -47,7 +47,7 @@ func TestFileThatAnybodyCanWrite(t *testing.T) {
 		if err := os.Chmod(path, mode); err != nil {
 			t.Fatal(err)
 		}
-		_, err := New(pflag.NewFlagSet("test", pflag.ContinueOnError)).Load([]string{"HASHD_CONFIG=" + path})
+		_, _, err := New(pflag.NewFlagSet("test", pflag.ContinueOnError)).Load([]string{"HASHD_CONFIG=" + path})
 		if (err == nil) != ok || !ok && !strings.Contains(err.Error(), "chmod o-w") {
 			t.Errorf("mode %04o: error %v", mode, err)
 		}

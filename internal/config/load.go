@@ -54,8 +54,11 @@ type given struct {
 // with the flags, which must have been parsed, and checks all of it. environ holds entries of
 // the form NAME=value, as os.Environ returns them.
 //
+// It also returns the ring that HASHD_RING holds, nil if there is none. It is a secret, so it is no part
+// of Config.
+//
 // The error is one *Error for each thing wrong, joined with errors.Join; Config is then zero.
-func (s *Settings) Load(environ []string) (Config, error) {
+func (s *Settings) Load(environ []string) (c Config, ring *string, err error) {
 	env, envErrs := s.fromEnviron(environ)
 	flags := s.fromFlags()
 	file, fileErrs := s.fromFile(slices.Concat(env, flags))
@@ -71,9 +74,9 @@ func (s *Settings) Load(environ []string) (Config, error) {
 	l.checkStorage()
 	l.checkExposure()
 	if err := errors.Join(l.errs...); err != nil {
-		return Config{}, err
+		return Config{}, nil, err
 	}
-	return l.config, nil
+	return l.config, ringFrom(environ), nil
 }
 
 func (s *Settings) fromDefaults() (values []given) {

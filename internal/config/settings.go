@@ -111,7 +111,7 @@ func jobs() []setting {
 				"draining. It ends once each was read, or at drain-timeout.",
 		}, {
 			name: "drain", initial: "finish",
-			kind: choice("manner", func(c *Config) *string { return &c.Drain }, "finish", "handover"),
+			kind: choice("manner", func(c *Config) *Drain { return &c.Drain }, DrainFinish, DrainHandover),
 			usage: "What a graceful stop does with pending jobs: finish them, or hand them over to the next start " +
 				"or to other instances, which needs an engine that outlives the process.",
 		},
@@ -122,7 +122,7 @@ func storage() []setting {
 	return []setting{
 		{
 			name: "engine", initial: "memory",
-			kind: choice("name", func(c *Config) *string { return &c.Engine }, "memory", "file", "jetstream"),
+			kind: choice("name", func(c *Config) *Engine { return &c.Engine }, EngineMemory, EngineFile, EngineJetStream),
 			usage: "What keeps the jobs: memory, gone with the process; file, durable on this machine; " +
 				"jetstream, on a NATS cluster that many instances share.",
 		}, {
@@ -141,7 +141,7 @@ func storage() []setting {
 				"which is made on the first start. The jetstream engine needs one, the same for all instances. HASHD_RING can hold the ring itself instead.",
 		}, {
 			name: "sync", initial: "always",
-			kind: choice("when", func(c *Config) *string { return &c.Sync }, "always", "never"),
+			kind: choice("when", func(c *Config) *Sync { return &c.Sync }, SyncAlways, SyncNever),
 			usage: "When the file engine has the disk write what it holds: always before a job is answered, or never on purpose, " +
 				"which survives a crash of hashd but not of the machine.",
 		}, {
@@ -250,7 +250,7 @@ func logging() []setting {
 	return []setting{
 		{
 			name: "log-format", initial: "text",
-			kind:  choice("format", func(c *Config) *string { return &c.LogFormat }, "text", "json"),
+			kind:  choice("format", func(c *Config) *LogFormat { return &c.LogFormat }, LogText, LogJSON),
 			usage: "Form of the log lines.",
 		}, {
 			name: "log-level", initial: "info",

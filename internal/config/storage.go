@@ -11,15 +11,15 @@ func (l *loading) checkStorage() {
 		return
 	}
 	engine := l.last["engine"]
-	durable := l.config.Engine != "memory"
-	if l.config.Engine == "file" && l.config.DataDir == "" && !l.bad["data-dir"] {
+	durable := l.config.Engine != EngineMemory
+	if l.config.Engine == EngineFile && l.config.DataDir == "" && !l.bad["data-dir"] {
 		l.refuse(engine, "engine file keeps its jobs in a folder, and data-dir names none", "give data-dir the path of a folder")
 	}
-	l.checkUsed("data-dir", l.config.Engine == "file")
-	l.checkUsed("sync", l.config.Engine == "file")
+	l.checkUsed("data-dir", l.config.Engine == EngineFile)
+	l.checkUsed("sync", l.config.Engine == EngineFile)
 	l.checkUsed("ring-file", durable)
 	l.checkNATS()
-	if drain := l.last["drain"]; l.config.Drain == "handover" && !durable && !l.bad["drain"] {
+	if drain := l.last["drain"]; l.config.Drain == DrainHandover && !durable && !l.bad["drain"] {
 		l.refuse(drain, "engine memory ends with the process, so nobody could take the jobs over",
 			"set engine to file or jetstream, or drain to finish")
 	}
@@ -35,7 +35,7 @@ func (l *loading) checkUsed(name string, used bool) {
 
 // checkNATS refuses a cluster without an address, or half of a certificate.
 func (l *loading) checkNATS() {
-	used := l.config.Engine == "jetstream"
+	used := l.config.Engine == EngineJetStream
 	for name := range l.last {
 		if strings.HasPrefix(name, "nats-") {
 			l.checkUsed(name, used)

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"reflect"
 	"strings"
 	"testing"
+
+	"github.com/spf13/pflag"
 )
 
 // What an engine needs must be given, and what it would ignore must not.
@@ -25,6 +28,20 @@ func TestRingIsNoSetting(t *testing.T) {
 	mustLoad(t, []string{RingVariable + "={}"})
 	if _, err := load(t, []string{RingVariable + "S={}"}); err == nil {
 		t.Error("a misspelt variable is taken")
+	}
+}
+
+// The ring comes beside the settings, where there is one, also if it is empty: that is then refused.
+func TestLoadReturnsTheRing(t *testing.T) {
+	for entry, want := range map[string]*string{"PATH=/bin": nil, RingVariable + "=": new(""), RingVariable + "={a=b}": new("{a=b}")} {
+		_, got, err := New(pflag.NewFlagSet("test", pflag.ContinueOnError)).Load([]string{entry})
+		if err != nil || !reflect.DeepEqual(got, want) {
+			t.Errorf("%s: got %v, error %v", entry, got, err)
+		}
+	}
+	_, got, err := New(pflag.NewFlagSet("test", pflag.ContinueOnError)).Load([]string{RingVariable + "={}", "HASHD_DELAY=soon"})
+	if err == nil || got != nil {
+		t.Errorf("with an error: got %v, error %v", got, err)
 	}
 }
 
