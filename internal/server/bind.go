@@ -21,7 +21,7 @@ var (
 	errBodyRead  = errors.New("body could not be read")
 )
 
-// binder reads request bodies in the one way there is, in place of Echo's, which is lax.
+// binder reads request bodies strictly. It replaces Echo's binder, which is lax.
 type binder struct{ cfg *Config }
 
 // Bind implements echo.Binder for the generated bodies.
@@ -64,7 +64,7 @@ func checkContent(h http.Header) error {
 	return nil
 }
 
-// repeated refuses a field that stands there more than once.
+// repeated refuses a header field that is sent more than once.
 func repeated(name string) error {
 	return &strict.Error{Fields: []strict.FieldError{{In: "header", Parameter: name, Detail: strict.Once}}}
 }
@@ -80,8 +80,8 @@ func (c *Config) bodyLimit(path string) (limit int, setting string) {
 	return c.MaxBodyBytes, "max-body-bytes"
 }
 
-// batchRoom bounds the memory of the batches that are being read: connections alone, times the
-// largest batch, would be more than any machine has.
+// batchRoom bounds the memory of the batches that are being read: the largest batch on every connection
+// would take more than any machine has.
 type batchRoom struct {
 	cfg  *Config
 	free *semaphore.Weighted
@@ -91,8 +91,8 @@ func newBatchRoom(cfg *Config) batchRoom {
 	return batchRoom{cfg, semaphore.NewWeighted(cfg.MaxBatchMemory)}
 }
 
-// take sets memory aside for the batch, its text and as much again for the secrets in it, and
-// returns what gives it back. A batch never waits for room: that would tie up its connection.
+// take reserves memory for a batch, twice the size of its body: for the text and for the secrets in it.
+// release gives it back. A batch never waits for room: that would tie up its connection.
 func (b batchRoom) take(c echo.Context) (release func(), err error) {
 	size := c.Request().ContentLength
 	if limit := int64(b.cfg.MaxBatchBytes); size < 0 || size > limit {
@@ -105,7 +105,7 @@ func (b batchRoom) take(c echo.Context) (release func(), err error) {
 	return func() { b.free.Release(size) }, nil
 }
 
-// batchesPass is when there should be room for a batch again: the others are only passing through.
+// batchesPass is how soon there should be room for a batch again: each takes room only while it is read.
 const batchesPass = time.Second
 
 // isJSON says whether the content type is JSON in UTF-8, which is JSON's only encoding between

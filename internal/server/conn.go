@@ -16,8 +16,8 @@ import (
 	wire "github.com/hashd-project/hashd/gen/server"
 )
 
-// answering is a listener on whose connections an answer has its time from its own first byte,
-// and what net/http refuses by itself is a problem like any other.
+// answering is a listener. Its connections time each answer from the answer's first byte, and turn what
+// net/http refuses by itself into a problem like any other.
 type answering struct {
 	net.Listener
 	limit time.Duration // for an answer to be written
@@ -34,17 +34,17 @@ func (a *answering) Accept() (net.Conn, error) {
 	return &conn{Conn: c, on: a}, nil
 }
 
-// conn is a connection of answering. net/http would have the time of an answer run from the end of
-// its request's header: it would be over before a slow body has come, a long-poll has ended
-// or a slow store has the job, and what was accepted would never be answered.
+// conn is a connection of answering. net/http times an answer from the end of the request's header. That
+// time can be over before a slow body has arrived, a long-poll has ended or a slow store has the job:
+// then an accepted job would never be answered.
 type conn struct {
 	net.Conn
 	on      *answering
 	written atomic.Bool // since something was last read: an answer is on its way
 }
 
-// Read implements net.Conn. What is written after it is another answer, also if nothing came: then
-// it says so.
+// Read implements net.Conn. What is written after a read is another answer, even if nothing was read:
+// then that answer says so.
 func (c *conn) Read(p []byte) (int, error) {
 	n, err := c.Conn.Read(p)
 	c.written.Store(false)
@@ -75,8 +75,8 @@ func (c *conn) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// How net/http answers what it does not let through to a handler: this line, and nothing of ours in
-// between; or, to an expectation that it does not know, a status that nothing of ours has.
+// How net/http answers a request that it does not pass to the handler: with exactly these header lines,
+// or, where it does not know the expectation, with a status that no answer of ours has.
 const (
 	refusalHeader      = "\r\nContent-Type: text/plain; charset=utf-8\r\nConnection: close\r\n\r\n"
 	refusedExpectation = "HTTP/1.1 417 "

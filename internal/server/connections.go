@@ -19,8 +19,8 @@ const reserve = 16
 // spareLife is how long a connection beyond the limit is kept: ample for one short request.
 const spareLife = 2 * time.Second
 
-// connections owns the client connections. It bounds them by closing the silent ones first, then by
-// refusing, and in the end by leaving others unaccepted.
+// connections owns the client connections. To bound them it first closes silent ones, then refuses
+// requests, and at last accepts no more.
 type connections struct {
 	limit int
 	crowd *crowd
@@ -34,8 +34,9 @@ type connections struct {
 	silent client // head of the ring of those that have sent nothing since they were accepted or answered, longest first
 }
 
-// The states of a connection. A request's header is arriving and its body is received at the
-// client's pace; between them, and after, the server is working. What is gone is closed.
+// The states of a connection. While a request's header is arriving and while its body is received, the
+// client sets the pace; between the two and afterwards the server is working. A connection that is gone
+// is closed.
 const (
 	stateSilent int32 = iota
 	stateArriving
@@ -69,8 +70,8 @@ type client struct {
 	ending        *time.Timer // ends it, if it is beyond the limit
 }
 
-// Read clears p first: net/http reads into buffers that it shares between connections, and what they
-// hold of an earlier request is a secret that nobody needs any more.
+// Read clears p first: net/http reads into buffers that it shares between connections, and they may
+// still hold the secret of an earlier request.
 func (c *client) Read(p []byte) (int, error) {
 	clear(p)
 	n, err := c.Conn.Read(p)
@@ -87,10 +88,10 @@ func (c *client) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// wipe clears the buffer into which net/http reads on this connection, for a request after which the
-// connection is closed: nothing is read into the buffer any more, and the next connection that gets it
-// may be long in coming. It is for the request's handler, when that has all it needs: until it
-// returns, the buffer is the connection's.
+// wipe clears the buffer into which net/http reads on this connection. It is for a request after which
+// the connection is closed: nothing overwrites the buffer then until another connection gets it, which
+// may be much later. The request's handler calls it once it has all it needs: until the handler returns,
+// the buffer is this connection's.
 func (c *client) wipe() {
 	if c != nil {
 		clear(c.buffer)
@@ -204,15 +205,15 @@ func (cs *connections) forget(c *client) {
 	}
 	delete(cs.all, c)
 	cs.heard(c)
-	cs.settle(c)
+	cs.endSpare(c)
 	select {
 	case cs.freed <- struct{}{}:
 	default:
 	}
 }
 
-// settle makes a connection beyond the limit one like the others, or stops counting it.
-func (cs *connections) settle(c *client) {
+// endSpare makes a connection beyond the limit an ordinary one, or stops counting it.
+func (cs *connections) endSpare(c *client) {
 	if c.beyond.Load() {
 		c.beyond.Store(false)
 		c.ending.Stop()
@@ -247,9 +248,9 @@ func (cs *connections) changed(nc net.Conn, state http.ConnState) {
 	}
 }
 
-// admit says whether a request on the connection is served. One beyond the limit is, if there is
-// room by now. It panics with http.ErrAbortHandler if the connection is closed already: an answer
-// could not be sent.
+// admit says whether a request on the connection is served. On a connection beyond the limit it is
+// served only if there is room by now. admit panics with http.ErrAbortHandler if the connection is
+// closed already: an answer could not be sent.
 func (cs *connections) admit(c *client) bool {
 	if c.state.Load() == stateGone {
 		panic(http.ErrAbortHandler)
@@ -261,7 +262,7 @@ func (cs *connections) admit(c *client) bool {
 	victim := cs.makeRoom()
 	room := len(cs.all)-cs.spares < cs.limit
 	if room {
-		cs.settle(c)
+		cs.endSpare(c)
 	}
 	cs.mu.Unlock()
 	cs.end(victim)

@@ -12,8 +12,8 @@ const (
 	crowdingEnd = "closing idle connections has ended"
 )
 
-// crowd logs when closing silent connections for others begins, and when that is over how many it was:
-// two lines, however many clients there are.
+// crowd logs two lines, however many clients there are: one when silent connections begin to be closed
+// for others, and one when that is over, with their number.
 type crowd struct {
 	limit int
 	log   *slog.Logger

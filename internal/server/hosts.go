@@ -8,9 +8,9 @@ import (
 	"strings"
 )
 
-// hosts decides for which names of a host the server answers. A web page from anywhere can have its
-// own name resolve to loopback, and then send requests here that the browser takes for the page's own
-// (DNS rebinding): on loopback only names that cannot be anybody else's are answered for.
+// hosts decides for which names of a host the server answers. A web page from anywhere can have its own
+// name resolve to loopback, and then send requests here that the browser takes for the page's own (DNS
+// rebinding): so on loopback the server answers only for names that cannot be anybody else's.
 type hosts struct {
 	listen string              // the host that the server was told to listen on
 	more   map[string]struct{} // host, or host:port, as splitHost takes them apart
@@ -29,8 +29,8 @@ func newHosts(listen string, more []string) hosts {
 	return h
 }
 
-// answersFor reports whether the request is for this server. What is beyond loopback is
-// judged only where hosts were given.
+// answersFor reports whether the request is for this server. Connections from beyond loopback are
+// checked only if hosts were given.
 func (h *hosts) answersFor(r *http.Request) bool {
 	name, port, ok := splitHost(r.Host)
 	if ok && h.isLocal(name) {
@@ -56,7 +56,8 @@ func (h *hosts) isLocal(name string) bool {
 	return ok && ip.IsLoopback()
 }
 
-// isListed reports whether the host is one of those given, which have a port if only that will do.
+// isListed reports whether the host is one of those given. One that was given with a port matches with
+// that port only.
 func (h *hosts) isListed(name, port string) bool {
 	_, whole := h.more[name]
 	_, this := h.more[net.JoinHostPort(name, port)]
@@ -69,7 +70,7 @@ func isAddr(name string, local netip.Addr) bool {
 	return ok && ip == local
 }
 
-// parseAddr reads a name that is an IP address. An error would cost more than to see that it is none.
+// parseAddr reads a name that is an IP address. The first look is for speed: making an error costs more.
 func parseAddr(name string) (netip.Addr, bool) {
 	if name == "" || (name[0] < '0' || name[0] > '9') && !strings.Contains(name, ":") {
 		return netip.Addr{}, false

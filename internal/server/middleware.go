@@ -34,8 +34,8 @@ type handler struct {
 	fields  fields
 }
 
-// around is the one middleware, and its body the order of things: Echo builds the chain anew
-// for each request, so five middlewares would cost five times as much.
+// around is the only middleware, and its body shows the order of things. Echo builds the chain anew for
+// each request, so five middlewares would cost five times as much.
 func (h *handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 	return func(c echo.Context) error {
 		start := time.Now()
@@ -51,8 +51,8 @@ func (h *handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 	}
 }
 
-// call runs the operation. A panic comes back as an error, but for http.ErrAbortHandler, which
-// net/http wants for itself.
+// call runs the operation. A panic comes back as an error, except http.ErrAbortHandler, which net/http
+// wants for itself.
 func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	defer func() {
 		switch v := recover().(type) {
@@ -68,15 +68,15 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	}()
 	r := c.Request()
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
-		// Where a body ended may have been told in two ways, of which net/http shows but the one that it
-		// took: nobody's next request may follow on this connection (RFC 9112, section 6.1).
+		// The request may have said in two ways where its body ends, and net/http shows only the one
+		// that it followed. So no other request may follow on this connection (RFC 9112, section 6.1).
 		strict.SetHeader(c.Response(), echo.HeaderConnection, "close")
 	}
 	if !h.hosts.answersFor(r) {
 		return errMisdirected
 	}
 	if r.Method == http.MethodHead {
-		c.SetRequest(r.WithContext(engine.Glance(r.Context()))) // who gets no body has collected nothing
+		c.SetRequest(r.WithContext(engine.Glance(r.Context()))) // a client that gets no body has collected nothing
 	}
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		strict.SetHeader(c.Response(), echo.HeaderAllow, h.allowed["*"])
@@ -103,8 +103,8 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	return operation(c)
 }
 
-// admit refuses a request on a connection beyond max-connections, but for those that ask how the
-// server is. Such a connection has one answer and is closed.
+// admit refuses a request on a connection beyond max-connections, except health checks. Such a
+// connection gets one answer and is closed.
 func admit(c echo.Context) error {
 	client := clientBehind(c.Request())
 	if client == nil || client.owner.admit(client) {
@@ -117,9 +117,9 @@ func admit(c echo.Context) error {
 	return &engine.FullError{Limit: "max-connections", RetryAfter: time.Second}
 }
 
-// hidden returns what Allow lists if the request is for a path of its own that Echo took for
-// "/hash/{id}", because only that has the method: an OpenAPI path without parameters goes before
-// one with them, whatever the method. Else it returns "".
+// hidden returns what Allow lists if Echo took a path without parameters, such as "/hash/batch", for
+// "/hash/{id}", because only that has the method; else "". In OpenAPI a path without parameters goes
+// before one with them, whatever the method.
 func (h *handler) hidden(c echo.Context) string {
 	if path := c.Request().URL.Path; path != c.Path() {
 		return h.allowed[path]
@@ -212,7 +212,7 @@ func (r *requestIDs) next() string {
 }
 
 // identify gives the request its id, the client's if that is safe to repeat, or a new one, and the
-// answer what all answers have. A page may put something else in its place.
+// answer what all answers have. A page may replace them.
 func (h *handler) identify(c echo.Context) {
 	id, _ := header.One(c.Request().Header, requestIDHeader)
 	if !isRequestID(id) {
@@ -229,8 +229,8 @@ func newFields() fields {
 	return fields{noStore: []string{"no-store"}, noSniff: []string{"nosniff"}, key: []string{"Idempotency-Key"}, prefer: []string{"Prefer"}}
 }
 
-// set sets the fields of an answer to the path. Nothing of the API may be kept: what has no job now may
-// have one later. Vary names what the contract has an operation read in the header.
+// set sets the fields of an answer to the path. No answer of the API may be cached: an id that has no
+// job now may have one later. Vary names the header fields that the contract has an operation read.
 func (f *fields) set(h http.Header, path string) {
 	h["Cache-Control"], h["X-Content-Type-Options"] = f.noStore, f.noSniff
 	switch path {
@@ -261,7 +261,7 @@ func requestID(c echo.Context) string {
 	return id
 }
 
-// paths lists the paths there are, as the contract writes them, but for the parts of a page.
+// paths lists all paths as the contract writes them, without the parts of a page.
 func (h *handler) paths() []string {
 	var paths []string
 	for _, r := range h.echo.Routes() {

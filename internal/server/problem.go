@@ -83,8 +83,8 @@ const whileDraining = 5 * time.Second
 // whileDown is when a store that does not work is worth another try.
 const whileDown = 5 * time.Second
 
-// problemOf is the whole table from errors to answers. What it does not know is an internal
-// error, of which a client learns nothing more.
+// problemOf is the whole table from errors to answers. Any other error is internal, and a client learns
+// nothing more of it.
 func (h *handler) problemOf(err error, path string) problem {
 	var (
 		invalid *strict.Error
@@ -126,8 +126,7 @@ func (h *handler) problemOf(err error, path string) problem {
 // readinessPath is where balancers ask whether the server takes jobs.
 const readinessPath = "/readyz"
 
-// smaller is advice that a single job has no use for: a batch may be larger than a limit, and then
-// no time to wait would be right.
+// smaller is advice for a batch: it may be larger than the limit, and then waiting does not help.
 func smaller(path string) string {
 	if path == batchPath {
 		return ", or with a smaller batch"

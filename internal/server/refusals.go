@@ -9,8 +9,8 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// quiet is how long no request must have been refused until refusing has ended: near a limit some are
-// taken and some are not, and that is one spell, not many.
+// quiet is how long refusals must stay away before refusing counts as ended: near a limit some requests
+// are taken and some refused, and that is one spell, not many.
 const quiet = 10 * time.Second
 
 // What the log says of a spell in which requests are refused.
@@ -19,9 +19,9 @@ const (
 	refusingEnd = "refusing requests has ended"
 )
 
-// refusals logs when requests begin to be refused because the server is full or down, and when that
-// has ended, for each limit by itself: two lines a spell, however many are refused. It is safe for
-// concurrent use.
+// refusals logs two lines for each spell in which requests are refused because the server is full or
+// down, however many they are: one when it begins and one when it has ended. Each limit has spells of
+// its own. It is safe for concurrent use.
 type refusals struct {
 	log *slog.Logger
 
@@ -40,8 +40,8 @@ func newRefusals(log *slog.Logger) *refusals {
 	return &refusals{log: log, spells: make(map[string]*spell)}
 }
 
-// note takes in an error that a request was answered with. One that merely asks whether the server is
-// ready is not refused anything, but tells as well how long that goes on.
+// note takes in an error that a request was answered with. A readiness check does not count as refused,
+// but it shows too that the spell goes on.
 func (r *refusals) note(err error, asks bool) {
 	limit, isFull := errors.AsType[*engine.FullError](err)
 	switch {
@@ -59,7 +59,7 @@ func (r *refusals) add(limit string, err error, asks bool) {
 	s := r.spells[limit]
 	if s == nil {
 		s = &spell{began: now}
-		s.end = time.AfterFunc(quiet, func() { r.settle(limit, s) })
+		s.end = time.AfterFunc(quiet, func() { r.endIfQuiet(limit, s) })
 		r.spells[limit] = s
 		if limit == "" {
 			r.log.Error(refusing, "kind", "down", "error", err)
@@ -73,8 +73,8 @@ func (r *refusals) add(limit string, err error, asks bool) {
 	}
 }
 
-// settle ends a spell if it has been quiet for long enough, or looks again when it may be.
-func (r *refusals) settle(limit string, s *spell) {
+// endIfQuiet ends a spell if it has been quiet for long enough, or looks again when it may have been.
+func (r *refusals) endIfQuiet(limit string, s *spell) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.spells[limit] != s {

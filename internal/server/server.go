@@ -38,7 +38,7 @@ type Config struct {
 	IdleTimeout       time.Duration // between requests of a connection
 
 	Listen string   // the address that Serve's listener was made for, whose host is this server
-	Hosts  []string // more hosts that are, each with a port if only that is; see hosts
+	Hosts  []string // more hosts that are this server, each with a port if only that port is; see hosts
 
 	Log   *slog.Logger
 	Pages map[string]http.Handler // more to answer to GET, by path; may be nil
