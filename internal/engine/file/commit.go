@@ -205,7 +205,7 @@ func (c *committer) fail(err error) {
 	if c.health.down.Swap(true) {
 		return
 	}
-	if errors.Is(err, ErrLost) || c.store.broken {
+	if errors.Is(err, ErrLost) || c.store.broken != nil {
 		c.lost = err
 	}
 	if c.cfg.Failed != nil {

@@ -19,9 +19,6 @@ import (
 // back, or an empty folder.
 var ErrDamaged = errors.New("the store is damaged: restore the folder from a backup, or start with an empty one")
 
-// errBroken refuses a store in which the library panicked before.
-var errBroken = errors.New("the store failed before")
-
 // The versions of all that is in the store. This program writes the last one, and makes it of the first,
 // in which ids were positions.
 const (
@@ -55,7 +52,7 @@ type store struct {
 	fingerprintKey []byte
 	lives          lives
 	tx             uint64 // the last transaction that was carried out
-	broken         bool   // the library panicked: what it had locked stays locked
+	broken         error  // why the store can only be closed: the library panicked, and what it had locked stays locked
 }
 
 // transact carries out a transaction, or not, and says so.
@@ -113,8 +110,8 @@ func (s *store) carryOut(f func(*bolt.Tx) error) error {
 		return err
 	}
 	if id := uint64(tx.ID()); id != s.tx+1 { // not to be rolled back either
-		s.broken = true
-		return s.overwritten()
+		s.broken = s.overwritten()
+		return s.broken
 	}
 	if err := f(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
@@ -141,10 +138,10 @@ func options(noSync bool, file *os.File) *bolt.Options {
 
 // guard runs f on a store that may be damaged, or be cut or fail under the library's hands. Then that
 // panics, or reads memory that the file no longer backs; both come back as errors, and the store can
-// only be closed.
+// only be closed: each later call returns the same error.
 func (s *store) guard(f func() error) (err error) {
-	if s.broken { // or it would wait for what the panic left locked
-		return errBroken
+	if s.broken != nil { // or it would wait for what the panic left locked
+		return s.broken
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
@@ -152,12 +149,12 @@ func (s *store) guard(f func() error) (err error) {
 		if v == nil {
 			return
 		}
-		s.broken = true
+		what := ErrDamaged
 		if _, fault := v.(interface{ Addr() uintptr }); fault {
-			err = fmt.Errorf("%w (%v)", ErrUnreadable, v)
-			return
+			what = ErrUnreadable
 		}
-		err = fmt.Errorf("%w (%v)", ErrDamaged, v)
+		s.broken = fmt.Errorf("%w (%v)", what, v)
+		err = s.broken
 	}()
 	return f()
 }
@@ -313,7 +310,7 @@ func (s *store) advance(next int64) error {
 
 // close lets go of the file. If the library panicked it is not asked to, for it would wait for itself.
 func (s *store) close() error {
-	if s.db != nil && !s.broken {
+	if s.db != nil && s.broken == nil {
 		return s.db.Close()
 	}
 	_ = unlock(s.file) // fails if the library has refused the file, and closed it
