@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -37,7 +38,12 @@ func (p *program) submitCommand() *cobra.Command {
 
 func algorithmFlag(c *cobra.Command, algorithm *string) {
 	c.Flags().StringVar(algorithm, "algorithm", "", "hash function")
-	complete(c, "algorithm", string(client.Sha512), string(client.Sha256), string(client.Sha3512))
+	complete(c, "algorithm", algorithms()...)
+}
+
+// algorithms returns the names of those that a user can ask for.
+func algorithms() []string {
+	return []string{string(client.Sha512), string(client.Sha256), string(client.Sha3512)}
 }
 
 // noSecretArgs refuses arguments without repeating them: one is most likely a secret.
@@ -76,9 +82,15 @@ func (p *program) submit(ctx context.Context, jobs *client.Jobs, s submission) e
 func options(algorithm, key string) (client.Options, error) {
 	o := client.Options{Algorithm: client.Algorithm(algorithm), Key: key}
 	if algorithm != "" && !o.Algorithm.Valid() {
-		return o, &usageError{"there is no such --algorithm", fmt.Sprintf("there are %s, %s and %s", client.Sha512, client.Sha256, client.Sha3512)}
+		return o, &usageError{"there is no such --algorithm", "there are " + enumerated(algorithms())}
 	}
 	return o, nil
+}
+
+// enumerated returns two words or more as a sentence lists them.
+func enumerated(words []string) string {
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " and " + words[last]
 }
 
 // lateError tells that a wait ended before the job was done.
