@@ -30,8 +30,8 @@ type function struct {
 	sum  func(dst *[MaxSize]byte, secret []byte)
 }
 
-// functions holds each algorithm's. An algorithm that is not in it has no name, is not valid and
-// computes nothing.
+// functions holds the function of each algorithm. An algorithm that is not in it has no name, is not
+// valid and computes nothing.
 var functions = [...]function{
 	SHA512: {"sha512", sha512.Size, func(dst *[MaxSize]byte, secret []byte) { *dst = sha512.Sum512(secret) }},
 	SHA256: {"sha256", sha256.Size, func(dst *[MaxSize]byte, secret []byte) {
@@ -50,8 +50,8 @@ func All() []Algorithm {
 	return all
 }
 
-// Parse returns the algorithm of that name, and false where there is none: the algorithm is then not
-// valid either.
+// Parse returns the algorithm of that name. If there is none it returns false, and an algorithm that is
+// not valid.
 func Parse(name string) (Algorithm, bool) {
 	for n := range functions {
 		if functions[n].name == name {
@@ -69,8 +69,7 @@ func (a Algorithm) String() string {
 	return "unknown"
 }
 
-// Valid reports whether a is an algorithm this build can compute. Whoever makes one from a number
-// asks.
+// Valid reports whether this build can compute a. Ask it of an algorithm that was made from a number.
 func (a Algorithm) Valid() bool { return int(a) < len(functions) }
 
 // Size returns the digest's length in bytes: 32 or 64. It panics if a is not valid.

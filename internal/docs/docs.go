@@ -49,9 +49,9 @@ func page(folder string) []byte {
 `)
 }
 
-// initScript starts Swagger UI. It stands in a file of its own so that the policy need not allow
-// scripts in the page. The contract lies beside the folder that the script came from. No validator is
-// asked: that would be a request to a stranger.
+// initScript starts Swagger UI. It stands in a file of its own so that the policy need not allow scripts
+// in the page. The contract lies beside the folder that the script came from. The online validator is
+// off: it would be a request to a stranger.
 const initScript = `window.ui = SwaggerUIBundle({
   url: new URL("../openapi.yaml", document.currentScript.src).href,
   dom_id: "#swagger-ui",
@@ -134,7 +134,7 @@ func toJSON(text string) ([]byte, error) {
 type file struct {
 	contentType string
 	content     []byte
-	zipped      []byte // the content compressed with gzip, if the library has it so
+	zipped      []byte // the content compressed with gzip, if the library brings it
 	tag         string
 }
 
@@ -149,7 +149,7 @@ func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", f.contentType)
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cache-Control", "no-cache") // keep, but ask
+	h.Set("Cache-Control", "no-cache") // keep it, but ask each time
 	content, tag := f.content, f.tag
 	if f.zipped != nil {
 		h.Set("Vary", "Accept-Encoding")
@@ -162,8 +162,8 @@ func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	http.ServeContent(w, inOneLine(r), "", time.Time{}, bytes.NewReader(content))
 }
 
-// inOneLine returns the request as http.ServeContent needs it, which reads but the first line of a field:
-// with lists joined, and without a range that is given twice, which may be ignored (RFC 9110,
+// inOneLine returns the request as http.ServeContent needs it, which reads only the first line of a
+// field: lists are joined, and a range that is sent twice is left out, for it may be ignored (RFC 9110,
 // section 14.2).
 func inOneLine(r *http.Request) *http.Request {
 	copied := *r

@@ -2,9 +2,9 @@ package header
 
 import "strings"
 
-// Prefers reports whether an Accept-Encoding takes the coding at least as gladly as none at all
-// (RFC 9110, section 12.5.3): codings are whole names in any case, q=0 refuses one, and * stands for
-// those that are not named.
+// Prefers reports whether an Accept-Encoding ranks the coding at least as high as no coding (RFC 9110,
+// section 12.5.3): codings are whole names in any case, q=0 refuses one, and * stands for those that are
+// not named.
 func Prefers(acceptEncoding, coding string) bool {
 	wanted, plain, others := -1, -1, -1 // in thousandths; -1 for one that is not named
 	for element := range split(acceptEncoding, ',') {
@@ -24,8 +24,8 @@ func Prefers(acceptEncoding, coding string) bool {
 	return wanted > 0 && wanted >= plain
 }
 
-// weighted splits an element into its name and its weight in thousandths (RFC 9110, section 12.4.2).
-// A weight that makes no sense is 0: what was meant to be more would be named so.
+// weighted splits an element into its name and its weight in thousandths (RFC 9110, section 12.4.2). A
+// malformed weight counts as 0.
 func weighted(element string) (name string, weight int) {
 	end := indexOutside(element, ';')
 	name, weight = trim(element[:end]), 1000

@@ -8,8 +8,8 @@ import (
 	"strings"
 )
 
-// One returns the value of a field that may be there once, and false if it is there more often:
-// then it has no value that everybody would agree on. The name is in canonical form.
+// One returns the value of a field that may be sent once, and false if it is sent more than once: then
+// not everybody would read the same value. The name is in canonical form.
 func One(fields map[string][]string, name string) (value string, ok bool) {
 	switch lines := fields[name]; len(lines) {
 	case 0:
@@ -147,9 +147,9 @@ func MediaType(value string) (mediaType, charset string, ok bool) {
 	return strings.ToLower(kind + "/" + subtype), charset, true
 }
 
-// Key returns what an Idempotency-Key says, which is a string of RFC 9651 in its quotes
-// (draft-ietf-httpapi-idempotency-key-header), or the same key as it is, as most clients send it. It
-// returns false if the value begins with a quote and is no such string, or an empty one.
+// Key returns the key that an Idempotency-Key holds: a string of RFC 9651 in quotes
+// (draft-ietf-httpapi-idempotency-key-header), or the same text without quotes, as most clients send it.
+// It returns false if the value begins with a quote and is no such string, or an empty one.
 func Key(value string) (key string, ok bool) {
 	if !strings.HasPrefix(value, `"`) {
 		return value, true

@@ -1,5 +1,4 @@
-// Package mistyped finds what a name that is none was most likely meant to be: a setting, a flag or a
-// command.
+// Package mistyped finds which setting, flag or command a mistyped name was most likely meant to be.
 package mistyped
 
 import (
@@ -38,8 +37,8 @@ func Guess(given string, names []string) string {
 	return nearest
 }
 
-// Flag is a cobra.Command's FlagErrorFunc. It names the flag that an unknown one is most like. Of flags
-// of one letter it repeats nothing: what follows the hyphen may be a secret.
+// Flag is a cobra.Command's FlagErrorFunc. It names the flag that an unknown one is most like. It does
+// not quote a flag of one letter: what follows the hyphen may be a secret.
 func Flag(c *cobra.Command, err error) error {
 	unknown, ok := errors.AsType[*pflag.NotExistError](err)
 	if !ok {

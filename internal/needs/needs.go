@@ -1,5 +1,5 @@
-// Package needs owns what becomes of a test that lacks something of the machine: it is skipped, and says
-// what would help; in CI, which may skip nothing, it fails and says the same.
+// Package needs ends a test for which the machine lacks something: the test is skipped, and says what
+// would help. In CI, where nothing may be skipped, it fails and says the same.
 package needs
 
 import (
@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// Missing ends the test for want of what the text names, with how to get it.
+// Missing ends the test. The text names what is missing, and how to get it.
 func Missing(t testing.TB, text string) {
 	t.Helper()
 	if os.Getenv("CI") == "true" {

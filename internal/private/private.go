@@ -15,7 +15,7 @@ import (
 	"path/filepath"
 )
 
-// The permissions that a file must not grant, by whose it is.
+// The permissions that a file must not grant, by its owner.
 const (
 	notOwn   = 0o077
 	notRoots = 0o037
@@ -30,7 +30,7 @@ type ExposedError struct{ Path, Why, Way string }
 func (e *ExposedError) Error() string { return e.Path + " " + e.Why + ": " + e.Way }
 
 // ErrUnreadable says that the user of this process may not read the file.
-var ErrUnreadable = errors.New("a file that must be private is closed to uid")
+var ErrUnreadable = errors.New("a file that must be private cannot be read by uid")
 
 // Read returns what is in the file, at most 1 MiB. It refuses one that is not private with an
 // *ExposedError. The bytes are the caller's to clear. It waits for a pipe's writer.
@@ -43,7 +43,7 @@ func Read(path string) ([]byte, error) {
 	return read(f)
 }
 
-// Check refuses what Read refuses, for a file that somebody else reads. The file may be none.
+// Check refuses what Read refuses. It is for a file that a library reads.
 func Check(path string) error {
 	f, err := open(path)
 	if err != nil {
@@ -71,7 +71,7 @@ func open(path string) (*os.File, error) {
 	return f, nil
 }
 
-// read does not let a buffer grow: what it grew out of would keep the secret.
+// read does not let its buffer grow: the smaller one before it would keep the secret.
 func read(f *os.File) ([]byte, error) {
 	info, err := f.Stat()
 	if err != nil {

@@ -9,9 +9,9 @@ import (
 	"syscall"
 )
 
-// Create writes a file that must not exist yet, with mode 0600; else it returns fs.ErrExist, and the file
-// that is there is as it was. Once it returns, the file is on the disk; should it be cut off at any
-// point, the file is whole or not there. Of several processes one makes the file.
+// Create writes a file that must not exist yet, with mode 0600; if it exists, Create returns fs.ErrExist
+// and does not change it. Once Create returns, the file is on the disk; if it is killed at any point,
+// the file is whole or not there. Of several processes that try at once, one makes the file.
 func Create(path string, content []byte) error {
 	if _, err := os.Lstat(path); !errors.Is(err, fs.ErrNotExist) {
 		return errors.Join(&fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}, err)
@@ -28,10 +28,10 @@ func Create(path string, content []byte) error {
 	})
 }
 
-// Replace writes what edit makes of the file in its place, with the same owner, group and mode; where the
-// path is a link, in the place of what that leads to. It refuses a file that Read refuses. Should it be
-// cut off at any point, the file holds the old content or the new one. Of several processes one after the
-// other does so. Both contents are cleared.
+// Replace replaces the content of the file by what edit makes of it. The owner, group and mode stay.
+// Where the path is a link, it replaces the file that the link leads to. It refuses a file that Read
+// refuses. If it is killed at any point, the file holds the old content or the new one. Several
+// processes do this one after the other. Both contents are cleared.
 func Replace(path string, edit func(old []byte) ([]byte, error)) error {
 	target, err := filepath.EvalSymlinks(path)
 	if err == nil {
@@ -87,9 +87,9 @@ func fill(f *os.File, content []byte) error {
 	return errors.Join(err, f.Sync(), f.Close())
 }
 
-// inFolder runs write, which is to bring a temporary file to its path, while no other process does so in
-// the same folder. What one that was killed has left is removed before, and so is the temporary file
-// after. Then the folder is made to last.
+// inFolder calls write, which brings a temporary file to its path, while no other process does so in the
+// same folder. It removes the temporary file before, which a killed process may have left, and after.
+// Then it syncs the folder.
 func inFolder(path string, write func(temp string) error) error {
 	dir := filepath.Dir(path)
 	d, err := os.Open(dir) //nolint:gosec // the folder of a file that the operator names
@@ -121,7 +121,7 @@ func remove(path string) error {
 func explain(path string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EROFS):
-		return fmt.Errorf("%w: %s is mounted to be read only, as an orchestrator's secrets are: write a copy, and replace the secret with it", err, path)
+		return fmt.Errorf("%w: %s is on a mount that is read only, as an orchestrator's secrets are: change a copy, and replace the secret with it", err, path)
 	case errors.Is(err, syscall.EBUSY):
 		return fmt.Errorf("%w: %s is a mount by itself: write the file that is mounted there", err, path)
 	case errors.Is(err, fs.ErrPermission):

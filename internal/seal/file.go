@@ -35,8 +35,8 @@ func CreateFile(path string) error {
 	return nil
 }
 
-// RotateFile adds a new primary key to the ring in the file; where the path is a link, in what that
-// leads to. Should it be cut off at any point, the file holds the old ring or the new one.
+// RotateFile adds a new primary key to the ring in the file. Where the path is a link, it changes the
+// file that the link leads to. If it is killed at any point, the file holds the old ring or the new one.
 func RotateFile(path string) error {
 	if err := private.Replace(path, Rotate); err != nil {
 		return fmt.Errorf("ring %s: %w", path, err)

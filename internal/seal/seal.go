@@ -18,7 +18,7 @@ import (
 	"github.com/tink-crypto/tink-go/v2/tink"
 )
 
-// ErrDamaged says that sealed bytes are not what was sealed, or were sealed in another context.
+// ErrDamaged says that sealed bytes are not what was sealed, or were sealed with other associated data.
 var ErrDamaged = errors.New("sealed data is damaged or not where it belongs")
 
 // UnknownKeyError says that the ring lacks the key with which something was sealed.
@@ -59,10 +59,10 @@ func parse(ring []byte) (*keyset.Handle, error) {
 	return handle, nil
 }
 
-// Seal returns plain sealed with the primary key. It opens in the same context alone: a sealed
+// Seal returns plain sealed with the primary key. It opens only with the same associated data: a sealed
 // record that is put in another's place is as good as damaged.
-func (s *Sealer) Seal(plain, context []byte) ([]byte, error) {
-	sealed, err := s.aead.Encrypt(plain, context)
+func (s *Sealer) Seal(plain, associatedData []byte) ([]byte, error) {
+	sealed, err := s.aead.Encrypt(plain, associatedData)
 	if err != nil {
 		return nil, fmt.Errorf("seal: %w", err)
 	}
@@ -76,14 +76,14 @@ const (
 )
 
 // Open returns what was sealed. It returns an *UnknownKeyError or ErrDamaged.
-func (s *Sealer) Open(sealed, context []byte) ([]byte, error) {
+func (s *Sealer) Open(sealed, associatedData []byte) ([]byte, error) {
 	if len(sealed) < prefixBytes || sealed[0] != tinkPrefix {
 		return nil, ErrDamaged
 	}
 	if id := binary.BigEndian.Uint32(sealed[1:]); !s.keys[id] {
 		return nil, &UnknownKeyError{id}
 	}
-	plain, err := s.aead.Decrypt(sealed, context)
+	plain, err := s.aead.Decrypt(sealed, associatedData)
 	if err != nil {
 		return nil, ErrDamaged
 	}

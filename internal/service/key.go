@@ -10,8 +10,8 @@ import (
 	"github.com/hashd-project/hashd/internal/secret"
 )
 
-// kind is what a request with an idempotency key submits. A batch of one is another request than
-// the same secret alone, for its answer is another.
+// kind is what a request with an idempotency key submits. A batch of one and the same secret alone are
+// different requests, for their answers differ.
 type kind byte
 
 const (

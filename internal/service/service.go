@@ -38,8 +38,8 @@ type Config struct {
 	// remembers none yet.
 	FingerprintKey []byte
 
-	// Store returns what names the store that keeps the jobs, which may become another while the
-	// service runs; nil if FingerprintKey, which is as old, names it.
+	// Store returns the id of the store that keeps the jobs, which may change while the service runs;
+	// nil if FingerprintKey, which is as old as the store, is the id.
 	Store func() []byte
 }
 
@@ -72,7 +72,7 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// storeName names what keeps the jobs, without telling what names it, which may be a secret key.
+// storeName makes the store's public name from its id, which may be a secret key.
 func storeName(id []byte) string {
 	mac := hmac.New(sha256.New, id)
 	mac.Write([]byte("store"))
@@ -137,8 +137,8 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	}, nil
 }
 
-// algorithm returns the algorithm asked for. The contract's enumeration and package digest
-// hold the same names, which a test keeps true; for any other it is none, which no engine takes.
+// algorithm returns the algorithm asked for. The contract's enumeration and package digest hold the same
+// names, which a test checks; any other name gives an algorithm that no engine takes.
 func algorithm(name *wire.Algorithm) digest.Algorithm {
 	if name == nil {
 		return digest.SHA512
@@ -223,7 +223,7 @@ func (s *Service) GetStats(context.Context, wire.GetStatsRequestObject) (wire.Ge
 	}}, nil
 }
 
-// nonEmpty returns nil for what the contract leaves out where there is nothing to say.
+// nonEmpty returns nil for an empty text, which the contract leaves out.
 func nonEmpty(text string) *string {
 	if text == "" {
 		return nil

@@ -13,9 +13,9 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// encode writes the body as JSON. An object of texts, whole numbers and instants, which is what is
-// answered for each job, is written by a plan: that takes a third of the time that the library takes,
-// which writes all else. After an error the buffer may hold a part of the text.
+// encode writes the body as JSON. An object of texts, whole numbers and instants, such as each job's
+// answer, is written by a plan, in a third of the time that the library takes. The library writes all
+// else. After an error the buffer may hold a part of the text.
 func encode(b *bytes.Buffer, body any) error {
 	v := reflect.ValueOf(body)
 	p := planOf(v.Type())

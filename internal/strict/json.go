@@ -26,9 +26,9 @@ var ErrTooLarge = errors.New("body too large")
 // Unbounded is the greatest length, for a schema that sets none.
 const Unbounded = int(^uint(0) >> 1)
 
-// Decode reads one JSON document of at most limit bytes from r into body. size is the length
-// r is known to have, or -1. It returns an *Error for what breaks the contract, ErrTooLarge, or
-// r's own error. It wipes every copy of a secret that it made, with an error also those in body.
+// Decode reads one JSON document of at most limit bytes from r into body. size is the length r is known
+// to have, or -1. It returns an *Error for what breaks the contract, ErrTooLarge, or r's own error. It
+// wipes every copy of a secret that it made; after an error, those in body too.
 func Decode(r io.Reader, size int64, limit int, body Body) (err error) {
 	if size > int64(limit) {
 		return ErrTooLarge
@@ -301,8 +301,8 @@ func (d *Decoder) begin(kind jsontext.Kind, article string) bool {
 	return true
 }
 
-// refuse passes a value of the wrong kind. If it breaks off inside, the place would be told in
-// names that the client chose.
+// refuse skips a value of the wrong kind and notes what is wrong with it, unless skip has noted a syntax
+// error in it.
 func (d *Decoder) refuse(detail string) {
 	if d.skip() {
 		d.wrong(d.here(), detail)

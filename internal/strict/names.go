@@ -36,8 +36,7 @@ func (s *names) twice(name []byte) bool {
 	return false
 }
 
-// skip passes a value and reports whether it could. Members of its objects may not be there twice
-// either.
+// skip passes a value and reports whether it could. No object in it may have a member twice either.
 func (d *Decoder) skip() bool {
 	var err error
 	outer := d.json.StackDepth()
