@@ -33,7 +33,7 @@ type batchResult struct{ Nanoseconds float64 } // a job
 // newBatch measures what a batch spares: both columns are hashd, the one in batches, the other
 // one by one.
 func newBatch(fs *flag.FlagSet) runner {
-	jobs := fs.Int64("jobs", 3_000_000, "jobs to submit; by HTTP and one by one a tenth of them")
+	jobs := fs.Int64("jobs", 3_000_000, "jobs to submit; by HTTP and one by one a thirtieth of them")
 	size := fs.Int("size", 1_000, "jobs in a batch")
 	clients := fs.Int("clients", 32, "connections over loopback")
 	return func(ctx context.Context, s *session) error {
@@ -50,8 +50,8 @@ func newBatch(fs *flag.FlagSet) runner {
 			figure func(batchResult) float64
 		}{
 			{"time a job, engine", byCall, *jobs, unit{name: "ns", digits: 1}, cost},
-			{"time a job, handler chain in process", byHandler, *jobs / 10, unit{name: "ns"}, cost},
-			{fmt.Sprintf("jobs over loopback, %d clients", *clients), byLoopback, *jobs / 10, unit{name: "/s", better: more},
+			{"time a job, handler chain in process", byHandler, *jobs / 30, unit{name: "ns"}, cost},
+			{fmt.Sprintf("jobs over loopback, %d clients", *clients), byLoopback, *jobs / 30, unit{name: "/s", better: more},
 				func(r batchResult) float64 { return 1e9 / r.Nanoseconds }},
 		} {
 			p, err := inTurn[batchResult](ctx, s, func(d design) any {

@@ -40,7 +40,7 @@ func splice(document, tables string) (string, error) {
 	before, rest, begins := strings.Cut(document, beginMark)
 	_, after, ends := strings.Cut(rest, endMark)
 	if !begins || !ends {
-		return "", errors.New("there are no two marks that begin with <!-- bench:")
+		return "", errors.New("the document lacks a mark of the two between which the tables stand")
 	}
 	return before + beginMark + tables + "\n" + endMark + after, nil
 }

@@ -35,7 +35,7 @@ func TestDocumentWithoutMarks(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "doc.md")
 	for _, text := range []string{"", beginMark, endMark + beginMark} {
 		write(t, path, text)
-		if code, _, errs := bench(t, "flat", "-into", path); code != 1 || !strings.Contains(errs, "no two marks") {
+		if code, _, errs := bench(t, "flat", "-into", path); code != 1 || !strings.Contains(errs, "lacks a mark") {
 			t.Errorf("%q: exit status %d: %s", text, code, errs)
 		}
 		if got := read(t, path); got != text {
@@ -44,6 +44,13 @@ func TestDocumentWithoutMarks(t *testing.T) {
 	}
 	if code, _, errs := bench(t, "flat", "-into", path+".not"); code != 1 || !strings.Contains(errs, "-into") {
 		t.Errorf("no document: exit status %d: %s", code, errs)
+	}
+}
+
+// The project's own document can take the tables.
+func TestBenchmarksHasMarks(t *testing.T) {
+	if _, err := splice(read(t, "../../docs/benchmarks.md"), ""); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -19,10 +19,10 @@ type drainTask struct {
 	Raw    time.Duration // how long the raw speed is measured, before and after
 }
 
-// drainResult is in hashes a second.
+// drainResult compares the engine with what the cores can do.
 type drainResult struct {
-	Hashed float64 // from when all were overdue until all were hashed
-	Raw    float64 // what the cores can do, the mean of before and after
+	Hashed hashing // from when all were overdue until all were hashed
+	Raw    hashing // the cores alone, the mean of before and after
 }
 
 // newDrain shows how near the engine comes to a loop that only hashes. The two are measured a
@@ -58,11 +58,13 @@ func newDrain(fs *flag.FlagSet) runner {
 func drainTable(p pairs[drainResult], jobs int64) *table {
 	t := &table{title: fmt.Sprintf("drain: %d jobs pending, all overdue", jobs)}
 	speed := unit{name: "M/s", digits: 2, better: more}
-	share := p.row("share of raw", unit{name: "%", digits: 1, better: more}, func(r drainResult) float64 { return 100 * r.Hashed / r.Raw })
+	share := p.row("share of raw", unit{name: "%", digits: 1, better: more}, func(r drainResult) float64 { return 100 * r.Hashed.Speed / r.Raw.Speed })
+	busy := p.row("share of raw, by CPU time", share.unit, func(r drainResult) float64 { return 100 * r.Raw.CPU / r.Hashed.CPU })
 	t.add(
-		p.row("raw sha512.Sum512, all cores", unit{name: "M/s", digits: 2, better: neither}, func(r drainResult) float64 { return r.Raw / 1e6 }),
-		p.row("hashed until drained", speed, func(r drainResult) float64 { return r.Hashed / 1e6 }),
+		p.row("raw sha512.Sum512, all cores", unit{name: "M/s", digits: 2, better: neither}, func(r drainResult) float64 { return r.Raw.Speed / 1e6 }),
+		p.row("hashed until drained", speed, func(r drainResult) float64 { return r.Hashed.Speed / 1e6 }),
 		share.aim(">= 90 %", share.hashd.median() >= 90),
+		busy,
 	)
 	return t
 }
@@ -78,44 +80,57 @@ func drainCase(ctx context.Context, task drainTask) (drainResult, error) {
 			delay *= 3 // the machine is busy
 			continue
 		}
-		return drainResult{Hashed: hashed, Raw: (before + rawSpeed(task.Raw)) / 2}, err
+		after := rawSpeed(task.Raw)
+		return drainResult{hashed, hashing{(before.Speed + after.Speed) / 2, (before.CPU + after.CPU) / 2}}, err
 	}
 	return drainResult{}, errHashedBefore
 }
 
 var errHashedBefore = errors.New("the machine is too busy: jobs were due before all were accepted")
 
-// drainOverdue returns how many jobs are hashed a second when all are overdue. Each is due a fixed
+// drainOverdue returns how fast jobs are hashed when all are overdue. Each is due a fixed
 // delay after its own acceptance, so the process is frozen from before the first is due until after
 // the last is.
-func drainOverdue(ctx context.Context, task drainTask, delay time.Duration) (hashed float64, err error) {
+func drainOverdue(ctx context.Context, task drainTask, delay time.Duration) (h hashing, err error) {
 	st, err := task.Design.open(delay, task.Jobs)
 	if err != nil {
-		return 0, err
+		return h, err
 	}
 	defer st.Close()
 	start, err := submit(ctx, st, task.Jobs, runtime.GOMAXPROCS(0), nil)
 	if err != nil {
-		return 0, err
+		return h, err
 	}
 	frozen, thawed, err := freeze(ctx, time.Now().Add(delay))
 	if err != nil {
-		return 0, err
+		return h, err
 	}
+	busy := cpuTime()
 	if err := st.Drain(ctx); err != nil {
-		return 0, fmt.Errorf("drain: %w", err)
+		return h, fmt.Errorf("drain: %w", err)
 	}
 	if frozen.After(start.Add(delay)) {
-		return 0, errHashedBefore
+		return h, errHashedBefore
 	}
-	return float64(task.Jobs) / time.Since(thawed).Seconds(), nil
+	return hashingOf(task.Jobs, time.Since(thawed), cpuTime()-busy), nil
 }
 
-// rawSpeed returns how many secrets a second all cores hash when they do nothing else.
-func rawSpeed(d time.Duration) float64 {
+// hashing is how fast secrets are hashed.
+type hashing struct {
+	Speed float64 // hashes a second
+	CPU   float64 // nanoseconds a hash, of all cores together
+}
+
+func hashingOf(hashes int64, took, busy time.Duration) hashing {
+	n := float64(hashes)
+	return hashing{Speed: n / took.Seconds(), CPU: float64(busy.Nanoseconds()) / n}
+}
+
+// rawSpeed returns how fast all cores hash when they do nothing else.
+func rawSpeed(d time.Duration) hashing {
 	var hashed atomic.Int64
 	var cores sync.WaitGroup
-	start := time.Now()
+	start, busy := time.Now(), cpuTime()
 	for range runtime.GOMAXPROCS(0) {
 		cores.Go(func() {
 			var s secret
@@ -131,5 +146,5 @@ func rawSpeed(d time.Duration) float64 {
 		})
 	}
 	cores.Wait()
-	return float64(hashed.Load()) / time.Since(start).Seconds()
+	return hashingOf(hashed.Load(), time.Since(start), cpuTime()-busy)
 }

@@ -66,7 +66,7 @@ func fileCase(ctx context.Context, task fileTask) (any, error) {
 func newFile(fs *flag.FlagSet) runner {
 	jobs := fs.Int64("jobs", 1_000_000, "jobs of the full cycle and of the recovery; the other cases have a part of it")
 	rate := fs.Int64("rate", 10_000, "jobs a second while lateness is measured")
-	period := fs.Duration("for", 5*time.Second, "how long lateness is measured")
+	period := fs.Duration("for", 3*time.Second, "how long lateness is measured")
 	dir := fs.String("dir", ".", "the folder on whose disk a data folder is made, and removed again")
 	return func(ctx context.Context, s *session) (err error) {
 		if err := checkJobs(*jobs, 4*hashdJobBytes); err != nil {

@@ -97,7 +97,7 @@ type fileSize struct {
 
 // addSpace shows what jobs take on disk, and that it comes back.
 func (b *fileBench) addSpace(ctx context.Context) error {
-	results, err := repeat[spaceResult](ctx, b.s, b.task("space", b.jobs/4, 64))
+	results, err := repeat[spaceResult](ctx, b.s, b.task("space", b.jobs/10, 64))
 	if err != nil {
 		return err
 	}

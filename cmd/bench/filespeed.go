@@ -102,7 +102,7 @@ func acceptDurably(ctx context.Context, task fileTask) (duel, error) {
 // addHTTP has the server with everything on.
 func (b *fileBench) addHTTP(ctx context.Context) error {
 	const clients = 64
-	duels, err := repeat[duel](ctx, b.s, b.task("http", b.jobs/10, clients))
+	duels, err := repeat[duel](ctx, b.s, b.task("http", b.jobs/20, clients))
 	if err != nil {
 		return err
 	}

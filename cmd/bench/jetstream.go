@@ -35,7 +35,7 @@ type clusterBench struct {
 
 // newJetStream has one client as the baseline of many: what batching what waits gains.
 func newJetStream(fs *flag.FlagSet) runner {
-	period := fs.Duration("for", 3*time.Second, "how long each number of clients submits")
+	period := fs.Duration("for", 2*time.Second, "how long each number of clients submits")
 	rate := fs.Int64("rate", 10_000, "jobs a second, for the lateness")
 	jobs := fs.Int64("jobs", 100_000, "pending jobs, for the space they take")
 	return func(ctx context.Context, s *session) error {
@@ -54,6 +54,7 @@ func newJetStream(fs *flag.FlagSet) runner {
 				return err
 			}
 		}
+		b.t.note("all runs share one process and its NATS servers; each has streams of its own")
 		b.t.note("a job counts as accepted once a quorum has acknowledged it")
 		b.t.note("1 server: fsync before that (sync_interval always); 3 servers: R3, fsync every two minutes, as is the default")
 		return s.print(b.t)

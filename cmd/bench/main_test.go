@@ -34,11 +34,11 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 		rows []string
 	}{
 		{"accept -jobs 3000 -runs 1", []string{
-			"time a job, submitters: 1 ", "time a job, submitters: 64 ", "allocations a job, submitters: 8 ",
+			"time a job, submitters: 1 ", "time a job, submitters: 64 ", "CPU time a job, submitters: 1 ", "memory alone, a job's, touched again ", "allocations a job, submitters: 8 ",
 			"memory a job, pending ", "memory in all, hashed and kept ",
 		}},
 		{"flat -jobs 3000 -passes 1 -runs 1", []string{"with 3 pending ", "with 3000 pending "}},
-		{"drain -jobs 3000 -raw 5ms -runs 1", []string{"raw sha512.Sum512", "hashed until drained ", "share of raw "}},
+		{"drain -jobs 3000 -raw 5ms -runs 1", []string{"raw sha512.Sum512", "hashed until drained ", "share of raw ", "share of raw, by CPU time "}},
 		{"lateness -rate 20000 -for 50ms -delay 20ms -runs 2", []string{"submitted a second ", "p99 ", "early "}},
 		{"batch -jobs 3000 -size 100 -clients 2 -runs 1", []string{
 			"time a job, engine", "time a job, handler chain in process", "jobs over loopback, 2 clients",
