@@ -48,6 +48,22 @@ func read(t *testing.T, name string) string {
 	return string(text)
 }
 
+// The questions that hashd was designed by keep their answers.
+func TestDesignAnswersEachQuestion(t *testing.T) {
+	page := read(t, "docs/design.md")
+	for _, question := range []string{
+		"A burst of 10,000", "limit the rate?", "use up goroutines or memory?", "Timers and the garbage collector?",
+		"channel would block the handler", "`average` in `/stats`?", "SIGTERM do?", "Which exit code?", "must a stop wait for ever?",
+		"reject `POST /hash/`", "Validation of parameters?", "Swagger?", "API versioning?", "Only HTTP/1.1 and JSON", "Port 8080",
+		"one machine is too small", "`cmd/` and `pkg/`?", "Container or straight binary?", "Linux only?", "Dependency management?",
+		"Unit tests and integration tests?", "CORS?",
+	} {
+		if !regexp.MustCompile(`(?m)^\*\*.*` + regexp.QuoteMeta(question) + `.*\*\* \S`).MatchString(page) {
+			t.Errorf("docs/design.md does not answer: %s", question)
+		}
+	}
+}
+
 func TestReadmeIsShort(t *testing.T) {
 	if n := strings.Count(read(t, "README.md"), "\n"); n > 130 {
 		t.Errorf("the README has %d lines, want 130 at most", n)
