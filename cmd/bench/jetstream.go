@@ -119,7 +119,7 @@ func (b *clusterBench) open(ctx context.Context, servers *natstest.Cluster, dela
 		URLs: servers.URLs(), Prefix: fmt.Sprintf("bench-%d", b.n), Replicas: len(servers.Nodes), Sealer: b.ring,
 		Limits: engine.Limits{
 			Delay: delay, Retention: time.Hour, MaxPending: plenty, MaxResults: plenty, MaxSecretBytes: mebibyte,
-			KeyWindow: time.Minute, MaxKeys: plenty,
+			IdempotencyWindow: time.Minute, MaxIdempotencyKeys: plenty,
 		},
 	})
 }

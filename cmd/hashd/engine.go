@@ -112,7 +112,7 @@ func (m *maker) limits() engine.Limits {
 	cfg := m.cfg
 	return engine.Limits{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
-		MaxSecretBytes: cfg.MaxSecretBytes, KeyWindow: cfg.IdempotencyWindow, MaxKeys: cfg.MaxIdempotencyKeys,
+		MaxSecretBytes: cfg.MaxSecretBytes, IdempotencyWindow: cfg.IdempotencyWindow, MaxIdempotencyKeys: cfg.MaxIdempotencyKeys,
 		Workers: cfg.Workers, FirstID: cfg.FirstID,
 	}
 }

@@ -15,8 +15,8 @@ const (
 	maxWorkers     = 1 << 16
 )
 
-// Limits are the settings that every engine has. Which of them are shared by several processes on one
-// store, the engine says.
+// Limits are the settings that every engine has. Each engine says which of them several processes on one
+// store share.
 type Limits struct {
 	Delay     time.Duration // from acceptance to due; 0 to MaxTime
 	Retention time.Duration // how long a result is kept once done; 1 s to MaxTime
@@ -28,13 +28,13 @@ type Limits struct {
 	// engine that keeps secrets elsewhere does not use it.
 	MaxSecretBytes int64
 
-	KeyWindow time.Duration // how long an idempotency key is remembered; 0 to MaxTime
-	MaxKeys   int64         // idempotency keys remembered; 0 to MaxJobs; with 0, a job with a key is refused
+	IdempotencyWindow  time.Duration // how long an idempotency key is remembered; 0 to MaxTime
+	MaxIdempotencyKeys int64         // idempotency keys remembered; 0 to MaxJobs; with 0, a job with one is refused
 
 	Workers int // goroutines that hash; 0 to 65,536; 0 means one a core
 
-	// FirstID is the first id of a new store, from 1 to MaxFirstID; 0 means one that is drawn. A
-	// store that is there goes on with its own ids.
+	// FirstID is the first id of a new store, from 1 to MaxFirstID; 0 means one that is drawn. An
+	// existing store goes on with its own ids.
 	FirstID int64
 }
 
@@ -46,8 +46,8 @@ func (l *Limits) Validate() error {
 		inRange("max pending", l.MaxPending, 1, MaxJobs),
 		inRange("max results", l.MaxResults, 1, MaxJobs),
 		inRange("max secret bytes", l.MaxSecretBytes, MinSecretBytes, math.MaxInt64),
-		inRange("key window", int64(l.KeyWindow), 0, int64(MaxTime)),
-		inRange("max keys", l.MaxKeys, 0, MaxJobs),
+		inRange("idempotency window", int64(l.IdempotencyWindow), 0, int64(MaxTime)),
+		inRange("max idempotency keys", l.MaxIdempotencyKeys, 0, MaxJobs),
 		inRange("workers", int64(l.Workers), 0, maxWorkers),
 		inRange("first id", l.FirstID, 0, MaxFirstID),
 	)

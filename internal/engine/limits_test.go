@@ -26,7 +26,7 @@ func TestLimitsAreValidated(t *testing.T) {
 	least := Limits{Retention: time.Second, MaxPending: 1, MaxResults: 1, MaxSecretBytes: 1 << 20}
 	most := Limits{
 		Delay: MaxTime, Retention: MaxTime, MaxPending: MaxJobs, MaxResults: MaxJobs, MaxSecretBytes: math.MaxInt64,
-		KeyWindow: MaxTime, MaxKeys: MaxJobs, Workers: maxWorkers, FirstID: MaxFirstID,
+		IdempotencyWindow: MaxTime, MaxIdempotencyKeys: MaxJobs, Workers: maxWorkers, FirstID: MaxFirstID,
 	}
 	for _, l := range []Limits{least, most} {
 		if err := l.Validate(); err != nil {
@@ -34,15 +34,15 @@ func TestLimitsAreValidated(t *testing.T) {
 		}
 	}
 	for name, beyond := range map[string][2]func(*Limits){
-		"delay":            {func(l *Limits) { l.Delay-- }, func(l *Limits) { l.Delay++ }},
-		"retention":        {func(l *Limits) { l.Retention-- }, func(l *Limits) { l.Retention++ }},
-		"max pending":      {func(l *Limits) { l.MaxPending-- }, func(l *Limits) { l.MaxPending++ }},
-		"max results":      {func(l *Limits) { l.MaxResults-- }, func(l *Limits) { l.MaxResults++ }},
-		"max secret bytes": {func(l *Limits) { l.MaxSecretBytes-- }, func(l *Limits) { l.MaxSecretBytes = -1 }},
-		"key window":       {func(l *Limits) { l.KeyWindow-- }, func(l *Limits) { l.KeyWindow++ }},
-		"max keys":         {func(l *Limits) { l.MaxKeys-- }, func(l *Limits) { l.MaxKeys++ }},
-		"workers":          {func(l *Limits) { l.Workers-- }, func(l *Limits) { l.Workers++ }},
-		"first id":         {func(l *Limits) { l.FirstID-- }, func(l *Limits) { l.FirstID++ }},
+		"delay":                {func(l *Limits) { l.Delay-- }, func(l *Limits) { l.Delay++ }},
+		"retention":            {func(l *Limits) { l.Retention-- }, func(l *Limits) { l.Retention++ }},
+		"max pending":          {func(l *Limits) { l.MaxPending-- }, func(l *Limits) { l.MaxPending++ }},
+		"max results":          {func(l *Limits) { l.MaxResults-- }, func(l *Limits) { l.MaxResults++ }},
+		"max secret bytes":     {func(l *Limits) { l.MaxSecretBytes-- }, func(l *Limits) { l.MaxSecretBytes = -1 }},
+		"idempotency window":   {func(l *Limits) { l.IdempotencyWindow-- }, func(l *Limits) { l.IdempotencyWindow++ }},
+		"max idempotency keys": {func(l *Limits) { l.MaxIdempotencyKeys-- }, func(l *Limits) { l.MaxIdempotencyKeys++ }},
+		"workers":              {func(l *Limits) { l.Workers-- }, func(l *Limits) { l.Workers++ }},
+		"first id":             {func(l *Limits) { l.FirstID-- }, func(l *Limits) { l.FirstID++ }},
 	} {
 		for n, l := range []Limits{least, most} {
 			beyond[n](&l)

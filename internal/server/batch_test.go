@@ -187,7 +187,7 @@ func TestLifeOfABatch(t *testing.T) {
 	e, err := memory.New(engine.Limits{
 		FirstID: 1,
 		Delay:   50 * time.Millisecond, Retention: time.Hour, MaxPending: 5, MaxResults: 100, MaxSecretBytes: 1 << 20, Workers: 2,
-		KeyWindow: time.Hour, MaxKeys: 10,
+		IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 10,
 	})
 	if err != nil {
 		t.Fatal(err)

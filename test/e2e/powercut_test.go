@@ -272,7 +272,7 @@ func (l *life) lay(t *testing.T, images map[string][]byte) (dir string) {
 func (l *life) check(t *testing.T, dir string, answered int) string {
 	t.Helper()
 	e, err := file.New(file.Config{Dir: dir, NoSync: true, Limits: engine.Limits{
-		Delay: lifeDelay, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, KeyWindow: time.Hour, MaxKeys: 1000,
+		Delay: lifeDelay, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 1000,
 	}})
 	if err != nil {
 		return fmt.Sprintf("it does not start: %v", err)

@@ -138,7 +138,7 @@ func refusedBatchLeavesItsKeyFree(x *trial) {
 // A batch takes one key, not one for each job.
 func keysOfBatchesAreBounded(x *trial) {
 	const limit = "max-idempotency-keys"
-	e := x.engine(engine.Limits{Delay: unreached, MaxKeys: 2, KeyWindow: unreached})
+	e := x.engine(engine.Limits{Delay: unreached, MaxIdempotencyKeys: 2, IdempotencyWindow: unreached})
 	e.acceptBatch(batchWithKey(1, 1, 10))
 	e.acceptBatch(batchWithKey(2, 1, 10))
 	x.wantFullError(e.refuseBatch(batchWithKey(3, 1, 10)), limit)

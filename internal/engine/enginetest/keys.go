@@ -84,7 +84,7 @@ func refusedJobLeavesItsKeyFree(x *trial) {
 
 func keysAreBounded(x *trial) {
 	const limit = "max-idempotency-keys"
-	e := x.engine(engine.Limits{Delay: unreached, MaxKeys: 2, KeyWindow: unreached})
+	e := x.engine(engine.Limits{Delay: unreached, MaxIdempotencyKeys: 2, IdempotencyWindow: unreached})
 	first := e.acceptJob(request(1, 1))
 	e.acceptJob(request(2, 1))
 	for number := range byte(3) {
@@ -97,7 +97,7 @@ func keysAreBounded(x *trial) {
 	e.accept("without a key there is room")
 	e.wantCounts(engine.Stats{Accepted: 3, Pending: 3, Rejected: 3})
 
-	none := x.engine(engine.Limits{Delay: unreached, MaxKeys: 0, KeyWindow: unreached})
+	none := x.engine(engine.Limits{Delay: unreached, MaxIdempotencyKeys: 0, IdempotencyWindow: unreached})
 	_, err := none.Accept(x.Context(), request(1, 1))
 	x.wantFullError(err, limit)
 	none.accept("without a key")
@@ -146,7 +146,7 @@ func (x *trial) wantOneEach(keys byte, submit func(name byte) (engine.Receipt, e
 // A key is remembered for the window and no longer. Then it is as good as new.
 func keyIsForgottenAfterItsWindow(x *trial) {
 	const window = 10 * time.Second
-	e := x.engine(engine.Limits{Delay: time.Second, KeyWindow: window, MaxKeys: 2})
+	e := x.engine(engine.Limits{Delay: time.Second, IdempotencyWindow: window, MaxIdempotencyKeys: 2})
 	var last int64
 	for round := range byte(5) {
 		first := e.acceptJob(request(1, round))

@@ -47,13 +47,13 @@ func (s step) String() string {
 
 func drawConfig(rt *rapid.T) engine.Limits {
 	return engine.Limits{
-		Delay:      rapid.SampledFrom([]time.Duration{0, 1, time.Millisecond, time.Second, 5 * time.Second}).Draw(rt, "delay"),
-		Retention:  rapid.SampledFrom([]time.Duration{time.Second, 1700 * time.Millisecond, 10 * time.Second}).Draw(rt, "retention"),
-		MaxPending: rapid.Int64Range(1, 6).Draw(rt, "max-pending"),
-		MaxResults: rapid.Int64Range(1, 10).Draw(rt, "max-results"),
-		KeyWindow:  rapid.SampledFrom([]time.Duration{time.Millisecond, 3 * time.Second}).Draw(rt, "window"),
-		MaxKeys:    rapid.Int64Range(0, 3).Draw(rt, "max-keys"),
-		FirstID:    rapid.SampledFrom([]int64{1, 2, 1_000_000, engine.MaxFirstID}).Draw(rt, "first-id"),
+		Delay:              rapid.SampledFrom([]time.Duration{0, 1, time.Millisecond, time.Second, 5 * time.Second}).Draw(rt, "delay"),
+		Retention:          rapid.SampledFrom([]time.Duration{time.Second, 1700 * time.Millisecond, 10 * time.Second}).Draw(rt, "retention"),
+		MaxPending:         rapid.Int64Range(1, 6).Draw(rt, "max-pending"),
+		MaxResults:         rapid.Int64Range(1, 10).Draw(rt, "max-results"),
+		IdempotencyWindow:  rapid.SampledFrom([]time.Duration{time.Millisecond, 3 * time.Second}).Draw(rt, "window"),
+		MaxIdempotencyKeys: rapid.Int64Range(0, 3).Draw(rt, "max-keys"),
+		FirstID:            rapid.SampledFrom([]int64{1, 2, 1_000_000, engine.MaxFirstID}).Draw(rt, "first-id"),
 	}
 }
 
@@ -329,7 +329,7 @@ func (m *model) limits(j engine.Job, n int64) (reached []string) {
 	if pending+kept+n > m.cfg.MaxResults {
 		reached = append(reached, "max-results")
 	}
-	if j.IdempotencyKey != (engine.IdempotencyKey{}) && m.keys() >= m.cfg.MaxKeys {
+	if j.IdempotencyKey != (engine.IdempotencyKey{}) && m.keys() >= m.cfg.MaxIdempotencyKeys {
 		reached = append(reached, "max-idempotency-keys")
 	}
 	return reached
@@ -337,7 +337,7 @@ func (m *model) limits(j engine.Job, n int64) (reached []string) {
 
 // remembers reports whether the job has a key whose window goes on.
 func (m *model) remembers(j *modelJob) bool {
-	return j.IdempotencyKey != (engine.IdempotencyKey{}) && time.Since(j.since) < m.cfg.KeyWindow
+	return j.IdempotencyKey != (engine.IdempotencyKey{}) && time.Since(j.since) < m.cfg.IdempotencyWindow
 }
 
 // keys returns how many keys are in their windows.

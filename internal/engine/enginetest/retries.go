@@ -52,7 +52,7 @@ func clientsMistakesAreNotRejected(x *trial) {
 // Room for keys comes with the end of their windows, also after a burst, and as was told.
 func maxKeysEases(x *trial) {
 	const most = 50
-	e := x.engine(engine.Limits{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: most})
+	e := x.engine(engine.Limits{Delay: time.Second, IdempotencyWindow: 10 * time.Second, MaxIdempotencyKeys: most})
 	for range 3 {
 		for name := range byte(most) {
 			e.acceptJob(request(name, 1))
@@ -70,7 +70,7 @@ func maxKeysEases(x *trial) {
 // Keys used anew after their windows, in whatever order, are remembered as new ones.
 func keysUsedAnew(x *trial) {
 	const keys = 20
-	e := x.engine(engine.Limits{Delay: time.Second, KeyWindow: 10 * time.Second, MaxKeys: 2 * keys})
+	e := x.engine(engine.Limits{Delay: time.Second, IdempotencyWindow: 10 * time.Second, MaxIdempotencyKeys: 2 * keys})
 	for name := range byte(keys) {
 		e.acceptJob(request(name, 1))
 	}

@@ -52,8 +52,8 @@ func (x *trial) engine(cfg engine.Limits) *subject {
 	if cfg.MaxResults == 0 {
 		cfg.MaxResults = 200_000
 	}
-	if cfg.KeyWindow == 0 {
-		cfg.KeyWindow, cfg.MaxKeys = unreached, 1_000
+	if cfg.IdempotencyWindow == 0 {
+		cfg.IdempotencyWindow, cfg.MaxIdempotencyKeys = unreached, 1_000
 	}
 	if cfg.FirstID == 0 {
 		cfg.FirstID = x.first

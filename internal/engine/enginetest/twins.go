@@ -12,8 +12,8 @@ import (
 func twinsGetOneAnswer(x *trial) {
 	for range 3 {
 		for _, size := range []int64{1, 3} {
-			wide := engine.Limits{Delay: unreached, KeyWindow: unreached, MaxKeys: 10}
-			tight := engine.Limits{Delay: unreached, KeyWindow: unreached, MaxKeys: 1, MaxPending: size, MaxResults: size}
+			wide := engine.Limits{Delay: unreached, IdempotencyWindow: unreached, MaxIdempotencyKeys: 10}
+			tight := engine.Limits{Delay: unreached, IdempotencyWindow: unreached, MaxIdempotencyKeys: 1, MaxPending: size, MaxResults: size}
 			for _, cfg := range []engine.Limits{wide, tight} {
 				x.submitTwins(x.engine(cfg), int(size))
 			}
@@ -57,7 +57,7 @@ func (x *trial) submitTwins(e *subject, size int) {
 // key is used.
 func rivalsForAKey(x *trial) {
 	const rivals = 8
-	e := x.engine(engine.Limits{Delay: unreached, KeyWindow: unreached, MaxKeys: 1, MaxPending: 2, MaxResults: 2})
+	e := x.engine(engine.Limits{Delay: unreached, IdempotencyWindow: unreached, MaxIdempotencyKeys: 1, MaxPending: 2, MaxResults: 2})
 	errs := make([]error, rivals)
 	start := make(chan struct{})
 	g := new(sync.WaitGroup)

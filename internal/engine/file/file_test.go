@@ -26,7 +26,7 @@ func TestEngine(t *testing.T) {
 func limits(delay time.Duration) engine.Limits {
 	return engine.Limits{
 		Delay: delay, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 1 << 30,
-		KeyWindow: time.Hour, MaxKeys: 1000,
+		IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 1000,
 	}
 }
 

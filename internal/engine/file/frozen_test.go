@@ -31,11 +31,11 @@ var (
 )
 
 const (
-	frozenDelay          = 24 * time.Hour
-	frozenRetention      = 1000 * time.Hour
-	frozenKeyWindow      = 500 * time.Hour
-	frozenNext           = 166 // the id that the next job gets
-	frozenFingerprintKey = "7ede597772575af3400c9e025599c5793075f710e8c1ad10071ec1e9cd62ce5f"
+	frozenDelay             = 24 * time.Hour
+	frozenRetention         = 1000 * time.Hour
+	frozenIdempotencyWindow = 500 * time.Hour
+	frozenNext              = 166 // the id that the next job gets
+	frozenFingerprintKey    = "7ede597772575af3400c9e025599c5793075f710e8c1ad10071ec1e9cd62ce5f"
 )
 
 // frozenJob is a job of the frozen store that is done or pending.
@@ -154,8 +154,8 @@ func frozenConfig(t *testing.T) Config {
 		t.Fatal(err)
 	}
 	return Config{Dir: dir, Sealer: sealer, Limits: engine.Limits{
-		Delay: frozenDelay, Retention: frozenRetention, KeyWindow: frozenKeyWindow,
-		MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxKeys: 1000,
+		Delay: frozenDelay, Retention: frozenRetention, IdempotencyWindow: frozenIdempotencyWindow,
+		MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxIdempotencyKeys: 1000,
 	}}
 }
 
@@ -236,7 +236,7 @@ func TestFrozenKeysAreKnown(t *testing.T) {
 	t.Parallel()
 	for _, k := range frozenKeys {
 		b := engine.Batch{Secrets: [][]byte{[]byte("any")}, IdempotencyKey: k.key()}
-		until := k.due.Add(frozenKeyWindow - frozenDelay)
+		until := k.due.Add(frozenIdempotencyWindow - frozenDelay)
 		for _, at := range []time.Time{frozenEnd, until.Add(-time.Second)} {
 			openFrozen(t, at, func(t *testing.T, e *Engine) {
 				got, err := e.committer.durable.Prepare(&b, time.Now().Add(frozenDelay))
@@ -363,7 +363,7 @@ func TestFrozenKeyRecord(t *testing.T) {
 	records, want := frozenRecords(t), frozenKeys[0]
 	k, first, until, err := readKeyRecord(records["key"], records["key-value"])
 	if err != nil || k != want.key() || first.ID != want.first || !first.Due.Equal(want.due) ||
-		!until.Equal(want.due.Add(frozenKeyWindow-frozenDelay)) {
+		!until.Equal(want.due.Add(frozenIdempotencyWindow-frozenDelay)) {
 		t.Errorf("key %+v of %+v until %v, error %v", k, first, until, errors.Join(err))
 	}
 }

@@ -290,14 +290,14 @@ func TestKeysOutliveTheEngine(t *testing.T) {
 func TestKeysAreForgotten(t *testing.T) {
 	t.Parallel()
 	cfg := Config{Limits: limits(time.Hour)}
-	cfg.KeyWindow = time.Millisecond
+	cfg.IdempotencyWindow = time.Millisecond
 	e := newEngine(t, cfg)
 	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}}
 	first, err := e.Accept(t.Context(), job)
 	if err != nil {
 		t.Fatal(err)
 	}
-	until(t, "the window is over", func() bool { return time.Since(first.Due.Add(-time.Hour)) > 2*cfg.KeyWindow })
+	until(t, "the window is over", func() bool { return time.Since(first.Due.Add(-time.Hour)) > 2*cfg.IdempotencyWindow })
 	e = restart(t, e)
 	if again, err := e.Accept(t.Context(), job); err != nil || again.ID != first.ID+1 {
 		t.Errorf("after the window the key gets %+v, error %v", again, err)

@@ -63,7 +63,7 @@ func (c *committer) putJobs(tx *bolt.Tx, next int64) error {
 	if err := jobs.Put(key, sealed); err != nil {
 		return err
 	}
-	keys, until := tx.Bucket(bucketKeys), time.Now().Add(c.cfg.KeyWindow)
+	keys, until := tx.Bucket(bucketKeys), time.Now().Add(c.cfg.IdempotencyWindow)
 	for _, k := range c.keys {
 		if err := keys.Put(appendKeyRecordKey(nil, until, k.key), appendKeyRecordValue(nil, k.key, k.first)); err != nil {
 			return err

@@ -101,7 +101,7 @@ func (e *Engine) recall(ctx context.Context, k engine.IdempotencyKey) (first eng
 	switch {
 	case err != nil:
 		return engine.Receipt{}, false, 0, fmt.Errorf("idempotency key: %w", err)
-	case !e.clock.now().Before(msg.Time.Add(e.cfg.KeyWindow)):
+	case !e.clock.now().Before(msg.Time.Add(e.cfg.IdempotencyWindow)):
 		return engine.Receipt{}, false, msg.Sequence, nil
 	case key.fingerprint != k.Fingerprint:
 		return engine.Receipt{}, true, 0, engine.ErrIdempotencyKeyReused
@@ -171,7 +171,7 @@ func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint
 	if err != nil {
 		return nil, err
 	}
-	window := (e.cfg.KeyWindow + 2*time.Second - 1).Truncate(time.Second) // the servers count whole seconds
+	window := (e.cfg.IdempotencyWindow + 2*time.Second - 1).Truncate(time.Second) // the servers count whole seconds
 	s.add(&nats.Msg{Subject: e.names.key(b.IdempotencyKey.ID), Data: sealed, Header: nats.Header{
 		jetstream.ExpectedLastSubjSeqHeader: {strconv.FormatUint(follows, 10)},
 		jetstream.MsgTTLHeader:              {window.String()},

@@ -164,7 +164,7 @@ func TestOneKeyOnManyInstances(t *testing.T) {
 func TestKeyWindowEnds(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, single(t))
-	cfg.KeyWindow = 100 * time.Millisecond
+	cfg.IdempotencyWindow = 100 * time.Millisecond
 	e := start(t, cfg)
 	job := engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{1}}}
 	first := accept(t, e, job)
@@ -174,7 +174,7 @@ func TestKeyWindowEnds(t *testing.T) {
 			t.Fatal("the key is remembered for ever")
 		}
 	}
-	if since := time.Since(first.Due.Add(-cfg.Delay)); since < cfg.KeyWindow {
+	if since := time.Since(first.Due.Add(-cfg.Delay)); since < cfg.IdempotencyWindow {
 		t.Errorf("the key is forgotten after %v", since)
 	}
 }
@@ -183,7 +183,7 @@ func TestKeyWindowEnds(t *testing.T) {
 func TestLogEmpties(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, single(t))
-	cfg.KeyWindow = time.Second
+	cfg.IdempotencyWindow = time.Second
 	e := start(t, cfg)
 	for n := range byte(10) {
 		wantHash(t, e, accept(t, e, engine.Job{Secret: []byte("secret"), IdempotencyKey: engine.IdempotencyKey{ID: [16]byte{n + 1}}}), "secret")

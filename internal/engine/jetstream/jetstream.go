@@ -34,8 +34,8 @@ import (
 )
 
 // Config says which cluster to use and what the engine's limits are. MaxPending is over all instances;
-// MaxResults and MaxKeys are of what this one accepted. All instances together hold about twice
-// MaxResults: each looks every 10 s. KeyWindow is rounded up to seconds. Workers are claims hashed at a
+// MaxResults and MaxIdempotencyKeys are of what this one accepted. All instances together hold about twice
+// MaxResults: each looks every 10 s. IdempotencyWindow is rounded up to seconds. Workers are claims hashed at a
 // time, at most 4. FirstID is for a new service.
 type Config struct {
 	engine.Limits

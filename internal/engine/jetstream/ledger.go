@@ -62,7 +62,7 @@ func (l *ledger) reserve(n int64, key engine.IdempotencyKey) error {
 	}
 	l.reserved += n
 	if key != (engine.IdempotencyKey{}) {
-		l.keys = append(l.keys, expiring{at: time.Now().Add(l.cfg.KeyWindow)})
+		l.keys = append(l.keys, expiring{at: time.Now().Add(l.cfg.IdempotencyWindow)})
 	}
 	return nil
 }
@@ -81,8 +81,8 @@ func (l *ledger) refusal(n int64, key engine.IdempotencyKey) error {
 			eases = l.expiring[0].at.Sub(now)
 		}
 		return full(maxResultsName, eases)
-	case key != (engine.IdempotencyKey{}) && int64(len(l.keys)) >= l.cfg.MaxKeys:
-		eases := l.cfg.KeyWindow
+	case key != (engine.IdempotencyKey{}) && int64(len(l.keys)) >= l.cfg.MaxIdempotencyKeys:
+		eases := l.cfg.IdempotencyWindow
 		if len(l.keys) > 0 {
 			eases = l.keys[0].at.Sub(now)
 		}

@@ -50,7 +50,7 @@ func TestIDs(t *testing.T) {
 }
 
 func newTestLedger() *ledger {
-	return newLedger(&Config{Limits: engine.Limits{Delay: time.Second, Retention: time.Hour, MaxResults: 100, MaxKeys: 2, KeyWindow: time.Hour}})
+	return newLedger(&Config{Limits: engine.Limits{Delay: time.Second, Retention: time.Hour, MaxResults: 100, MaxIdempotencyKeys: 2, IdempotencyWindow: time.Hour}})
 }
 
 func reserve(t *testing.T, l *ledger, n int64) {

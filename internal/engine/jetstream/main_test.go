@@ -111,7 +111,7 @@ func config(t *testing.T, c *natstest.Cluster) Config {
 		URLs: c.URLs(), Prefix: newPrefix(), Replicas: len(c.Nodes), Sealer: sealer,
 		Limits: engine.Limits{
 			Delay: 20 * time.Millisecond, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20,
-			MaxSecretBytes: engine.MinSecretBytes, KeyWindow: time.Hour, MaxKeys: 1 << 20,
+			MaxSecretBytes: engine.MinSecretBytes, IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 1 << 20,
 		},
 	}
 }

@@ -19,18 +19,18 @@ func TestConfigIsValidated(t *testing.T) {
 	t.Parallel()
 	good := config(t, &natstest.Cluster{Nodes: []*natstest.Node{{URL: "nats://127.0.0.1:1"}}})
 	for want, spoil := range map[string]func(*Config){
-		"delay":       func(c *Config) { c.Delay = -1 },
-		"retention":   func(c *Config) { c.Retention = time.Second - 1 },
-		"max pending": func(c *Config) { c.MaxPending = 0 },
-		"max results": func(c *Config) { c.MaxResults = math.MaxInt64 },
-		"key window":  func(c *Config) { c.KeyWindow = -1 },
-		"max keys":    func(c *Config) { c.MaxKeys = -1 },
-		"workers":     func(c *Config) { c.Workers = -1 },
-		"replicas":    func(c *Config) { c.Replicas = 2 },
-		"no URL":      func(c *Config) { c.URLs = nil },
-		"no sealer":   func(c *Config) { c.Sealer = nil },
-		"prefix":      func(c *Config) { c.Prefix = "a.b" },
-		`prefix ""`:   func(c *Config) { c.Prefix = "" },
+		"delay":                func(c *Config) { c.Delay = -1 },
+		"retention":            func(c *Config) { c.Retention = time.Second - 1 },
+		"max pending":          func(c *Config) { c.MaxPending = 0 },
+		"max results":          func(c *Config) { c.MaxResults = math.MaxInt64 },
+		"idempotency window":   func(c *Config) { c.IdempotencyWindow = -1 },
+		"max idempotency keys": func(c *Config) { c.MaxIdempotencyKeys = -1 },
+		"workers":              func(c *Config) { c.Workers = -1 },
+		"replicas":             func(c *Config) { c.Replicas = 2 },
+		"no URL":               func(c *Config) { c.URLs = nil },
+		"no sealer":            func(c *Config) { c.Sealer = nil },
+		"prefix":               func(c *Config) { c.Prefix = "a.b" },
+		`prefix ""`:            func(c *Config) { c.Prefix = "" },
 	} {
 		cfg := good
 		spoil(&cfg)

@@ -100,7 +100,7 @@ func wantHashed(t *testing.T, e *Engine, ids ...int64) {
 }
 
 func TestPrepareRefuses(t *testing.T) {
-	onHand(t, engine.Limits{MaxPending: 2, KeyWindow: time.Hour, MaxKeys: 1}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{MaxPending: 2, IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 1}, func(t *testing.T, h *byHand) {
 		refused := func(key engine.IdempotencyKey, secrets ...[]byte) error {
 			_, err := durable(h.Engine).Prepare(&engine.Batch{Secrets: secrets, IdempotencyKey: key}, time.Now())
 			return err
@@ -125,7 +125,7 @@ func TestPrepareRefuses(t *testing.T) {
 
 // What is aborted was never there: its ids, keys and memory serve others.
 func TestAbort(t *testing.T) {
-	onHand(t, engine.Limits{KeyWindow: time.Hour, MaxKeys: 2}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 2}, func(t *testing.T, h *byHand) {
 		kept := prepare(t, h.Engine, engine.IdempotencyKey{}, long4096)
 		durable(h.Engine).Commit(kept)
 		keys := []engine.IdempotencyKey{{ID: [16]byte{1}, Fingerprint: [16]byte{1}}, {ID: [16]byte{2}, Fingerprint: [16]byte{1}}}
@@ -159,7 +159,7 @@ func TestAbort(t *testing.T) {
 
 // A key that was forgotten, or remembered for another job since, is not taken from that.
 func TestAbortOfForgottenKeys(t *testing.T) {
-	onHand(t, engine.Limits{KeyWindow: time.Second, MaxKeys: 9}, func(t *testing.T, h *byHand) {
+	onHand(t, engine.Limits{IdempotencyWindow: time.Second, MaxIdempotencyKeys: 9}, func(t *testing.T, h *byHand) {
 		key := engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{1}}
 		old := prepare(t, h.Engine, key, inline)
 		time.Sleep(time.Second)

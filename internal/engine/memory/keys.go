@@ -47,7 +47,7 @@ func (e *Engine) recall(k engine.IdempotencyKey) (first engine.Receipt, used boo
 
 // keyRefusal says why no more keys are taken, or nil.
 func (e *Engine) keyRefusal(k engine.IdempotencyKey) error {
-	if k == (engine.IdempotencyKey{}) || int64(len(e.keys.jobs)) < e.cfg.MaxKeys {
+	if k == (engine.IdempotencyKey{}) || int64(len(e.keys.jobs)) < e.cfg.MaxIdempotencyKeys {
 		return nil
 	}
 	eases := int64(never)
@@ -62,7 +62,7 @@ func (e *Engine) remember(k engine.IdempotencyKey, r engine.Receipt) {
 	if k == (engine.IdempotencyKey{}) {
 		return
 	}
-	until := e.now() + int64(e.cfg.KeyWindow)
+	until := e.now() + int64(e.cfg.IdempotencyWindow)
 	e.keys.jobs[k.ID] = firstUse{k.Fingerprint, r.ID, int64(r.Due.Sub(e.epoch)), until}
 	e.keys.order.push(agedKey{k.ID, until})
 }

@@ -103,15 +103,15 @@ func TestConfigIsValidated(t *testing.T) {
 	}
 	_ = e.Close()
 	for want, spoil := range map[string]func(c *engine.Limits, bad int64){
-		"delay":            func(c *engine.Limits, bad int64) { c.Delay = time.Duration(bad) },
-		"retention":        func(c *engine.Limits, bad int64) { c.Retention = time.Duration(bad) },
-		"max pending":      func(c *engine.Limits, bad int64) { c.MaxPending = bad },
-		"max results":      func(c *engine.Limits, bad int64) { c.MaxResults = bad },
-		"max secret bytes": func(c *engine.Limits, bad int64) { c.MaxSecretBytes = min(bad, chunkBytes-1) },
-		"key window":       func(c *engine.Limits, bad int64) { c.KeyWindow = time.Duration(bad) },
-		"max keys":         func(c *engine.Limits, bad int64) { c.MaxKeys = bad },
-		"workers":          func(c *engine.Limits, bad int64) { c.Workers = int(bad) },
-		"first id":         func(c *engine.Limits, bad int64) { c.FirstID = bad },
+		"delay":                func(c *engine.Limits, bad int64) { c.Delay = time.Duration(bad) },
+		"retention":            func(c *engine.Limits, bad int64) { c.Retention = time.Duration(bad) },
+		"max pending":          func(c *engine.Limits, bad int64) { c.MaxPending = bad },
+		"max results":          func(c *engine.Limits, bad int64) { c.MaxResults = bad },
+		"max secret bytes":     func(c *engine.Limits, bad int64) { c.MaxSecretBytes = min(bad, chunkBytes-1) },
+		"idempotency window":   func(c *engine.Limits, bad int64) { c.IdempotencyWindow = time.Duration(bad) },
+		"max idempotency keys": func(c *engine.Limits, bad int64) { c.MaxIdempotencyKeys = bad },
+		"workers":              func(c *engine.Limits, bad int64) { c.Workers = int(bad) },
+		"first id":             func(c *engine.Limits, bad int64) { c.FirstID = bad },
 	} {
 		for _, bad := range []int64{-1, math.MinInt64, math.MaxInt64} {
 			cfg := good
@@ -141,7 +141,7 @@ func TestHugeSettings(t *testing.T) {
 		"all": func(c *engine.Limits) {
 			*c = engine.Limits{
 				Delay: engine.MaxTime, Retention: engine.MaxTime, MaxPending: engine.MaxJobs, MaxResults: engine.MaxJobs,
-				MaxSecretBytes: math.MaxInt64, KeyWindow: engine.MaxTime, MaxKeys: engine.MaxJobs, FirstID: engine.MaxFirstID,
+				MaxSecretBytes: math.MaxInt64, IdempotencyWindow: engine.MaxTime, MaxIdempotencyKeys: engine.MaxJobs, FirstID: engine.MaxFirstID,
 			}
 		},
 	} {

@@ -17,11 +17,11 @@ import (
 // restore starts an engine with what fill puts into it; the test's end closes it.
 func restore(t *testing.T, cfg engine.Limits, fill func(*Restorer) error) *Engine {
 	t.Helper()
-	wide := engine.Limits{Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxKeys: 100}
+	wide := engine.Limits{Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20, MaxSecretBytes: 64 << 20, MaxIdempotencyKeys: 100}
 	cfg.Retention = max(cfg.Retention, time.Second)
 	cfg.FirstID = max(cfg.FirstID, 1)
 	for limit, standard := range map[*int64]int64{
-		&cfg.MaxPending: wide.MaxPending, &cfg.MaxResults: wide.MaxResults, &cfg.MaxSecretBytes: wide.MaxSecretBytes, &cfg.MaxKeys: wide.MaxKeys,
+		&cfg.MaxPending: wide.MaxPending, &cfg.MaxResults: wide.MaxResults, &cfg.MaxSecretBytes: wide.MaxSecretBytes, &cfg.MaxIdempotencyKeys: wide.MaxIdempotencyKeys,
 	} {
 		if *limit == 0 {
 			*limit = standard
@@ -318,7 +318,7 @@ func TestRestoredKeys(t *testing.T) {
 			return engine.IdempotencyKey{ID: [16]byte{n}, Fingerprint: [16]byte{n}}
 		}
 		now := time.Now()
-		e := restore(t, engine.Limits{Delay: time.Hour, KeyWindow: time.Hour, MaxKeys: 3}, func(r *Restorer) error {
+		e := restore(t, engine.Limits{Delay: time.Hour, IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 3}, func(r *Restorer) error {
 			r.Begin(1, 1, 4)
 			r.Key(key(1), engine.Receipt{ID: 1, Due: now.Add(time.Minute)}, now.Add(-time.Second))
 			r.Key(key(1), engine.Receipt{ID: 2, Due: now.Add(time.Minute)}, now.Add(time.Second)) // used anew

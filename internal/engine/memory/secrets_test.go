@@ -212,7 +212,7 @@ func TestRefusedLongSecretIsWiped(t *testing.T) {
 
 // A client told of a limit comes again; one told of the drain goes elsewhere.
 func TestDrainingIsSaidBeforeAnyLimit(t *testing.T) {
-	cfg := engine.Limits{MaxSecretBytes: chunkBytes, MaxPending: perChunk, KeyWindow: time.Hour, MaxKeys: 0}
+	cfg := engine.Limits{MaxSecretBytes: chunkBytes, MaxPending: perChunk, IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 0}
 	onHand(t, cfg, func(t *testing.T, h *byHand) {
 		h.fill(1)
 		ended, cancel := context.WithCancel(t.Context())
