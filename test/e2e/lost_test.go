@@ -187,7 +187,10 @@ func TestAdoptedStoreKeepsItsName(t *testing.T) {
 	const name, next = "eef77f3598772a8c", 166
 	dir := t.TempDir()
 	frozen := "../../internal/engine/file/testdata/frozen/1"
-	copyInto(t, frozen, dir, file.StoreName, file.RingName)
+	copyInto(t, frozen, dir, file.StoreName, "key.json")
+	if err := os.Rename(filepath.Join(dir, "key.json"), filepath.Join(dir, file.RingName)); err != nil {
+		t.Fatal(err)
+	}
 	args := onDisk(dir, "--delay=24h", "--drain=handover")
 	for n := range int64(2) {
 		i := start(t, args...)

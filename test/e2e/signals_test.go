@@ -189,14 +189,13 @@ func TestSignalEndsStart(t *testing.T) {
 // A command that waits for something ends at a signal too, as shells have it.
 func TestSignalEndsCommands(t *testing.T) {
 	t.Parallel()
-	server, settings, ring := mute(t), fifo(t), fifo(t)
+	server, settings := mute(t), fifo(t)
 	for _, tt := range []struct {
 		waitsFor obstacle
 		args     []string
 	}{
 		{server, []string{"healthcheck", "--listen=" + server.place}},
 		{settings, []string{"healthcheck", "--config=" + settings.place}},
-		{ring, []string{"ring", "rotate", ring.place}},
 	} {
 		p := launch(t, nil, tt.args...)
 		tt.waitsFor.reached()
