@@ -16,7 +16,14 @@ REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
 OGEN := $(CACHE)/ogen
 CHECKERS := $(PYTHON) $(REDOCLY) $(OASDIFF) $(OGEN)
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
-GENERATED := server client # package P comes from api/P.cfg.yaml and lies in gen/P/P.gen.go
+
+# The Go code of the contract, into the folder $(1). That of the server is for each version of Echo.
+define GENERATE_GO
+	@mkdir -p $(1)/server $(1)/client
+	@$(CODEGEN) -config api/server.cfg.yaml -o $(1)/server/models.gen.go api/openapi.yaml
+	@$(CODEGEN) -config api/server.cfg.yaml -generate echo-server,strict-server -o $(1)/server/echo4.gen.go api/openapi.yaml
+	@$(CODEGEN) -config api/client.cfg.yaml -o $(1)/client/client.gen.go api/openapi.yaml
+endef
 
 # What the tests have left out, shown at the end of make test.
 SKIPPED := $(CACHE)/skipped
@@ -42,7 +49,7 @@ build: ## Build static binaries of hashd and hashctl into bin/
 
 .PHONY: generate
 generate: $(TS_TOOLS) ## Regenerate gen/ from api/openapi.yaml
-	@for p in $(GENERATED); do $(CODEGEN) -config api/$$p.cfg.yaml -o gen/$$p/$$p.gen.go api/openapi.yaml; done
+	$(call GENERATE_GO,gen)
 	@$(NEED_NODE); cd $(TS) && npm run --silent generate
 
 .PHONY: test
@@ -55,11 +62,11 @@ no-skips:
 
 .PHONY: generate-check
 generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generates
-	@mkdir -p $(CACHE)
-	@for p in $(GENERATED); do \
-		$(CODEGEN) -config api/$$p.cfg.yaml -o $(CACHE)/$$p.gen.go api/openapi.yaml; \
-		diff -u gen/$$p/$$p.gen.go $(CACHE)/$$p.gen.go || { echo "gen/ is stale: run make generate"; exit 1; }; \
-	done
+	@rm -rf $(CACHE)/gen
+	$(call GENERATE_GO,$(CACHE)/gen)
+	@diff <(cd gen && find . -name '*.gen.go' | sort) <(cd $(CACHE)/gen && find . -name '*.gen.go' | sort) && \
+		(cd $(CACHE)/gen && find . -name '*.gen.go') | while read -r f; do diff -u "gen/$$f" "$(CACHE)/gen/$$f" || exit; done || \
+		{ echo "gen/ is stale: run make generate"; exit 1; }
 	@$(NEED_NODE); rm -rf $(CACHE)/ts && cd $(TS) && GENERATED=$(CACHE)/ts npm run --silent generate && \
 		diff -ru ../../gen/ts $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"

@@ -5,6 +5,8 @@ package header
 
 import (
 	"iter"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -171,4 +173,41 @@ func Key(value string) (key string, ok bool) {
 		b.WriteByte(c)
 	}
 	return "", false
+}
+
+// Quality returns how much the value of Accept likes the media type, which is in lower case and has no
+// parameters: from 0, not at all, to 1 (RFC 9110, section 12.5.1). The most specific range that matches
+// decides. No value likes everything.
+func Quality(accept, mediaType string) float64 {
+	kind, _, _ := strings.Cut(mediaType, "/")
+	quality, specific, some := 0.0, -1, false
+	for media := range split(accept, ',') {
+		some = true
+		end := indexOutside(media, ';')
+		rank := slices.Index([]string{"*/*", kind + "/*", mediaType}, strings.ToLower(trim(media[:end])))
+		if q, ok := weight(media[min(end+1, len(media)):]); ok && rank > specific {
+			quality, specific = q, rank
+		}
+	}
+	if !some {
+		return 1
+	}
+	return quality
+}
+
+// weight returns the q among the parameters of a range, and false if that is no weight, or a parameter
+// narrows the range to less than the media type.
+func weight(parameters string) (float64, bool) {
+	q := 1.0
+	for parameter := range split(parameters, ';') {
+		name, text, ok := pair(parameter)
+		if !ok || !strings.EqualFold(name, "q") {
+			return 0, false
+		}
+		var err error
+		if q, err = strconv.ParseFloat(text, 64); err != nil || !(q >= 0 && q <= 1) {
+			return 0, false
+		}
+	}
+	return q, true
 }

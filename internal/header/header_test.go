@@ -136,3 +136,18 @@ func FuzzReaders(f *testing.F) {
 		header.MediaType(s)
 	})
 }
+
+func TestQuality(t *testing.T) {
+	for _, tt := range []struct {
+		accept string
+		want   float64
+	}{
+		{"", 1}, {" , ", 1}, {"*/*", 1}, {"a/b", 1}, {"A/B", 1}, {"a/*", 1}, {"a/b;q=0.5", 0.5}, {"a/b ; Q=0", 0}, {"a/c", 0}, {"b/*", 0}, {"*/b", 0},
+		{"*/*;q=0.1, a/b;q=0.3, a/*;q=0.2", 0.3}, {"a/*;q=0.2, */*", 0.2}, {"a/b;q=0, */*", 0}, {"text/html, */*;q=0.1", 0.1},
+		{"a/b;v=1", 0}, {"a/b;v=1, */*;q=0.5", 0.5}, {"a/b;q=2", 0}, {"a/b;q=-1", 0}, {"a/b;q=NaN", 0}, {"a/b;q", 0}, {"a/b;q=x", 0}, {`"a/b`, 0}, {`x;y=",", a/b;q=0.7`, 0.7},
+	} {
+		if got := header.Quality(tt.accept, "a/b"); got != tt.want {
+			t.Errorf("%q: %v, want %v", tt.accept, got, tt.want)
+		}
+	}
+}

@@ -21,15 +21,11 @@ var (
 	errBodyRead  = errors.New("body could not be read")
 )
 
-// binder reads request bodies strictly. It replaces Echo's binder, which is lax.
+// binder reads request bodies strictly. Echo's own binder is lax.
 type binder struct{ cfg *Config }
 
-// Bind implements echo.Binder for the generated bodies.
-func (b binder) Bind(into any, c echo.Context) error {
-	body, ok := into.(strict.Body)
-	if !ok {
-		return fmt.Errorf("no strict decoder was generated for %T", into)
-	}
+// read is the generated code's BodyReader.
+func (b binder) read(c echo.Context, body strict.Body) error {
 	r := c.Request()
 	if err := checkContent(r.Header); err != nil {
 		return err

@@ -87,8 +87,7 @@ func Handler(cfg Config, service Service) http.Handler {
 func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals) http.Handler {
 	e := echo.New()
 	e.HideBanner, e.HidePort = true, true
-	e.Binder = binder{&cfg}
-	wire.RegisterHandlers(routes{e}, wire.NewStrictHandler(service))
+	wire.RegisterHandlers(routes{e}, wire.NewStrictHandler(service, binder{&cfg}.read))
 	for path, page := range cfg.Pages {
 		routes{e}.GET(path, echo.WrapHandler(page))
 	}

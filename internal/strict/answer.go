@@ -3,6 +3,7 @@ package strict
 import (
 	"bytes"
 	"fmt"
+	"iter"
 	"net/http"
 	"strconv"
 	"sync"
@@ -34,6 +35,47 @@ func write(w http.ResponseWriter, contentType string, status int, body any) erro
 	w.WriteHeader(status)
 	_, err := w.Write(b.Bytes())
 	return err
+}
+
+// WriteNDJSON answers with a line of JSON for each item. The items that are yielded together are sent
+// at once. It returns an error that comes before any of them, and has answered nothing; after a later
+// one the answer is cut off, or the client would take it for whole.
+func WriteNDJSON[T any](w http.ResponseWriter, status int, lines iter.Seq2[[]T, error]) error {
+	begun := false
+	begin := func() {
+		if !begun {
+			SetHeader(w, "Content-Type", "application/x-ndjson")
+			w.WriteHeader(status)
+			begun = true
+		}
+	}
+	for items, err := range lines {
+		if err != nil && !begun {
+			return err
+		}
+		begin()
+		if err != nil || writeLines(w, items) != nil {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	begin()
+	return nil
+}
+
+func writeLines[T any](w http.ResponseWriter, items []T) error {
+	b := answers.Get().(*bytes.Buffer)
+	defer answers.Put(b)
+	b.Reset()
+	for i := range items {
+		if err := json.MarshalWrite(b, &items[i]); err != nil {
+			return err
+		}
+		b.WriteByte('\n')
+	}
+	if _, err := w.Write(b.Bytes()); err != nil {
+		return err
+	}
+	return http.NewResponseController(w).Flush()
 }
 
 // SetHeader sets a header field of a kind that the contract's headers have; a nil pointer

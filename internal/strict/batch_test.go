@@ -328,7 +328,7 @@ func TestUnboundedList(t *testing.T) {
 	} {
 		var list secret.List
 		err := strict.Decode(io.MultiReader(strings.NewReader(body)), -1, batchLimit, schema(func(d *strict.Decoder) {
-			d.Object(false, nil, func(name []byte) bool {
+			d.Object(nil, func(name []byte) bool {
 				d.Secrets(&list, 0, strict.Unbounded, 0, strict.Unbounded)
 				return string(name) == "list"
 			})

@@ -133,7 +133,7 @@ func FuzzPathID(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, raw string) {
 		var p strict.Params
-		got := p.PathInt64("id", raw, 1, math.MaxInt64)
+		got := pathInt64(&p, "id", raw, 1, math.MaxInt64)
 		want, ok := new(big.Int).SetString(raw, 10)
 		ok = ok && want.Sign() > 0 && want.IsInt64() && want.String() == raw // each id has one spelling
 		switch err := p.Err(); {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"io"
 	"strconv"
-	"strings"
 	"sync"
 	"unicode/utf8"
 
@@ -142,9 +141,9 @@ func (d *Decoder) wrong(pointer, detail string) {
 func (d *Decoder) here() string { return string(d.json.StackPointer()) }
 
 // Object reads an object. member is called with each member's name, reads its value and
-// returns true, or returns false for a name the schema does not have; that is a violation
-// unless the schema is open. required names the members that must be there, 64 at most.
-func (d *Decoder) Object(open bool, required []string, member func(name []byte) bool) {
+// returns true, or returns false for a name the schema does not have, which is a violation.
+// required names the members that must be there, 64 at most.
+func (d *Decoder) Object(required []string, member func(name []byte) bool) {
 	if !d.begin('{', "an object") {
 		return
 	}
@@ -168,7 +167,7 @@ func (d *Decoder) Object(open bool, required []string, member func(name []byte) 
 		}
 		known := member(name)
 		wipeUnquoted(name, raw)
-		if !known && d.skip() && !open {
+		if !known && d.skip() {
 			d.wrong("", "must have no members but those of the contract; names are case-sensitive")
 		}
 		if d.broken {
@@ -242,7 +241,7 @@ func (d *Decoder) Secrets(to *secret.List, fewest, most, shortest, longest int) 
 	}
 	_, _ = d.json.ReadToken() // the bracket just seen
 	if n < fewest || n > most {
-		d.wrong(d.here(), "must be an array of "+span(int64(fewest), int64(most))+" items")
+		d.wrong(d.here(), items(fewest, most))
 	}
 }
 
@@ -255,23 +254,6 @@ func (d *Decoder) fits(s []byte, shortest, longest int) bool {
 	clear(s)
 	d.wrong(d.here(), outside(int64(shortest), int64(longest), " characters")+" long")
 	return false
-}
-
-// OptionalEnum reads one of the values.
-func OptionalEnum[T ~string](d *Decoder, to **T, values ...string) {
-	raw, ok := d.string()
-	if !ok {
-		return
-	}
-	text := unquote(raw)
-	for _, v := range values {
-		if v == string(text) {
-			t := T(v)
-			*to = &t
-			return
-		}
-	}
-	d.wrong(d.here(), "must be one of "+strings.Join(values, ", "))
 }
 
 // string reads a string and returns it as it stands in the text, valid until the next read.

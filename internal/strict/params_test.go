@@ -8,12 +8,19 @@ import (
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
+// pathInt64 reads an integer from a path segment, as generated code does.
+func pathInt64(p *strict.Params, name, raw string, lowest, highest int64) (n int64) {
+	p.Path(name, raw, false)
+	p.Int64(&n, lowest, highest)
+	return n
+}
+
 func TestPathInt64(t *testing.T) {
 	for raw, want := range map[string]int64{
 		"1": 1, "42": 42, "10": 10, "9223372036854775807": math.MaxInt64,
 	} {
 		var p strict.Params
-		if got := p.PathInt64("id", raw, 1, math.MaxInt64); p.Err() != nil || got != want {
+		if got := pathInt64(&p, "id", raw, 1, math.MaxInt64); p.Err() != nil || got != want {
 			t.Errorf("%q: %d, error %v, want %d", raw, got, p.Err(), want)
 		}
 	}
@@ -24,7 +31,7 @@ func TestPathInt64(t *testing.T) {
 		"one", "１", "٣", "²", "NaN", "null", "1/2", "1;a=b", "%", "%31", "%2531", "%zz", canary,
 	} {
 		var p strict.Params
-		p.PathInt64("id", raw, 1, math.MaxInt64)
+		pathInt64(&p, "id", raw, 1, math.MaxInt64)
 		const want = `path parameter "id" must be an integer from 1 to 9223372036854775807`
 		if got := refusal(t, p.Err()); got != want {
 			t.Errorf("%q: %s, want %s", raw, got, want)
@@ -37,7 +44,7 @@ func TestPathInt64Bounds(t *testing.T) {
 		"-4": false, "-3": true, "0": true, "7": true, "8": false, "-03": false, "-0": false, "00": false, "+0": false, "+7": false, "07": false,
 	} {
 		var p strict.Params
-		p.PathInt64("n", raw, -3, 7)
+		pathInt64(&p, "n", raw, -3, 7)
 		if err := p.Err(); (err == nil) != ok {
 			t.Errorf("%s from -3 to 7: error %v", raw, err)
 		}
@@ -110,7 +117,7 @@ func TestHeaderKey(t *testing.T) {
 // All that is wrong with a request is told at once.
 func TestParamsCollect(t *testing.T) {
 	var p strict.Params
-	p.PathInt64("id", canary, 1, 2)
+	pathInt64(&p, "id", canary, 1, 2)
 	p.HeaderList("Prefer", []string{canary}, 1, 3)
 	const want = `path parameter "id" must be an integer from 1 to 2; header parameter "Prefer" must be from 1 to 3 characters long`
 	if got := refusal(t, p.Err()); got != want {

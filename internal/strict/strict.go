@@ -19,14 +19,17 @@ type Error struct{ Fields []FieldError }
 type FieldError struct {
 	Pointer   string // a JSON Pointer in a URI fragment (RFC 6901, section 6): "#/password"
 	Parameter string // its name
-	In        string // where the parameter is: "path" or "header"
+	In        string // where the parameter is: "path", "query" or "header"
 	Detail    string // what is wrong, as a predicate: "is required"
 }
 
 // String returns where it is and what is wrong.
 func (f FieldError) String() string {
-	if f.Parameter != "" {
+	switch {
+	case f.Parameter != "":
 		return f.In + " parameter " + strconv.Quote(f.Parameter) + " " + f.Detail
+	case f.In != "":
+		return f.In + " " + f.Detail
 	}
 	return strconv.Quote(f.Pointer) + " " + f.Detail
 }

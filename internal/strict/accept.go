@@ -1,0 +1,25 @@
+package strict
+
+import (
+	"net/http"
+
+	"github.com/hashd-project/hashd/internal/header"
+)
+
+// Negotiate returns which of the media types, all in lower case, the lines of Accept prefer: the first
+// of those they like best, or the first of all if they like none.
+func Negotiate(accept []string, offers ...string) string {
+	best, quality := offers[0], 0.0
+	for _, offer := range offers {
+		if q := header.Quality(header.Join(accept), offer); q > quality {
+			best, quality = offer, q
+		}
+	}
+	return best
+}
+
+// VaryByAccept says that the answer depends on the request's Accept.
+func VaryByAccept(w http.ResponseWriter) {
+	h := w.Header()
+	h["Vary"] = append(h["Vary"][:len(h["Vary"]):len(h["Vary"])], "Accept")
+}
