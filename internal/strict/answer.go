@@ -67,7 +67,7 @@ func writeLines[T any](w http.ResponseWriter, items []T) error {
 	defer answers.Put(b)
 	b.Reset()
 	for i := range items {
-		if err := json.MarshalWrite(b, &items[i]); err != nil {
+		if err := encode(b, &items[i]); err != nil {
 			return err
 		}
 		b.WriteByte('\n')
