@@ -202,6 +202,10 @@ func TestSignalEndsCommands(t *testing.T) {
 		p.signal(t, syscall.SIGTERM)
 		p.wantExit(t, 128+int(syscall.SIGTERM))
 	}
+	// What rotates a ring waits for no file in the first place.
+	if got := finish(t, nil, "ring", "rotate", fifo(t).place); got.code != 1 || !strings.Contains(got.stderr, "no file that can be replaced") {
+		t.Errorf("a pipe in place of a ring: %+v", got)
+	}
 }
 
 // launchUnread starts a server, at the level that says most, of whose log the first line was read. log
