@@ -14,7 +14,8 @@ OASDIFF := $(CACHE)/oasdiff-$(OASDIFF_VERSION)
 PYTHON := $(CACHE)/venv/requirements.txt
 REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
 OGEN := $(CACHE)/ogen
-CHECKERS := $(PYTHON) $(REDOCLY) $(OASDIFF) $(OGEN)
+CHECKERS := $(PYTHON) $(OGEN)
+TELL := .ci/tell
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 
 # The Go code of the contract, into the folder $(1). That of the server is for each version of Echo.
@@ -52,8 +53,21 @@ generate: $(TS_TOOLS) ## Regenerate gen/ from api/openapi.yaml
 	$(call GENERATE_GO,gen)
 	@$(NEED_NODE); cd $(TS) && npm run --silent generate
 
+# The packages that differ from the main branch, or from the last commit on it.
+CHANGED = base=$$(git merge-base HEAD origin/main 2>/dev/null || git merge-base HEAD main 2>/dev/null || git rev-parse HEAD); \
+	{ git diff --name-only --diff-filter=d $$base; git ls-files --others --exclude-standard; } | \
+	sed -nE '/testdata|^\.ci\//d; s,^(.*)/[^/]*\.go$$,./\1,p' | sort -u
+
+.PHONY: check
+check: $(LINT) ## Format, vet, lint of changed packages, tests that run no other program: in less than a minute
+	@bad=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard --deduplicate '*.go' | xargs -r ls 2>/dev/null || true)); \
+		[ -z "$$bad" ] || { echo "not formatted (gofmt -w):"; echo "$$bad"; exit 1; }
+	@$(TELL) "vet" go vet ./...
+	@changed=$$($(CHANGED)); [ -z "$$changed" ] || $(TELL) "lint of changed packages" $(LINT) run $$changed
+	@$(TELL) "tests" go test -short ./...
+
 .PHONY: test
-test: no-skips breaking lint-api generate-check lint test-ts test-race test-mapped ## Run every check there is: what CI runs
+test: no-skips generate-check test-ts test-race test-mapped ## Run every test, and list what was skipped
 	@if [ -s $(SKIPPED) ]; then echo "skipped:"; sort -u $(SKIPPED) | sed 's/^/  /'; else echo "nothing was skipped"; fi
 
 .PHONY: no-skips
@@ -62,7 +76,7 @@ no-skips:
 
 .PHONY: generate-check
 generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generates
-	@rm -rf $(CACHE)/gen
+	@echo "generate-check: generating anew"; rm -rf $(CACHE)/gen
 	$(call GENERATE_GO,$(CACHE)/gen)
 	@diff <(cd gen && find . -name '*.gen.go' | sort) <(cd $(CACHE)/gen && find . -name '*.gen.go' | sort) && \
 		(cd $(CACHE)/gen && find . -name '*.gen.go') | while read -r f; do diff -u "gen/$$f" "$(CACHE)/gen/$$f" || exit; done || \
@@ -72,12 +86,13 @@ generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generat
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"
 
 .PHONY: lint
-lint: $(LINT) ## Lint with the rules of .golangci.yml
-	$(LINT) run ./...
+lint: $(LINT) lint-api breaking ## Lint the code and the contract, and prove that the checks of the contract can fail
+	@$(TELL) "lint by the rules of .golangci.yml" $(LINT) run ./...
+	.ci/gotest -count 1 ./test/linters
 
 $(LINT):
 	@mkdir -p $(CACHE)/install
-	GOBIN=$(CACHE)/install go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
+	@GOBIN=$(CACHE)/install $(TELL) "building golangci-lint $(LINT_VERSION)" go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(LINT_VERSION)
 	mv $(CACHE)/install/golangci-lint $@
 
 .PHONY: lint-api
@@ -90,34 +105,34 @@ breaking: $(OASDIFF) ## Fail if api/openapi.yaml changed more than its version t
 
 $(OASDIFF):
 	@mkdir -p $(CACHE)/install
-	GOBIN=$(CACHE)/install go install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
+	@GOBIN=$(CACHE)/install $(TELL) "building oasdiff $(OASDIFF_VERSION)" go install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 	mv $(CACHE)/install/oasdiff $@
 
 # With all that the clients which it generates are built of.
 $(OGEN): .ci/generators/ogen/go.mod .ci/generators/ogen/go.sum
-	cd $(<D) && go mod download && go build -o $@ github.com/ogen-go/ogen/cmd/ogen && touch $@
+	@$(TELL) "building ogen" sh -c 'cd $(<D) && go mod download && go build -o $@ github.com/ogen-go/ogen/cmd/ogen && touch $@'
 
 $(PYTHON): .ci/requirements.txt
 	python3 -m venv --clear $(@D)
-	$(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
+	@$(TELL) "installing Python packages" $(@D)/bin/pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes -r $<
 	cp $< $@
 
 $(REDOCLY): .ci/redocly/package-lock.json
 	mkdir -p $(CACHE)/redocly
 	cp .ci/redocly/package.json $< $(CACHE)/redocly
-	cd $(CACHE)/redocly && npm ci --silent --ignore-scripts --no-audit --no-fund
+	@cd $(CACHE)/redocly && ../../$(TELL) "installing redocly" npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
 .PHONY: test-checks
-test-checks: $(CHECKERS) ## Run Schemathesis and foreign generators' clients against the server, and prove that each check of the contract can fail
-	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|ClientOf|ForeignClientsFind|Breaking|LintAPI)' ./api ./internal/contracttest ./test/e2e
+test-checks: $(CHECKERS) $(REDOCLY) $(OASDIFF) ## Run Schemathesis and foreign generators' clients against the server, and prove that each check of the contract can fail
+	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|ClientOf|ForeignClientsFind|Breaking|LintAPI)' ./internal/contracttest ./test/e2e ./test/linters
 
 $(TS_TOOLS): $(TS)/package-lock.json
-	@$(NEED_NODE); cd $(TS) && npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
+	@$(NEED_NODE); cd $(TS) && ../../$(TELL) "installing npm packages of $(TS)" npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
 
 .PHONY: build-ts
 build-ts: $(TS_TOOLS) ## Build the TypeScript client into client/ts/dist/
-	@$(NEED_NODE); cd $(TS) && npm run --silent build
+	@$(NEED_NODE); cd $(TS) && ../../$(TELL) "building the TypeScript client" npm run --silent build
 
 .PHONY: pack-ts
 pack-ts: $(TS_TOOLS) ## Pack the TypeScript client into bin/, to install from there
@@ -131,7 +146,7 @@ test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
 .PHONY: test-race
 test-race: build-ts $(CHECKERS) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
-	.ci/gotest -race -shuffle=on -timeout 10m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out ./...
+	.ci/gotest -race -shuffle=on -timeout 10m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out $$(go list ./... | grep -v /test/linters)
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out
 
 .PHONY: test-mapped

@@ -18,6 +18,8 @@ import (
 
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // documents reads a YAML file whole: an error in any part of it fails the test.
@@ -136,6 +138,7 @@ func TestSelectors(t *testing.T) {
 
 // The NATS servers take their configuration.
 func TestNATSConfiguration(t *testing.T) {
+	needs.Processes(t)
 	server, err := natstest.Build(t.Context(), t.TempDir())
 	if err != nil {
 		t.Fatal(err)

@@ -42,6 +42,7 @@ func inDockerfile(t *testing.T, pattern string) []string {
 // The image's binary knows the commit that it was built from: what is sent to the builder is a clone without
 // what .dockerignore leaves out, and the build is the Dockerfile's.
 func TestImageKnowsItsCommit(t *testing.T) {
+	needs.Processes(t)
 	needs.Tool(t, "git", needs.Debian("git"))
 	if _, err := os.Stat("../.git"); err != nil {
 		needs.Missing(t, "no commit: clone the repository for this test")
@@ -70,6 +71,7 @@ func TestImageKnowsItsCommit(t *testing.T) {
 
 // The image has the licence of each part of the binary.
 func TestImageHasLicences(t *testing.T) {
+	needs.Processes(t)
 	script := inDockerfile(t, `(?m)^RUN (\.ci/licences) /licences$`)[1]
 	inDockerfile(t, `(?m)^COPY --from=build /licences /licences$`)
 	to := t.TempDir()

@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // fileTaskIn is a small case of the file engine.
@@ -25,6 +27,7 @@ func wantEmpty(t *testing.T, dir string) {
 
 // The process really dies, and all it answered for is there.
 func TestRecovery(t *testing.T) {
+	needs.Processes(t)
 	task := fileTaskIn(t, "recover")
 	got, err := fileCase(t.Context(), task)
 	r, ok := got.(recovery)
@@ -36,6 +39,7 @@ func TestRecovery(t *testing.T) {
 
 // Only a process that was killed counts as one.
 func TestKilled(t *testing.T) {
+	needs.Processes(t)
 	for _, err := range []error{nil, errors.New("another"), exec.CommandContext(t.Context(), os.Args[0], childName).Run()} {
 		if killed(err) {
 			t.Errorf("%v is taken for a SIGKILL", err)
@@ -44,6 +48,7 @@ func TestKilled(t *testing.T) {
 }
 
 func TestSpace(t *testing.T) {
+	needs.Processes(t)
 	task := fileTaskIn(t, "space")
 	got, err := fileCase(t.Context(), task)
 	r, ok := got.(spaceResult)
@@ -58,6 +63,7 @@ func TestSpace(t *testing.T) {
 }
 
 func TestIdle(t *testing.T) {
+	needs.Processes(t)
 	task := fileTaskIn(t, "idle")
 	task.Jobs = 20
 	got, err := fileCase(t.Context(), task)

@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.uber.org/goleak"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // TestMain lets the test binary be the fresh process that a sub-command starts.
@@ -29,6 +31,7 @@ func bench(t *testing.T, args ...string) (code int, stdout, stderr string) {
 }
 
 func TestEachCommandPrintsItsTable(t *testing.T) {
+	needs.Processes(t)
 	for _, tc := range []struct {
 		args string
 		rows []string
@@ -71,6 +74,7 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 
 // No machine is too slow to be right.
 func TestBurstFindsNothingWrong(t *testing.T) {
+	needs.Processes(t)
 	_, out, errs := bench(t, "burst", "-jobs", "500", "-delay", "50ms", "-runs", "1")
 	for line := range strings.Lines(out) {
 		for _, fault := range []string{"early", "lost", "wrong"} {
@@ -124,6 +128,7 @@ func TestEachCommandExplainsItself(t *testing.T) {
 
 // A case that fails in its process fails the command.
 func TestChildFails(t *testing.T) {
+	needs.Processes(t)
 	var progress bytes.Buffer
 	s := &session{command: "accept", runs: 1, progress: &progress}
 	_, err := fresh[acceptResult](t.Context(), s, acceptTask{Design: hashd, Jobs: 0, Submitters: 1})

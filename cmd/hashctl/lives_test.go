@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/client"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // bulkHere runs a bulk inside the test, in small batches.
@@ -132,6 +134,7 @@ func TestBulkCollectsFromDrainingServer(t *testing.T) {
 // A server that keeps its jobs in memory and is stopped amid a bulk finishes what it has accepted, and stays until
 // that is collected: the bulk has all of it, though the server is gone then.
 func TestBulkCollectsWhatDrainFinishes(t *testing.T) {
+	needs.Processes(t)
 	t.Parallel()
 	w := newWork(t, 500)
 	h, err := launch("--delay=2s")

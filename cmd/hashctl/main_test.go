@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/internal/binaries"
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it.
@@ -25,6 +27,9 @@ const patience = 60 * time.Second
 // TestMain puts hashctl on the path, which is what scripts and the tests of processes run, and
 // removes the binaries in the end.
 func TestMain(m *testing.M) {
+	if flag.Parse(); testing.Short() {
+		os.Exit(m.Run()) // without the tests that need binaries
+	}
 	dir, err := built()
 	code := 1
 	if err == nil {
@@ -103,6 +108,7 @@ func startServer(args ...string) (address string, kill func(), err error) {
 // server starts a server for a test and returns its address.
 func server(t *testing.T, args ...string) string {
 	t.Helper()
+	needs.Processes(t)
 	address, kill, err := startServer(args...)
 	if err != nil {
 		t.Fatal(err)
@@ -128,6 +134,7 @@ func command(address string, args ...string) *ctl {
 
 func (c *ctl) start(t *testing.T) *ctl {
 	t.Helper()
+	needs.Processes(t)
 	if err := c.cmd.Start(); err != nil {
 		t.Fatal(err)
 	}

@@ -18,6 +18,8 @@ import (
 	"time"
 
 	"github.com/hashd-project/hashd/client"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // Each way to get no answer of hashd has a hint that names the address and says what to do.
@@ -52,6 +54,7 @@ func foreign(t *testing.T, answer http.HandlerFunc) string {
 // A secret goes where it was told to go, and nowhere else: whatever redirection is tried, at whatever
 // request, the other place sees nothing.
 func TestSecretsFollowNoRedirect(t *testing.T) {
+	needs.Processes(t)
 	t.Parallel()
 	in := filepath.Join(t.TempDir(), "in")
 	write(t, in, "topsecret\n")

@@ -17,6 +17,8 @@ import (
 	"testing"
 
 	"github.com/hashd-project/hashd/client"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // work is a bulk of a test: an input, and where its output goes.
@@ -202,6 +204,7 @@ func TestBulkInterrupted(t *testing.T) {
 // A server that was started anew knows no jobs, and gives their ids to others: no line gets the
 // hash of another's secret. That holds while a bulk runs and between its two runs.
 func TestBulkServerRestarts(t *testing.T) {
+	needs.Processes(t)
 	t.Parallel()
 	for _, tt := range []struct {
 		name   string
@@ -255,6 +258,7 @@ func TestBulkServerRestarts(t *testing.T) {
 // A server that keeps its jobs on a disk is the same after a restart, whenever it started: nothing is
 // submitted twice.
 func TestBulkDurableServerRestarts(t *testing.T) {
+	needs.Processes(t)
 	t.Parallel()
 	for name, at := range map[string]int{"early": 2, "accepted": 5, "collecting": 14, "late": 70} {
 		t.Run(name, func(t *testing.T) {

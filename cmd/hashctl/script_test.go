@@ -7,12 +7,15 @@ import (
 	"testing"
 
 	"github.com/rogpeppe/go-internal/testscript"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // TestScripts runs testdata/script, which has two commands of its own: "hashd SETTING..." starts a
 // server, which HASHD_SERVER names from then on, and "exits CODE ARG..." runs hashctl and checks
 // its exit code.
 func TestScripts(t *testing.T) {
+	needs.Processes(t)
 	testscript.Run(t, testscript.Params{
 		Dir:                 "testdata/script",
 		RequireExplicitExec: true,

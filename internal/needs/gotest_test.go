@@ -18,6 +18,7 @@ type ran struct {
 // runTests runs the tests of a module that has this test file, by a copy of the script.
 func runTests(t *testing.T, tests string) ran {
 	t.Helper()
+	Processes(t)
 	python := Tool(t, "python3", Debian("python3"))
 	script, err := os.ReadFile("../../.ci/gotest")
 	if err != nil {
@@ -66,6 +67,18 @@ func TestSkippedTestsAreListed(t *testing.T) {
 	if len(lines) != 2 || lines[0] != "a/b/c TestLeftOut/other: still so" ||
 		!strings.Contains(lines[1], "TestLeftOut/part: ") || !strings.Contains(lines[1], "no strace: install it") {
 		t.Errorf("skipped: %q", got.skipped)
+	}
+}
+
+// A run that is quiet says what it waits for.
+func TestProgressIsTold(t *testing.T) {
+	t.Setenv("GOTEST_EVERY", "0.1")
+	got := runTests(t, "package c\n\nimport (\n\"testing\"\n\"time\"\n)\n\nfunc TestQuiet(t *testing.T) { time.Sleep(3 * time.Second) }\n")
+	if got.code != 0 || !strings.Contains(got.printed, "packages done") || !strings.Contains(got.printed, "c TestQuiet for ") {
+		t.Errorf("exit code %d, and it prints:\n%s", got.code, got.printed)
+	}
+	if !strings.Contains(got.printed, "slowest: c TestQuiet") && !strings.Contains(got.printed, "slowest: a/b/c TestQuiet") {
+		t.Errorf("it does not name the slowest:\n%s", got.printed)
 	}
 }
 

@@ -8,6 +8,14 @@ import (
 	"testing"
 )
 
+// Processes skips a test that runs other programs under -short, with which a package's tests take a moment.
+func Processes(t testing.TB) {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("-short: no other programs")
+	}
+}
+
 // Missing ends the test. The text names what is missing, and how to get it.
 func Missing(t testing.TB, text string) {
 	t.Helper()

@@ -3,6 +3,7 @@ package e2e
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -34,6 +35,10 @@ func binary() string { return filepath.Join(binaryDir(), "hashd") }
 
 // TestMain removes the binaries in the end, and checks that no test left a goroutine behind.
 func TestMain(m *testing.M) {
+	if flag.Parse(); testing.Short() {
+		fmt.Println("-short: no other programs")
+		return
+	}
 	dir, err := built()
 	finish := func(code int) {
 		_ = os.RemoveAll(dir)

@@ -57,9 +57,9 @@ func (x *trial) wantConsistent(before, st engine.Stats) {
 // Whoever reads the counters while jobs come and go sees them add up.
 func statsAreConsistent(x *trial) {
 	const submitters = 2
-	jobs := 25_000
-	if x.suite.Durable {
-		jobs /= 50
+	jobs, pause := 25_000, time.Duration(0)
+	if x.suite.Durable { // a job takes it longer than many readings
+		jobs, pause = jobs/50, 100*time.Microsecond
 	}
 	e := x.engine(engine.Limits{Delay: time.Millisecond})
 	var g sync.WaitGroup
@@ -87,7 +87,7 @@ func statsAreConsistent(x *trial) {
 		select {
 		case <-over:
 			reading = false
-		default:
+		case <-time.After(pause):
 		}
 	}
 	<-over

@@ -391,6 +391,9 @@ func TestFirstIDIsDrawnOnce(t *testing.T) {
 // In another life a store does all that any engine does, with ids that are not its positions.
 func TestEngineInAnotherLife(t *testing.T) {
 	t.Parallel()
+	if testing.Short() {
+		t.Skip("-short: TestEngine does the same in a first life")
+	}
 	suite := enginetest.Suite{Durable: true, New: func(t *testing.T, cfg engine.Limits) engine.Engine {
 		first := cfg.FirstID
 		cfg.FirstID, cfg.MaxSecretBytes = 1, 64<<20

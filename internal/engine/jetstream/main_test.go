@@ -15,6 +15,7 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/enginetest"
 	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/internal/needs"
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
@@ -63,6 +64,7 @@ func TestMain(m *testing.M) {
 // single returns the one server that the tests share.
 func single(t *testing.T) *natstest.Cluster {
 	t.Helper()
+	needs.Processes(t)
 	c, err := server.shared()
 	if err != nil {
 		t.Fatal(err)
@@ -73,6 +75,7 @@ func single(t *testing.T) *natstest.Cluster {
 // cluster starts servers for one test alone.
 func cluster(t *testing.T, cfg natstest.Config) *natstest.Cluster {
 	t.Helper()
+	needs.Processes(t)
 	var err error
 	if cfg.Binary, err = server.binary(); err != nil {
 		t.Fatal(err)

@@ -1,4 +1,5 @@
-package api_test
+// Package linters proves that the checks of make lint find what they are for.
+package linters
 
 import (
 	"os"
@@ -15,14 +16,15 @@ import (
 // rootWith skips the test where the tool, a path below .cache, was not installed.
 func rootWith(t *testing.T, tool string) (root string) {
 	t.Helper()
-	root, err := filepath.Abs("..")
+	needs.Processes(t)
+	root, err := filepath.Abs(filepath.Join("..", ".."))
 	if err != nil {
 		t.Fatal(err)
 	}
 	if found, _ := filepath.Glob(filepath.Join(root, ".cache", tool)); len(found) > 0 {
 		return root
 	}
-	needs.Missing(t, "no "+tool+": make test-checks installs it")
+	needs.Missing(t, "no "+tool+": make lint installs it")
 	return ""
 }
 
