@@ -37,6 +37,10 @@ func DrawFirstID() int64 {
 //     when the store is made, so that two stores, or two lives of an engine that forgets, do not give
 //     out the same id;
 //   - a secret is wiped as soon as it is hashed or canceled.
+//
+// The end of a ctx ends Wait and Drain, which then return as they say. It cancels nothing else: an Accept
+// or a Cancel that has begun goes on and returns its outcome, because a job might otherwise be stored
+// whose id nobody gets. How long that takes is for the engine to bound.
 type Engine interface {
 	// Accept takes a job and answers with its id and due time once the engine holds the job
 	// as safely as it promises. It copies the secret: the caller may wipe its own at once.

@@ -1,4 +1,4 @@
-// Package header reads header fields of HTTP by their grammar (RFC 9110, section 5.6). Every
+// Package header reads and writes header fields of HTTP by their grammar (RFC 9110, section 5.6). Every
 // place that reads one does it here, so that no two places read one field in two ways. It knows
 // nothing of requests or of what a field is for.
 package header

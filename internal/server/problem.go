@@ -11,7 +11,7 @@ import (
 
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -182,7 +182,7 @@ func (h *handler) answerError(err error, c echo.Context) {
 		Instance: instancePrefix + requestID(c), Errors: fieldErrors(p.fields),
 	}
 	if p.retryAfter > 0 {
-		strict.SetHeader(c.Response(), echo.HeaderRetryAfter, service.Seconds(p.retryAfter))
+		strict.SetHeader(c.Response(), echo.HeaderRetryAfter, header.Seconds(p.retryAfter))
 	}
 	_ = strict.WriteProblem(c.Response(), t.status, &body) // a client that has gone needs no answer
 }

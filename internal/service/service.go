@@ -16,6 +16,7 @@ import (
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -113,7 +114,7 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 		Body: wire.Job{Id: receipt.ID, Status: wire.Pending, Algorithm: nameOf(job.Algorithm), Due: strict.Time{Time: due}},
 		Headers: wire.SubmitHash202ResponseHeaders{
 			Location:   location(receipt.ID),
-			RetryAfter: Seconds(wait),
+			RetryAfter: header.Seconds(wait),
 		},
 	}, nil
 }
@@ -133,7 +134,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	due, wait := until(receipt.Due)
 	return wire.SubmitBatch202JSONResponse{
 		Body:    wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
-		Headers: wire.SubmitBatch202ResponseHeaders{RetryAfter: Seconds(wait)},
+		Headers: wire.SubmitBatch202ResponseHeaders{RetryAfter: header.Seconds(wait)},
 	}, nil
 }
 
@@ -165,7 +166,7 @@ func (s *Service) GetHash(ctx context.Context, req wire.GetHashRequestObject) (w
 	due, wait := until(rec.Due)
 	return wire.GetHash202JSONResponse{
 		Body:    wire.Job{Id: rec.ID, Status: wire.Pending, Algorithm: nameOf(rec.Algorithm), Due: strict.Time{Time: due}},
-		Headers: wire.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: Seconds(wait)},
+		Headers: wire.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: header.Seconds(wait)},
 	}, nil
 }
 
@@ -284,9 +285,4 @@ func until(due time.Time) (time.Time, time.Duration) {
 		shown = actual
 	}
 	return shown.UTC(), wait
-}
-
-// Seconds returns d as the header Retry-After states it: whole seconds, rounded up, at least 1.
-func Seconds(d time.Duration) int64 {
-	return max(1, int64((d+time.Second-1)/time.Second))
 }

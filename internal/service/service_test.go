@@ -167,17 +167,6 @@ func TestDueFollowsTheClock(t *testing.T) {
 	}
 }
 
-func TestSeconds(t *testing.T) {
-	for d, want := range map[time.Duration]int64{
-		-time.Hour: 1, -1: 1, 0: 1, 1: 1, time.Second - 1: 1, time.Second: 1, time.Second + 1: 2,
-		4200 * time.Millisecond: 5, 5 * time.Second: 5, 1_000_000 * time.Hour: 3_600_000_000,
-	} {
-		if got := service.Seconds(d); got != want {
-			t.Errorf("%v: %d, want %d", d, got, want)
-		}
-	}
-}
-
 // The engine gets the secret as submitted; afterwards nothing of it is left, however it went.
 func TestSecretIsWiped(t *testing.T) {
 	for name, err := range map[string]error{

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"bytes"
+	"context"
 	"math"
 	"time"
 
@@ -159,4 +160,30 @@ func neverEarly(x *trial) {
 			x.Errorf("job %d is done %v before it is due", r.ID, r.Due.Sub(now))
 		}
 	}
+}
+
+// A submitter whose context ends, before or meanwhile, gets its receipt all the same: it has the id of
+// each job that is stored.
+func endedContextCancelsNoAccept(x *trial) {
+	const submitters, jobs = 4, 10
+	e := x.engine(engine.Limits{Delay: unreached})
+	ctx, cancel := context.WithCancel(x.Context())
+	defer cancel()
+	g := x.group()
+	for n := range submitters {
+		g.Go(func() {
+			for range jobs {
+				r, err := e.Accept(ctx, engine.Job{Secret: secret(45 + 2*n)})
+				x.wantErr("accept", err, nil)
+				cancel()
+				b, err := e.AcceptBatch(ctx, batchOf(8, 80))
+				x.wantErr("accept of a batch", err, nil)
+				_, err = e.Get(ctx, r.ID)
+				x.wantErr("get", err, nil)
+				x.wantErr("cancel", e.Cancel(ctx, b.ID), nil)
+			}
+		})
+	}
+	g.Wait()
+	e.wantCounts(engine.Stats{Accepted: 3 * submitters * jobs, Pending: 2 * submitters * jobs, Canceled: submitters * jobs})
 }

@@ -79,6 +79,8 @@ func tests() []test {
 		{"OneResultPerID", oneResultPerID},
 		{"ResultExpiresAndMakesRoom", resultExpiresAndMakesRoom},
 
+		{"EndedContextCancelsNoAccept", endedContextCancelsNoAccept},
+
 		{"CancelPending", cancelPending},
 		{"CancelAllPending", cancelAllPending},
 		{"CancelDoneErasesTheResult", cancelDoneErasesTheResult},
