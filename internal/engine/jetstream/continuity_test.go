@@ -12,8 +12,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/nats-io/nats.go/jetstream"
-
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
 )
@@ -120,15 +118,7 @@ func (h *history) restore(stream string, b *natstest.Backup) {
 // drop deletes streams.
 func (h *history) drop(streams ...string) {
 	h.t.Helper()
-	err := h.servers.With(func(js jetstream.JetStream) error {
-		for _, s := range streams {
-			if err := js.DeleteStream(h.t.Context(), s); err != nil {
-				return fmt.Errorf("%s: %w", s, err)
-			}
-		}
-		return nil
-	})
-	if err != nil {
+	if err := h.servers.Delete(h.t.Context(), streams...); err != nil {
 		h.t.Fatal(err)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"path/filepath"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -55,6 +56,40 @@ func (c *Cluster) Backup(ctx context.Context, stream string) (b *Backup, err err
 		}
 	})
 	return b, err
+}
+
+// Delete deletes streams, and returns once the servers have removed their files. They do that after they
+// have answered, and a stream that is deleted again meanwhile leaves its messages to the next of its name.
+func (c *Cluster) Delete(ctx context.Context, streams ...string) error {
+	for _, name := range streams {
+		err := c.With(func(js jetstream.JetStream) error { return js.DeleteStream(ctx, name) })
+		if err != nil {
+			return fmt.Errorf("delete of %s: %w", name, err)
+		}
+		for _, n := range c.Nodes {
+			if err := n.awaitRemoval(ctx, name); err != nil {
+				return fmt.Errorf("delete of %s: %w", name, err)
+			}
+		}
+	}
+	return nil
+}
+
+// awaitRemoval returns once nothing is left of a stream that the server removes under a name with a dot.
+func (n *Node) awaitRemoval(ctx context.Context, stream string) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	for {
+		left, err := filepath.Glob(filepath.Join(n.store, "jetstream", "*", "streams", "."+stream))
+		if err != nil || len(left) == 0 {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("%s is still there", left)
+		case <-time.After(5 * time.Millisecond):
+		}
+	}
 }
 
 // Restore makes a stream that does not exist from its copy.

@@ -66,6 +66,7 @@ type Node struct {
 	URL  string
 
 	binary, settings string
+	store            string // the folder of what it stores
 	cmd              *exec.Cmd
 	ended            chan struct{}
 	output           *output
@@ -118,12 +119,13 @@ func newNode(cfg Config, n int, ports []int) (*Node, error) {
 		URL:      fmt.Sprintf("nats://%s127.0.0.1:%d", user, ports[n]),
 		binary:   cfg.Binary,
 		settings: filepath.Join(cfg.Dir, fmt.Sprintf("n%d.conf", n+1)),
+		store:    filepath.Join(cfg.Dir, fmt.Sprintf("n%d", n+1)),
 	}
-	return node, os.WriteFile(node.settings, []byte(settings(cfg, node.Name, n, ports)), 0o600)
+	return node, os.WriteFile(node.settings, []byte(settings(cfg, node, n, ports)), 0o600)
 }
 
 // settings returns a server's configuration.
-func settings(cfg Config, name string, n int, ports []int) string {
+func settings(cfg Config, node *Node, n int, ports []int) string {
 	limit, sync := cfg.PublishLimit, "2m"
 	if limit == 0 {
 		limit = 10_240
@@ -132,8 +134,8 @@ func settings(cfg Config, name string, n int, ports []int) string {
 		sync = "always"
 	}
 	var b strings.Builder
-	_, _ = fmt.Fprintf(&b, "server_name: %s\nlisten: \"127.0.0.1:%d\"\n", name, ports[n])
-	_, _ = fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n  sync_interval: %s\n", filepath.Join(cfg.Dir, name), sync)
+	_, _ = fmt.Fprintf(&b, "server_name: %s\nlisten: \"127.0.0.1:%d\"\n", node.Name, ports[n])
+	_, _ = fmt.Fprintf(&b, "jetstream {\n  store_dir: %q\n  sync_interval: %s\n", node.store, sync)
 	_, _ = fmt.Fprintf(&b, "  max_memory_store: 1GB\n  max_file_store: 100GB\n  limits { batch { max_msgs: %d } }\n}\n", limit)
 	b.WriteString(cfg.Extra + "\n")
 	if cfg.Nodes == 1 {
