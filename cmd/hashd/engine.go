@@ -25,8 +25,8 @@ type maker struct {
 // made is an engine, with what the service needs to know of its store.
 type made struct {
 	engine         engine.Engine
-	fingerprintKey []byte        // keys the fingerprints of requests; nil if the store is as new as the process
-	storeID        func() []byte // what names the store; nil if fingerprintKey does, which is as old
+	fingerprintKey []byte        // nil if the store is as new as the process
+	storeID        func() []byte // returns the store's id; nil if fingerprintKey, which is as old, is the id
 }
 
 // make starts the engine.
@@ -78,7 +78,7 @@ func noSync(s config.Sync) (bool, error) {
 	return false, fmt.Errorf("there is no sync %q", s)
 }
 
-// jetstream starts the engine on a NATS cluster. All instances key the fingerprints of requests alike.
+// jetstream starts the engine on a NATS cluster. All instances have the same fingerprint key.
 func (m *maker) jetstream(ctx context.Context) (made, error) {
 	cfg := m.cfg
 	sealer, err := m.sealer()

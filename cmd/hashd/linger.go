@@ -6,14 +6,15 @@ import (
 	"time"
 )
 
-// lingerTick is how often it is looked at whether results are collected.
+// lingerTick is how often linger checks whether results were collected.
 const lingerTick = 20 * time.Millisecond
 
-// lastMoment is what linger leaves of drain-timeout, to answer the requests that are under way then.
+// lastMoment is the time that linger leaves before drain-timeout, to answer the requests that are under
+// way.
 const lastMoment = time.Second
 
-// finish refuses new jobs, finishes those there are, and lets clients collect what it has finished,
-// where a result ends with the process.
+// finish refuses new jobs and finishes the accepted ones. Where results end with the process, it lets
+// clients collect them.
 func (p *program) finish(ctx context.Context) error {
 	err := p.service.Drain(ctx)
 	if err == nil && !p.linger(ctx) {
@@ -25,9 +26,9 @@ func (p *program) finish(ctx context.Context) error {
 	return err
 }
 
-// linger returns once every result of the drain has been collected, or once none was for as long as
-// the setting says: a client that collects many is not cut off between two of them. It returns false if
-// it was interrupted.
+// linger returns once every result of the drain was collected, or none was for as long as the setting
+// says: so a client that collects many is not cut off between two of them. It returns false if it was
+// interrupted.
 func (p *program) linger(ctx context.Context) bool {
 	left := p.engine.Uncollected()
 	if left == 0 || p.cfg.Linger == 0 {

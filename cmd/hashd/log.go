@@ -35,7 +35,7 @@ func newHandler(cfg config.Config, w io.Writer) (slog.Handler, error) {
 	return nil, fmt.Errorf("there is no log-format %q", cfg.LogFormat)
 }
 
-// durationsAsText gives every duration its unit: in JSON it would be a number, of who knows what.
+// durationsAsText gives every duration its unit: in JSON it would be a bare number.
 func durationsAsText(_ []string, a slog.Attr) slog.Attr {
 	if a.Value.Kind() == slog.KindDuration {
 		a.Value = slog.StringValue(a.Value.Duration().String())

@@ -41,7 +41,7 @@ func execute(args, environ []string, stdout, stderr io.Writer, signals <-chan os
 	return exitCode(root.ExecuteContext(context.Background()), out)
 }
 
-// exitCode says what is wrong, if anything is.
+// exitCode prints the error, if there is one, and returns the exit code.
 func exitCode(err error, stderr io.Writer) int {
 	switch {
 	case err == nil:
@@ -134,7 +134,7 @@ func once(signals <-chan os.Signal, step func(args []string) error) func(*cobra.
 	}
 }
 
-// noArgs refuses what is no command, and names the nearest one.
+// noArgs refuses an unknown command, and names the nearest one.
 func noArgs(c *cobra.Command, args []string) error {
 	err := cobra.NoArgs(c, args)
 	if err == nil {

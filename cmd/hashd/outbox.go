@@ -49,14 +49,14 @@ func (o *outbox) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// onDrop sets how dropped lines are told.
+// onDrop sets the line that reports dropped lines.
 func (o *outbox) onDrop(notice func(dropped int64) []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
 	o.notice = notice
 }
 
-// close writes what waits, for as long as flushLimit allows. Who does not read by then loses it.
+// close writes what waits, for as long as flushLimit allows. What nobody has read by then is lost.
 func (o *outbox) close() {
 	o.mu.Lock()
 	if !o.closed {
@@ -72,7 +72,7 @@ func (o *outbox) close() {
 
 func (o *outbox) run() {
 	defer close(o.ended)
-	var written []byte // its memory takes what comes while the other is written
+	var written []byte // its memory is reused for what comes while the other is written
 	for range o.wake {
 		for more := true; more; {
 			written, more = o.write(written)
@@ -90,7 +90,7 @@ func (o *outbox) write(written []byte) ([]byte, bool) {
 	if err == nil && dropped > 0 && notice != nil {
 		_, err = o.w.Write(notice(dropped))
 	}
-	if err != nil { // nobody reads any more, or for now
+	if err != nil { // nobody reads any more, or not now
 		o.count(dropped + int64(bytes.Count(text, []byte{'\n'})))
 	}
 	return text, err == nil

@@ -99,7 +99,7 @@ func (p *program) run(signals <-chan os.Signal) error {
 	return p.serveOn(l, signals)
 }
 
-// listenError says what to do about an address that cannot be had.
+// listenError says what to do about an address that cannot be listened on.
 func listenError(address string, err error) error {
 	switch {
 	case errors.Is(err, syscall.EADDRINUSE):

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// notify returns the signals that end the program. One that was ignored when the program began stays
-// so: that is how nohup, and a shell for its jobs in the background, keep a program running.
+// notify returns the signals that end the program. A signal that was ignored when the program began
+// stays ignored: that is how nohup, and shells for background jobs, keep a program running.
 func notify() <-chan os.Signal {
 	signals := make(chan os.Signal, 8)
 	for _, sig := range []os.Signal{syscall.SIGTERM, syscall.SIGINT, syscall.SIGHUP} { // a closed terminal must lose no job
@@ -40,9 +40,9 @@ func (e *signalError) code() int {
 // stepGrace is how long a step that a signal ended may take to tidy up.
 const stepGrace = time.Second
 
-// until runs a step, which a signal ends: its ctx first, and if it does not heed that, because it
-// waits for a file or a server, it is left behind. Then the error is a *signalError; the result is the
-// step's nevertheless if there is one, and the caller's to close.
+// until runs a step that a signal ends. The signal ends the step's ctx; if the step does not return
+// soon, because it waits for a file or a server, it is left behind. The error is then a *signalError. If
+// the step has a result nevertheless, until returns it, and the caller closes it.
 func until[T any](signals <-chan os.Signal, step func(context.Context) (T, error)) (T, error) {
 	type outcome struct {
 		result T

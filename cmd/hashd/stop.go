@@ -102,7 +102,7 @@ func endingOf(d config.Drain) (ending, error) {
 	return nil, fmt.Errorf("there is no drain %q", d)
 }
 
-// end deals with jobs and requests as the settings say, and tells how far it is.
+// end deals with jobs and requests as the setting drain says, and logs how far it is.
 func (p *program) end(ctx context.Context) error {
 	telling, told := context.WithCancel(ctx)
 	var group sync.WaitGroup
@@ -115,7 +115,7 @@ func (p *program) end(ctx context.Context) error {
 // complete finishes the jobs and answers the requests under way.
 func (p *program) complete(ctx context.Context) error {
 	err := p.finish(ctx)
-	if errors.Is(context.Cause(ctx), errDrainTimeout) { // who waits for a job hears that it is pending
+	if errors.Is(context.Cause(ctx), errDrainTimeout) { // long-polls are answered that their jobs are pending
 		p.service.EndWaits()
 		var cancel context.CancelFunc
 		ctx, cancel = context.WithTimeoutCause(context.WithoutCancel(ctx), lastAnswers, errDrainTimeout)
@@ -124,7 +124,7 @@ func (p *program) complete(ctx context.Context) error {
 	return errors.Join(err, p.server.Shutdown(ctx, p.cfg.ReadTimeout))
 }
 
-// handOver leaves the jobs to the next start or to others. It answers who waits for one that it is
+// handOver leaves the jobs to the next start or to others. It answers long-polls that their jobs are
 // pending, and cuts requests that would hold it up.
 func (p *program) handOver(ctx context.Context) error {
 	over, cancel := context.WithCancel(ctx)
@@ -145,7 +145,7 @@ func (p *program) handOver(ctx context.Context) error {
 	return errors.Join(err, shut)
 }
 
-// tell says how far a drain is, every few seconds until ctx ends.
+// tell logs how far a drain is, every few seconds until ctx ends.
 func (p *program) tell(ctx context.Context) {
 	ticker := time.NewTicker(tellEvery)
 	defer ticker.Stop()

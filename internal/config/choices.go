@@ -22,7 +22,7 @@ const (
 // Sync is a value of the setting sync.
 type Sync string
 
-// When the file engine has the disk write.
+// Whether the file engine waits for the disk.
 const (
 	SyncAlways Sync = "always"
 	SyncNever  Sync = "never"

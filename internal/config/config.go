@@ -81,16 +81,16 @@ type Config struct {
 	// store; one that exists goes on with its own ids. The highest is 2^52.
 	FirstID int64
 
-	// DataDir is the folder of the file engine (--data-dir, default none, which is ""). It is
-	// set if and only if Engine is file.
+	// DataDir is the folder of the file engine (--data-dir, default none, which is ""). It is set if and
+	// only if Engine is file.
 	DataDir string
 
 	// RingFile is the path of the ring (--ring-file, default none, which is "" and means
 	// ring.json in DataDir). If a path is given, the file must exist.
 	RingFile string
 
-	// Sync says when the file engine has the disk write what it holds (--sync, always or never,
-	// default always): before a job is answered, or when the system likes.
+	// Sync says whether the file engine waits for the disk before it answers a job (--sync, always or
+	// never, default always).
 	Sync Sync
 
 	// NATSURL names servers of the cluster of the jetstream engine (--nats-url, nats:// or tls:// URLs
@@ -101,8 +101,8 @@ type Config struct {
 	// NATSCreds is the path of a credentials file (--nats-creds, default none, which is "").
 	NATSCreds string
 
-	// NATSCA is the path of the root certificates for the servers', in PEM (--nats-ca, default
-	// the system's, which is "").
+	// NATSCA is the path of the root certificates for the servers' certificates, in PEM (--nats-ca,
+	// default the system's, which is "").
 	NATSCA string
 
 	// NATSCert is the path of this client's certificate, in PEM (--nats-cert, default none, which is
@@ -139,9 +139,9 @@ type Config struct {
 	// default 2000000). Each takes about 150 bytes.
 	MaxIdempotencyKeys int64
 
-	// MaxBodyBytes is the largest request body in bytes, but for a batch (--max-body-bytes, 1KiB to
-	// 1MiB, default 16KiB). The longest password, each of its 1,024 characters escaped as two \uXXXX
-	// of JSON, takes 12 KiB.
+	// MaxBodyBytes is the largest request body in bytes, except a batch's (--max-body-bytes, 1KiB to
+	// 1MiB, default 16KiB). The longest password, each of its 1,024 characters escaped as two \uXXXX of
+	// JSON, takes 12 KiB.
 	MaxBodyBytes int64
 
 	// MaxBatchBytes is the largest body of a batch in bytes (--max-batch-bytes, 1KiB to 256MiB,
@@ -157,8 +157,8 @@ type Config struct {
 	// 1000000, default 10000). Each costs a file descriptor and some tens of KiB of memory.
 	MaxConnections int
 
-	// Workers is how many goroutines hash (--workers, 0 to 1024, default 0, which means one a
-	// core). Hashing only computes, so more than the cores gain nothing.
+	// Workers is how many goroutines hash (--workers, 0 to 1024, default 0, which means one per core).
+	// Hashing only computes, so more workers than cores gain nothing.
 	Workers int
 
 	// ReadHeaderTimeout is the time for a request's header to arrive (--read-header-timeout,
@@ -182,8 +182,7 @@ type Config struct {
 	// person reads the first run, a collector asks for JSON.
 	LogFormat LogFormat
 
-	// LogLevel is the least severity logged (--log-level, debug, info, warn or error, default
-	// info).
+	// LogLevel is the lowest severity logged (--log-level, debug, info, warn or error, default info).
 	LogLevel slog.Level
 
 	// File is the path of the YAML file that was read (--config, default none, which is "").

@@ -112,7 +112,7 @@ func path(field func(*Config) *string) kind { return place("the path of a readab
 
 func folder(field func(*Config) *string) kind { return place("the path of a folder", field) }
 
-// place is a path. What is there is for those to see who use it.
+// place is a path. Whoever uses it finds out what is there.
 func place(allowed string, field func(*Config) *string) kind {
 	return kind{word: "path", allowed: allowed, set: at(field, func(text string) (string, error) { return text, nil })}
 }

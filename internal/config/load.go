@@ -70,7 +70,7 @@ func (s *Settings) Load(environ []string) (c Config, ring *string, err error) {
 	if port, ok := s.fromPlatform(environ); ok {
 		l.takePlatform(port)
 	}
-	l.settleDrain()
+	l.checkDrain()
 	l.checkStorage()
 	l.checkExposure()
 	if err := errors.Join(l.errs...); err != nil {
@@ -125,7 +125,7 @@ func (l *loading) takePlatform(port given) {
 		return
 	}
 	if err := port.setting.set(&l.config, port.text); err != nil {
-		l.refuse(port, err.Error(), "allowed: "+port.setting.allowed+"; where port or listen is set, it is not looked at")
+		l.refuse(port, err.Error(), "allowed: "+port.setting.allowed+"; it is ignored if port or listen is set")
 		return
 	}
 	l.last["port"] = port
@@ -143,8 +143,8 @@ func (l *loading) refuse(g given, problem, remedy string) {
 	l.errs = append(l.errs, &Error{Setting: g.setting.name, Source: g.source, Problem: problem, Remedy: remedy})
 }
 
-// settleDrain gives drain-timeout the default that depends on the delay, or checks it.
-func (l *loading) settleDrain() {
+// checkDrain gives drain-timeout the default that depends on the delay, or checks it.
+func (l *loading) checkDrain() {
 	drain, ok := l.last["drain-timeout"]
 	if !ok {
 		l.config.DrainTimeout = l.config.Delay + drainMargin

@@ -59,18 +59,18 @@ func listening() []setting {
 			name: "listen", initial: "127.0.0.1:8080",
 			kind: address(func(c *Config) *string { return &c.Listen }),
 			usage: "Address to listen on; an empty host means all interfaces. " +
-				"One beyond loopback needs insecure-no-auth.",
+				"An address beyond loopback needs insecure-no-auth.",
 		}, {
 			name: "port", none: "none",
 			kind: port(0, 65535, func(c *Config) **int { return &c.Port }),
-			usage: "Port to listen on in place of the one in listen, whatever source that comes from. " +
-				"0 takes any free port. Where neither is set, the variable PORT of hosting platforms is taken, on all interfaces " +
-				"if insecure-no-auth allows that, else on 127.0.0.1.",
+			usage: "Port to listen on. It replaces the port in listen, whichever source that comes from. " +
+				"0 takes any free port. If neither is set, hashd takes the variable PORT, which hosting platforms set: " +
+				"on all interfaces with insecure-no-auth, else on 127.0.0.1.",
 		}, {
 			name: "hosts", none: "none",
 			kind: hostList(func(c *Config) *string { return &c.Hosts }),
-			usage: "More hosts that a request may name, such as the public name behind a proxy; one without a port allows any. " +
-				"Always allowed are localhost, loopback addresses, the host of listen and the address connected to. " +
+			usage: "More hosts that a request may name, such as the public name of a proxy. A host without a port allows every port. " +
+				"localhost, loopback addresses, the host of listen and the address connected to are always allowed. " +
 				"If hosts is not set, only connections over loopback are checked.",
 		}, {
 			name: "insecure-no-auth", initial: "false",
@@ -108,12 +108,12 @@ func jobs() []setting {
 			name: "linger", initial: "5s",
 			kind: duration(0, time.Hour, func(c *Config) *time.Duration { return &c.Linger }),
 			usage: "How long a graceful stop of the memory engine waits for the next read of a result that was hashed while " +
-				"draining. It ends once each was read, or at drain-timeout.",
+				"draining. The wait ends once each was read, or at drain-timeout.",
 		}, {
 			name: "drain", initial: "finish",
 			kind: choice("manner", func(c *Config) *Drain { return &c.Drain }, DrainFinish, DrainHandover),
 			usage: "What a graceful stop does with pending jobs: finish them, or hand them over to the next start " +
-				"or to other instances, which needs an engine that outlives the process.",
+				"or to other instances. A handover needs engine file or jetstream.",
 		},
 	}
 }
@@ -133,7 +133,7 @@ func storage() []setting {
 		}, {
 			name: "data-dir", none: "none",
 			kind:  folder(func(c *Config) *string { return &c.DataDir }),
-			usage: "Folder of the file engine, made if it is not there. One process at a time can use it.",
+			usage: "Folder of the file engine, made if it does not exist. One process at a time can use it.",
 		}, {
 			name: "ring-file", none: "none",
 			kind: path(func(c *Config) *string { return &c.RingFile }),
@@ -142,7 +142,7 @@ func storage() []setting {
 		}, {
 			name: "sync", initial: "always",
 			kind: choice("when", func(c *Config) *Sync { return &c.Sync }, SyncAlways, SyncNever),
-			usage: "When the file engine has the disk write what it holds: always before a job is answered, or never on purpose, " +
+			usage: "Whether the file engine waits for the disk: always, before it answers a job; or never, " +
 				"which survives a crash of hashd but not of the machine.",
 		}, {
 			name: "nats-url", none: "none",
@@ -156,7 +156,7 @@ func storage() []setting {
 		}, {
 			name: "nats-ca", none: "the system's",
 			kind:  path(func(c *Config) *string { return &c.NATSCA }),
-			usage: "Root certificates, in PEM, that the NATS servers' are checked against.",
+			usage: "Root certificates, in PEM, against which the NATS servers' certificates are checked.",
 		}, {
 			name: "nats-cert", none: "none",
 			kind:  path(func(c *Config) *string { return &c.NATSCert }),
@@ -168,13 +168,13 @@ func storage() []setting {
 		}, {
 			name: "nats-replicas", initial: "3",
 			kind: choice("number", func(c *Config) *int { return &c.NATSReplicas }, 1, 3, 5),
-			usage: "NATS servers that hold each job; it is answered once most of them have it. " +
-				"A stream that exists with another number is refused.",
+			usage: "Number of NATS servers that hold each job. A job is answered once most of them have it. " +
+				"An existing stream with another number is refused.",
 		}, {
 			name: "nats-prefix", initial: "hashd",
 			kind: natsPrefix(func(c *Config) *string { return &c.NATSPrefix }),
-			usage: "Begins the name of every stream and subject. Instances with the same one are one service; " +
-				"services with different ones can share a cluster.",
+			usage: "Beginning of the name of every stream and subject. Instances with the same prefix are one service; " +
+				"services with different prefixes can share a cluster.",
 		},
 	}
 }
@@ -201,7 +201,7 @@ func limits() []setting {
 		}, {
 			name: "max-body-bytes", initial: "16KiB",
 			kind:  size(1<<10, 1<<20, func(c *Config) *int64 { return &c.MaxBodyBytes }),
-			usage: "Largest request body but for a batch.",
+			usage: "Largest request body, except a batch's.",
 		}, {
 			name: "max-batch-bytes", initial: "8MiB",
 			kind:  size(1<<10, 1<<28, func(c *Config) *int64 { return &c.MaxBatchBytes }),
@@ -214,11 +214,11 @@ func limits() []setting {
 		}, {
 			name: "max-connections", initial: "10000",
 			kind:  number(1, 1_000_000, func(c *Config) *int { return &c.MaxConnections }),
-			usage: "Client connections open at once. Beyond it idle ones are closed, then new ones refused.",
+			usage: "Client connections open at once. At the limit idle ones are closed for new ones; if none is idle, new ones are refused.",
 		}, {
 			name: "workers", initial: "0",
 			kind:  number(0, 1024, func(c *Config) *int { return &c.Workers }),
-			usage: "Goroutines that hash; 0 means one a core.",
+			usage: "Goroutines that hash; 0 means one per core.",
 		},
 	}
 }
@@ -256,7 +256,7 @@ func logging() []setting {
 			name: "log-level", initial: "info",
 			kind: choice("level", func(c *Config) *slog.Level { return &c.LogLevel },
 				slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError),
-			usage: "Least severity that is logged.",
+			usage: "Lowest severity that is logged.",
 		},
 	}
 }

@@ -28,8 +28,8 @@ func (l *loading) checkStorage() {
 // checkUsed refuses a setting that somebody gave and that the engine would ignore.
 func (l *loading) checkUsed(name string, used bool) {
 	if g, ok := l.last[name]; ok && g.source != "default" && !used && !l.bad[name] {
-		l.refuse(g, fmt.Sprintf("engine %s does not use it, and would leave undone what it asks for", l.config.Engine),
-			"set engine to one that does, or leave this out")
+		l.refuse(g, fmt.Sprintf("engine %s does not use this setting", l.config.Engine),
+			"choose an engine that uses it, or leave it out")
 	}
 }
 

@@ -189,7 +189,7 @@ func TestRings(t *testing.T) {
 		"hashd ring create FILE, or hashd":    {"ring"},
 		"accepts 1 arg(s), received 0":        {"ring", "rotate"},
 		"data-dir names none":                 {"--engine=file"},
-		"would leave undone what it asks for": {"--data-dir=" + dir},
+		"engine memory does not use this setting": {"--data-dir=" + dir},
 		"so nobody could take the jobs over":  {"--drain=handover"},
 	} {
 		if got := finish(t, nil, args...); got.code == 0 || !strings.Contains(got.stderr, want) {
