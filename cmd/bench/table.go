@@ -143,7 +143,11 @@ func (r row) ratio() string {
 			return dash("")
 		}
 	}
-	return unit{digits: 2}.spread(factors) + "x"
+	digits := 2
+	if slices.Max(factors) < 0.1 {
+		digits = 4
+	}
+	return unit{digits: digits}.spread(factors) + "x"
 }
 
 // verdict is a word, never an exit status: a missed goal may be the machine's fault.

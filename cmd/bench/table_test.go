@@ -27,6 +27,7 @@ func TestTable(t *testing.T) {
 		// The ratio is the median of 4, 2, 10, not the ratio of the medians.
 		row{what: "cost", unit: unit{name: "ns", digits: 1}, hashd: samples{10, 20, 10}, baseline: samples{40, 40, 100}}.aim("<= 10 ns", true),
 		row{what: "speed", unit: unit{name: "M/s", better: more}, hashd: samples{30}, baseline: samples{10}}.aim("> 40", false),
+		row{what: "slow", unit: unit{better: more}, hashd: samples{3, 3}, baseline: samples{2000, 10_000}},
 		row{what: "circumstance", unit: unit{better: neither}, hashd: samples{30}, baseline: samples{10}},
 		row{what: "nothing", hashd: samples{0}, baseline: samples{3}},
 		row{what: "early", hashd: samples{0, 0}}.none(),
@@ -41,6 +42,7 @@ func TestTable(t *testing.T) {
 what           hashd                     baseline                   ratio   goal       
 cost           10.0 / 10.0 / 20.0 ns     40.0 / 40.0 / 100.0 ns     2.00 / 4.00 / 10.00x   <= 10 ns   ok
 speed          30 M/s                    10 M/s                     3.00x   > 40       miss
+slow           3                         2000 / 6000 / 10000        0.0003 / 0.0009 / 0.0015x   -
 circumstance   30                        10                         -       -          
 nothing        0                         3                          -       -          
 early          0                         -                          -       0          ok
