@@ -98,15 +98,20 @@ func (e *Engine) recall(ctx context.Context, k engine.IdempotencyKey) (first eng
 		return engine.Receipt{}, false, 0, err
 	}
 	key, err := e.codec.openKey(k.ID, msg.Data)
-	switch {
-	case err != nil:
+	if err != nil {
 		return engine.Receipt{}, false, 0, fmt.Errorf("idempotency key: %w", err)
+	}
+	at := msg.Sequence - uint64(key.jobs)
+	id := e.lives().id(at)
+	switch {
+	case !key.origin.holds(at, id): // its request was refused
+		return engine.Receipt{}, false, msg.Sequence, nil
 	case !e.clock.now().Before(msg.Time.Add(e.cfg.IdempotencyWindow)):
 		return engine.Receipt{}, false, msg.Sequence, nil
 	case key.fingerprint != k.Fingerprint:
 		return engine.Receipt{}, true, 0, engine.ErrIdempotencyKeyReused
 	}
-	return engine.Receipt{ID: e.lives().id(msg.Sequence - uint64(key.jobs)), Due: key.accepted.Add(key.delay)}, true, 0, nil
+	return engine.Receipt{ID: id, Due: key.accepted.Add(key.delay)}, true, 0, nil
 }
 
 // store has the jobs, and the key's record behind them, stored by the publisher.
@@ -155,8 +160,8 @@ func (e *Engine) sendPatiently(s *submission) (first int64, err error) {
 
 // newSubmission seals the jobs, and the key's record if there is a key.
 func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint64) (*submission, error) {
-	s := &submission{jobs: int64(len(b.Secrets)), answer: make(chan answer, 1)}
-	job := storedJob{algorithm: b.Algorithm, tenant: b.Tenant, accepted: accepted, delay: e.cfg.Delay}
+	s := &submission{jobs: int64(len(b.Secrets)), origin: e.origin(), answer: make(chan answer, 1)}
+	job := storedJob{algorithm: b.Algorithm, tenant: b.Tenant, accepted: accepted, delay: e.cfg.Delay, origin: s.origin}
 	for _, job.secret = range b.Secrets {
 		sealed, err := e.codec.sealJob(&job)
 		if err != nil {
@@ -167,7 +172,7 @@ func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint
 	if b.IdempotencyKey == (engine.IdempotencyKey{}) {
 		return s, nil
 	}
-	sealed, err := e.codec.sealKey(b.IdempotencyKey.ID, &storedKey{s.jobs, accepted, e.cfg.Delay, b.IdempotencyKey.Fingerprint})
+	sealed, err := e.codec.sealKey(b.IdempotencyKey.ID, &storedKey{s.jobs, accepted, e.cfg.Delay, b.IdempotencyKey.Fingerprint, s.origin})
 	if err != nil {
 		return nil, err
 	}

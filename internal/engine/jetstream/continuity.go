@@ -8,6 +8,7 @@ import (
 	"maps"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -49,14 +50,16 @@ func (e *Engine) checkLives(ctx context.Context, jobs, results *jetstream.Stream
 	if err != nil {
 		return err
 	}
+	reached := last
 	told, begun := rec.Lives == label, strings.HasPrefix(rec.Lives, label+",")
 	fresh := len(mine) == 1 && last < mine[0].from || rec.sequence == 0 && !labeled
 	switch {
 	case fresh && !told && !begun && !ahead: // made just now, or of format 1 and never looked at
 		rec.Lives, rec.High = label, last
 		err = e.writeLife(ctx, &rec)
-	case ahead || last < rec.High || told && last < acked || !told && !begun:
+	case ahead || last < rec.High || told && e.knows(label) && last < acked || !told && !begun:
 		mine, err = e.beginLife(ctx, mine, last, &rec)
+		reached = rec.High
 	case begun: // a life, by somebody who has not had the stream say so yet
 		mine, err = parseLives(rec.Lives)
 	case last > rec.High:
@@ -68,11 +71,18 @@ func (e *Engine) checkLives(ctx context.Context, jobs, results *jetstream.Stream
 	if err != nil {
 		return fmt.Errorf("stream %s: %w", e.names.life(), err)
 	}
-	return e.adopt(ctx, jobs, mine)
+	return e.adopt(ctx, jobs, mine, reached)
 }
 
-// adopt takes the lives for those of the log, and has the stream itself say so, so that a copy of it does.
-func (e *Engine) adopt(ctx context.Context, jobs *jetstream.StreamInfo, l lives) error {
+// knows reports whether these are the lives of the log as this instance knows them.
+func (e *Engine) knows(label string) bool {
+	l := e.known.Load()
+	return l != nil && l.String() == label
+}
+
+// adopt takes the lives for those of the log, which has come that far, and has the stream itself say so, so that
+// a copy of it does.
+func (e *Engine) adopt(ctx context.Context, jobs *jetstream.StreamInfo, l lives, reached uint64) error {
 	if label := l.String(); jobs.Config.Metadata[livesLabel] != label {
 		cfg := jobs.Config
 		cfg.Metadata = maps.Clone(cfg.Metadata)
@@ -81,11 +91,51 @@ func (e *Engine) adopt(ctx context.Context, jobs *jetstream.StreamInfo, l lives)
 			return fmt.Errorf("stream %s: %w", cfg.Name, err)
 		}
 	}
-	if old := e.known.Swap(&l); old != nil && old.String() != l.String() {
-		e.acked.Store(0)
-		wake.Up(e.back) // to count what is lost
+	old := e.known.Load()
+	if e.knows(l.String()) {
+		e.reach(old, reached)
+		return nil
+	}
+	e.adopting.Lock()
+	e.known.Store(&l)
+	e.acked.Store(reached)
+	e.adopting.Unlock()
+	if old != nil {
+		e.tellReached(reached) // who has not noticed yet takes no more jobs in until it has
+		wake.Up(e.back)        // to count what is lost
 	}
 	return nil
+}
+
+// origin returns that of what is sent now.
+func (e *Engine) origin() origin {
+	l := e.lives()
+	last := l[len(l)-1]
+	return origin{e.acked.Load(), last.first - int64(last.from), true}
+}
+
+// reach notes a sequence that was given out in these lives of the log, unless they are over.
+func (e *Engine) reach(l *lives, sequence uint64) {
+	e.adopting.Lock()
+	defer e.adopting.Unlock()
+	if e.known.Load() == l && sequence > e.acked.Load() {
+		e.acked.Store(sequence)
+	}
+}
+
+// recordEnd writes down how far the log has come, for the next start, if that is known.
+func (e *Engine) recordEnd() {
+	const bound = time.Second
+	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	defer cancel()
+	if e.known.Load() == nil || e.fault.Load() != nil || !e.link().conn.IsConnected() {
+		return
+	}
+	rec, err := e.readLife(ctx)
+	if acked := e.acked.Load(); err == nil && rec.Lives == e.lives().String() && rec.High < acked {
+		rec.High = acked
+		_ = e.writeLife(ctx, &rec) // or another instance does
+	}
 }
 
 // beginLife begins a new life behind a marker. That is stored only if the log ends where it seemed to,

@@ -20,6 +20,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
@@ -80,9 +81,9 @@ func hashOf(t *testing.T, algorithm, secret string) []byte {
 	return nil
 }
 
-func readFrozen(t *testing.T, name string) []byte {
+func readFrozen(t *testing.T, format, name string) []byte {
 	t.Helper()
-	b, err := os.ReadFile(filepath.Join("testdata/frozen/1", name))
+	b, err := os.ReadFile(filepath.Join("testdata/frozen", format, name))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,10 +91,10 @@ func readFrozen(t *testing.T, name string) []byte {
 }
 
 // frozenRecords returns the records by their names.
-func frozenRecords(t *testing.T) map[string][]byte {
+func frozenRecords(t *testing.T, format string) map[string][]byte {
 	t.Helper()
 	records := make(map[string][]byte)
-	for lines := bufio.NewScanner(bytes.NewReader(readFrozen(t, "records.txt"))); lines.Scan(); {
+	for lines := bufio.NewScanner(bytes.NewReader(readFrozen(t, format, "records.txt"))); lines.Scan(); {
 		if name, text, ok := strings.Cut(lines.Text(), " "); ok && name != "#" {
 			b, err := hex.DecodeString(text)
 			if err != nil {
@@ -107,7 +108,7 @@ func frozenRecords(t *testing.T) map[string][]byte {
 
 func frozenSealer(t *testing.T) *seal.Sealer {
 	t.Helper()
-	s, err := seal.New(readFrozen(t, "key.json"))
+	s, err := seal.New(readFrozen(t, "1", "key.json"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -117,7 +118,7 @@ func frozenSealer(t *testing.T) *seal.Sealer {
 // Each record of format 1 opens to what it was made of.
 func TestFrozenRecords(t *testing.T) {
 	t.Parallel()
-	records, c := frozenRecords(t), codec{sealer: frozenSealer(t), names: names{frozenPrefix}}
+	records, c := frozenRecords(t, "1"), codec{sealer: frozenSealer(t), names: names{frozenPrefix}}
 	for _, want := range frozenJobs {
 		j, err := c.openJob(records[fmt.Sprint("job-", want.id)])
 		if err != nil || string(j.secret) != want.secret || j.algorithm.String() != want.algorithm || j.tenant != want.tenant ||
@@ -154,7 +155,7 @@ func TestFrozenNote(t *testing.T) {
 	e := &Engine{cfg: Config{Limits: engine.Limits{MaxPending: 10, MaxResults: 10}}}
 	e.ledger = newLedger(&e.cfg)
 	first, second := e.waiters.join(42), e.waiters.join(43)
-	e.read(&nats.Msg{Data: frozenRecords(t)["note-done"]})
+	e.read(&nats.Msg{Data: frozenRecords(t, "1")["note-done"]})
 	for _, w := range []*waiter{first, second} {
 		select {
 		case <-w.over:
@@ -171,10 +172,11 @@ func TestFrozenNote(t *testing.T) {
 // them, and returns the settings of their service.
 func frozenStreams(t *testing.T) Config {
 	t.Helper()
-	cfg := config(t, single(t))
+	servers := cluster(t, natstest.Config{Nodes: 1}) // the prefix is always the same
+	cfg := config(t, servers)
 	cfg.Prefix, cfg.Sealer, cfg.Delay = frozenPrefix, frozenSealer(t), frozenDelay
-	records := frozenRecords(t)
-	err := single(t).With(func(js jetstream.JetStream) error {
+	records := frozenRecords(t, "1")
+	err := servers.With(func(js jetstream.JetStream) error {
 		ctx := t.Context()
 		jobs := frozenStream(t, js, "jobs.json")
 		frozenStream(t, js, "results.json")
@@ -212,7 +214,7 @@ func frozenStreams(t *testing.T) Config {
 
 func decode(t *testing.T, name string, into any) {
 	t.Helper()
-	if err := json.Unmarshal(readFrozen(t, name), into); err != nil {
+	if err := json.Unmarshal(readFrozen(t, "1", name), into); err != nil {
 		t.Fatal(name, err)
 	}
 }
@@ -272,5 +274,55 @@ func TestFrozenStreams(t *testing.T) {
 	r, err := e.Accept(t.Context(), engine.Job{Secret: []byte("next")})
 	if err != nil || r.ID <= frozenLast {
 		t.Errorf("the next job is %+v, error %v", r, err)
+	}
+}
+
+// Each record of format 2, which is bound to its store, opens to what it was made of.
+func TestFrozenRecordsOfFormat2(t *testing.T) {
+	t.Parallel()
+	records := frozenRecords(t, "2")
+	sealer, err := seal.New(readFrozen(t, "2", "ring.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c := codec{sealer: sealer, names: names{frozenPrefix}, store: "0123456789abcdef"}
+	accepted := time.Date(2026, 11, 26, 5, 30, 0, 123456789, time.UTC)
+	for name, want := range map[string]storedJob{
+		"job-plain": {algorithm: 0, delay: 1500 * time.Millisecond, origin: origin{0, -1, true}, secret: []byte("angryMonkey")},
+		"job-after": {algorithm: 1, tenant: 65535, delay: 24 * time.Hour, origin: origin{0x0102030405060708, 0x1112131415161718, true}, secret: []byte("пароль\x00\n")},
+	} {
+		j, err := c.openJob(records[name])
+		if err != nil || !bytes.Equal(j.secret, want.secret) || j.algorithm != want.algorithm || j.tenant != want.tenant ||
+			!j.accepted.Equal(accepted) || j.delay != want.delay || j.origin != want.origin {
+			t.Errorf("%s is %+v, error %v", name, j, err)
+		}
+	}
+	k, err := c.openKey(repeated(0x11), records["key"])
+	if err != nil || k.jobs != 10_000 || k.delay != 1500*time.Millisecond || !k.accepted.Equal(accepted) ||
+		k.fingerprint != [16]byte{1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16} || k.origin != (origin{0x0102030405060708, 0x1112131415161718, true}) {
+		t.Errorf("the key is %+v, error %v", k, err)
+	}
+	for id, want := range map[int64]struct {
+		name    string
+		outcome outcome
+		stamp   stamp
+	}{
+		42: {"result", 1, stamp{1, 2, 3, 4, 5, 6, 7, 8}},
+		43: {"canceled", 2, stamp{8, 7, 6, 5, 4, 3, 2, 1}},
+		44: {"erased", 3, stamp{}},
+	} {
+		r, err := c.openResult(id, records[want.name])
+		if err != nil || r.outcome != want.outcome || r.stamp != want.stamp {
+			t.Errorf("%s is %+v, error %v", want.name, r, err)
+		}
+		if id == 42 && (r.tenant != 7 || !bytes.Equal(r.sum, hashOf(t, "sha512", "angryMonkey"))) {
+			t.Errorf("the result is %+v", r)
+		}
+	}
+	e := new(Engine)
+	known := oneLife(1)
+	e.known.Store(&known)
+	if e.read(&nats.Msg{Data: records["note-given"]}); e.acked.Load() != 42 {
+		t.Errorf("of a note of id 42 it has %d", e.acked.Load())
 	}
 }

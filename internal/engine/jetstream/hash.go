@@ -135,17 +135,45 @@ func (e *Engine) take(pulled jetstream.MessageBatch, err error) (tasks []*task) 
 	if err != nil {
 		return nil
 	}
+	voids := 0
 	for msg := range pulled.Messages() {
 		t, err := e.open(msg)
-		if err != nil {
+		switch {
+		case errors.Is(err, errVoid):
+			voids++
+			_ = msg.Ack() // or it comes again
+			continue
+		case errors.Is(err, errUnsure):
+			wake.Up(e.suspect)
+			_ = msg.NakWithDelay(watchEvery / 4)
+			continue
+		case err != nil:
 			e.cfg.Log.Error("a job cannot be hashed now: it is left for later", "id", t.id, "error", err)
 			_ = msg.NakWithDelay(e.cfg.Lease)
 			continue
 		}
 		tasks = append(tasks, t)
 	}
+	if voids > 0 {
+		e.cfg.Log.Warn("jobs that were refused, for the jobs stream had lost its end, are left out", "jobs", voids)
+	}
 	e.leases.add(tasks)
 	return tasks
+}
+
+// errVoid says that a job lies in the place of another, or does if this instance knows what has become of the
+// log, which errUnsure leaves to be seen.
+var (
+	errVoid   = errors.New("a job in the place of another")
+	errUnsure = errors.New("a job of another life of the log")
+)
+
+func misplaced(at *jetstream.MsgMetadata, o origin) error {
+	const enough = 10 // looks at it, half a second apart
+	if at.Sequence.Stream > o.after && at.NumDelivered < enough {
+		return errUnsure
+	}
+	return errVoid
 }
 
 func (e *Engine) open(msg jetstream.Msg) (*task, error) {
@@ -157,6 +185,10 @@ func (e *Engine) open(msg jetstream.Msg) (*task, error) {
 	t.id, t.stamp = e.lives().id(meta.Sequence.Stream), stampOf(msg.Data())
 	if t.storedJob, err = e.codec.openJob(msg.Data()); err != nil {
 		return t, err
+	}
+	if !t.origin.holds(meta.Sequence.Stream, t.id) {
+		clear(t.secret)
+		return t, misplaced(meta, t.origin)
 	}
 	t.at = begins(meta.Timestamp, t.accepted).Add(t.delay)
 	return t, nil

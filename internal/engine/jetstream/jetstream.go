@@ -122,7 +122,8 @@ type Engine struct {
 	linked       atomic.Pointer[link]
 	publishLimit int                   // messages that the cluster takes in one atomic publish
 	known        atomic.Pointer[lives] // which ids the messages of the log have
-	acked        atomic.Uint64         // the last sequence that the cluster has acknowledged to this instance, in this life of the log
+	acked        atomic.Uint64         // the highest sequence that was given out in these lives of the log, as far as this instance knows
+	adopting     sync.Mutex            // known and acked are written under it
 
 	ledger  *ledger
 	waiters waiters
@@ -172,7 +173,7 @@ func newOn(ctx context.Context, c *clock, cfg Config) (*Engine, error) {
 	e.ledger = newLedger(&e.cfg)
 	e.ctx, e.cancel = context.WithCancel(context.Background())
 	if err := e.start(ctx); err != nil {
-		_ = e.Close()
+		_ = e.Close() //nolint:contextcheck // it has a bound of its own
 		return nil, fmt.Errorf("jetstream engine: %w", err)
 	}
 	return e, nil
@@ -255,6 +256,7 @@ func (e *Engine) Close() error {
 			return
 		}
 		e.leases.release()
+		e.recordEnd()
 		_ = e.link().conn.FlushTimeout(time.Second) // or the leases run out
 		e.link().conn.Close()
 	})

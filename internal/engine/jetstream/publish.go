@@ -18,6 +18,7 @@ type submission struct {
 	msgs   []*nats.Msg
 	jobs   int64
 	bytes  int
+	origin origin // of its jobs
 	answer chan answer
 }
 
@@ -126,30 +127,42 @@ func (e *Engine) storeGroup(group []*submission) {
 		for _, s := range part {
 			msgs = append(msgs, s.msgs...)
 		}
+		before := e.acked.Load()
 		last, err := e.commit(msgs)
-		if err == nil && last <= e.acked.Load() {
-			err = errRolledBack
-		}
-		var first int64
-		switch {
-		case err == nil:
-			e.acked.Store(last)
-			first = e.lives().id(last - uint64(len(msgs)) + 1)
-		case errors.Is(err, engine.ErrDown):
-			wake.Up(e.suspect)
-		}
 		if definite(err) && len(part) > 1 {
 			return err
 		}
+		at := last - uint64(len(msgs)) + 1
+		if err == nil {
+			e.reach(e.known.Load(), last)
+		}
 		for _, s := range part {
-			if err == nil {
-				e.ledger.accept(first, s.jobs)
-			}
-			s.answer <- answer{first, err}
-			first += int64(len(s.msgs))
+			s.answer <- e.conclusion(s, at, before, err)
+			at += uint64(len(s.msgs))
+		}
+		switch {
+		case err == nil:
+			e.tellReached(last)
+		case errors.Is(err, engine.ErrDown):
+			wake.Up(e.suspect)
 		}
 		return nil
 	})
+}
+
+// conclusion returns what became of a submission that lies in the log from that place on, if err is nil, and was
+// sent when the log was known to have come as far as before.
+func (e *Engine) conclusion(s *submission, at, before uint64, err error) answer {
+	first := e.lives().id(at)
+	if err == nil && (at <= before || !s.origin.holds(at, first)) {
+		wake.Up(e.suspect)
+		err = errRolledBack
+	}
+	if err != nil {
+		return answer{0, err}
+	}
+	e.ledger.accept(first, s.jobs)
+	return answer{first, nil}
 }
 
 // bisect does all at once, or where that is refused each half for itself, so that those which can be

@@ -160,6 +160,9 @@ func (e *Engine) lookAtLeaders(ctx context.Context, id int64, place uint64) (sig
 		return sight{}, fmt.Errorf("job %d: %w", id, err)
 	}
 	clear(j.secret)
+	if !j.origin.holds(place, id) {
+		return sight{}, errNothing
+	}
 	return sight{
 		Record: engine.Record{ID: id, Algorithm: j.algorithm, Tenant: j.tenant, Due: j.due()},
 		stamp:  stampOf(job.Data), place: place,

@@ -16,21 +16,53 @@ import (
 
 // What the cluster stores is sealed whole. Inside the seal each record begins with its version:
 //
-//	job     version, algorithm, tenant (2), accepted (8), delay (8), secret
-//	key     version, jobs (4), accepted (8), delay (8), fingerprint (16)
+//	job     version, algorithm, tenant (2), accepted (8), delay (8), after (8), shift (8), secret
+//	key     version, jobs (4), accepted (8), delay (8), fingerprint (16), after (8), shift (8)
 //	result  version, outcome, algorithm, tenant (2), stamp (8), digest
 //
-// Numbers are big-endian, times nanoseconds. Results of version 1 have no stamp.
+// Numbers are big-endian, times nanoseconds. Records of version 1 have no after, shift and stamp.
 const (
-	version       = 1
-	resultVersion = 2
+	firstVersion = 1
+	version      = 2
 )
 
+// The least that a record of version 1 has.
 const (
 	jobHeader    = 1 + 1 + 2 + 8 + 8
 	keyBytes     = 1 + 4 + 8 + 8 + 16
 	resultHeader = 1 + 1 + 1 + 2
 )
+
+// origin says of what is sent to the log what its sender knew of that. In a log that has lost its end since, it
+// may come into the place of another job, or of another life.
+type origin struct {
+	after uint64 // a sequence that had been given out
+	shift int64  // how far the ids are above the sequences
+	known bool   // false for records of version 1, which do not say it
+}
+
+const originBytes = 8 + 8
+
+// holds reports whether the origin is right for a place whose job has that id. If it is not, nobody was told that the job
+// is there.
+func (o origin) holds(place uint64, id int64) bool {
+	return !o.known || place > o.after && id == int64(place)+o.shift
+}
+
+func (o origin) append(b []byte) []byte {
+	return binary.BigEndian.AppendUint64(binary.BigEndian.AppendUint64(b, o.after), uint64(o.shift))
+}
+
+// cutOrigin takes the origin off the front of a record of that version.
+func cutOrigin(v byte, b []byte) (o origin, rest []byte, err error) {
+	switch {
+	case v == firstVersion:
+		return origin{}, b, nil
+	case len(b) < originBytes:
+		return origin{}, nil, seal.ErrDamaged
+	}
+	return origin{binary.BigEndian.Uint64(b), int64(binary.BigEndian.Uint64(b[8:])), true}, b[originBytes:], nil
+}
 
 // stamp tells a sealed job from every other, also from one that had the same id: no two are sealed alike.
 // The zero value is that of a result without one.
@@ -47,6 +79,7 @@ type storedJob struct {
 	tenant    uint16
 	accepted  time.Time     // by the clock of the instance that accepted it
 	delay     time.Duration // its own, so that a change of the setting makes no job early
+	origin    origin
 	secret    []byte
 }
 
@@ -60,6 +93,7 @@ type storedKey struct {
 	accepted    time.Time
 	delay       time.Duration
 	fingerprint [16]byte
+	origin      origin // of its jobs
 }
 
 // storedResult is what the results stream holds of a job that has ended.
@@ -89,12 +123,12 @@ func (c codec) associatedData(kind, name string) []byte {
 }
 
 func (c codec) sealJob(j *storedJob) ([]byte, error) {
-	b := make([]byte, jobHeader, jobHeader+len(j.secret))
+	b := make([]byte, jobHeader, jobHeader+originBytes+len(j.secret))
 	b[0], b[1] = version, byte(j.algorithm)
 	binary.BigEndian.PutUint16(b[2:], j.tenant)
 	binary.BigEndian.PutUint64(b[4:], uint64(j.accepted.UnixNano()))
 	binary.BigEndian.PutUint64(b[12:], uint64(j.delay))
-	b = append(b, j.secret...)
+	b = append(j.origin.append(b), j.secret...)
 	defer clear(b)
 	return c.sealer.Seal(b, c.associatedData("job", ""))
 }
@@ -110,9 +144,9 @@ func (c codec) openJob(sealed []byte) (storedJob, error) {
 		tenant:    binary.BigEndian.Uint16(b[2:]),
 		accepted:  time.Unix(0, int64(binary.BigEndian.Uint64(b[4:]))),
 		delay:     time.Duration(binary.BigEndian.Uint64(b[12:])),
-		secret:    b[jobHeader:],
 	}
-	if !j.algorithm.Valid() {
+	j.origin, j.secret, err = cutOrigin(b[0], b[jobHeader:])
+	if err != nil || len(j.secret) == 0 || !j.algorithm.Valid() {
 		clear(b)
 		return storedJob{}, seal.ErrDamaged
 	}
@@ -120,13 +154,13 @@ func (c codec) openJob(sealed []byte) (storedJob, error) {
 }
 
 func (c codec) sealKey(id [16]byte, k *storedKey) ([]byte, error) {
-	b := make([]byte, keyBytes)
+	b := make([]byte, keyBytes, keyBytes+originBytes)
 	b[0] = version
 	binary.BigEndian.PutUint32(b[1:], uint32(k.jobs))
 	binary.BigEndian.PutUint64(b[5:], uint64(k.accepted.UnixNano()))
 	binary.BigEndian.PutUint64(b[13:], uint64(k.delay))
 	copy(b[21:], k.fingerprint[:])
-	return c.sealer.Seal(b, c.associatedData("key", hex.EncodeToString(id[:])))
+	return c.sealer.Seal(k.origin.append(b), c.associatedData("key", hex.EncodeToString(id[:])))
 }
 
 func (c codec) openKey(id [16]byte, sealed []byte) (storedKey, error) {
@@ -134,17 +168,19 @@ func (c codec) openKey(id [16]byte, sealed []byte) (storedKey, error) {
 	if err != nil {
 		return storedKey{}, err
 	}
-	return storedKey{
+	k := storedKey{
 		jobs:        int64(binary.BigEndian.Uint32(b[1:])),
 		accepted:    time.Unix(0, int64(binary.BigEndian.Uint64(b[5:]))),
 		delay:       time.Duration(binary.BigEndian.Uint64(b[13:])),
 		fingerprint: [16]byte(b[21:]),
-	}, nil
+	}
+	k.origin, _, err = cutOrigin(b[0], b[keyBytes:])
+	return k, err
 }
 
 func (c codec) sealResult(id int64, r *storedResult) ([]byte, error) {
 	b := make([]byte, resultHeader, resultHeader+len(r.stamp)+digest.MaxSize)
-	b[0], b[1], b[2] = resultVersion, byte(r.outcome), byte(r.algorithm)
+	b[0], b[1], b[2] = version, byte(r.outcome), byte(r.algorithm)
 	binary.BigEndian.PutUint16(b[3:], r.tenant)
 	b = append(append(b, r.stamp[:]...), r.sum...)
 	return c.sealer.Seal(b, c.associatedData("result", strconv.FormatInt(id, 10)))
@@ -158,7 +194,7 @@ func (c codec) openResult(id int64, sealed []byte) (storedResult, error) {
 	r := storedResult{
 		outcome: outcome(b[1]), algorithm: digest.Algorithm(b[2]), tenant: binary.BigEndian.Uint16(b[3:]), sum: b[resultHeader:],
 	}
-	if b[0] == resultVersion {
+	if b[0] == version {
 		if len(r.sum) < len(r.stamp) {
 			return storedResult{}, seal.ErrDamaged
 		}
@@ -184,7 +220,7 @@ func (c codec) open(sealed []byte, kind, name string, least int) ([]byte, error)
 		return nil, down(err)
 	case err != nil:
 		return nil, err
-	case len(b) < least || b[0] != version && (kind != "result" || b[0] != resultVersion):
+	case len(b) < least || b[0] != firstVersion && b[0] != version:
 		return nil, fmt.Errorf("record of %d bytes is of a version this hashd does not know", len(b))
 	}
 	return b, nil
