@@ -96,7 +96,7 @@ func (e HealthStatus) Valid() bool {
 // Example: 42
 type JobID = int64
 
-// ServerStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+// ServerStatus `draining`: the server is stopping; it finishes accepted jobs and refuses new ones
 type ServerStatus string
 
 // JobStatus Whether the hash is there
@@ -105,7 +105,7 @@ type JobStatus string
 // Algorithm The hash function (FIPS 180-4, FIPS 202)
 type Algorithm string
 
-// Due When the hash is computed; it exists at this instant at the earliest
+// Due When the hash is computed: at this instant or a little later, never before
 type Due = time.Time
 
 // Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
@@ -135,11 +135,11 @@ type AcceptedBatch struct {
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
 	Algorithm Algorithm `json:"algorithm"`
 
-	// Due When the hash is computed; it exists at this instant at the earliest
+	// Due When the hash is computed: at this instant or a little later, never before
 	Due Due `json:"due"`
 }
 
-// BatchRequest Never print it; some generators' types then show the secrets that they hold in lists
+// BatchRequest Never print it: the types of some generators then show the secrets in the list
 type BatchRequest struct {
 	// Passwords The secrets, 1 to 10,000
 	//
@@ -184,14 +184,14 @@ type HashRequest struct {
 
 // Health defines model for Health.
 type Health struct {
-	// Status All is well; if not, the answer is a problem
+	// Status All is well; otherwise the answer is a problem
 	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus All is well; if not, the answer is a problem
+// HealthStatus All is well; otherwise the answer is a problem
 type HealthStatus string
 
-// Job A job as it stands. While pending it has `due`, once done `hash`.
+// Job A job as it is now. A pending job has `due`, a done one `hash`.
 type Job struct {
 	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
 	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
@@ -207,7 +207,7 @@ type Job struct {
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
 	Algorithm Algorithm `json:"algorithm"`
 
-	// Due When the hash is computed; it exists at this instant at the earliest
+	// Due When the hash is computed: at this instant or a little later, never before
 	Due Due `json:"due,omitempty,omitzero"`
 
 	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
@@ -216,26 +216,27 @@ type Job struct {
 
 // Problem RFC 9457 problem details
 type Problem struct {
-	// Type Stable identifier of the kind of problem: decide on it. These are all there are. Later
-	// versions may add some; treat one that you do not know by its status.
+	// Type Stable identifier of the kind of problem: base decisions on it. The table lists all kinds
+	// of this version. Later versions may add some: treat a kind that you do not know by its
+	// status.
 	//
 	// | behind `urn:hashd:problem:` | status | what to do |
 	// |---|---|---|
-	// | `invalid-request` | 400 | mend what `errors` names |
+	// | `invalid-request` | 400 | correct what `errors` lists |
 	// | `incomplete-request` | 400 | send the whole body again |
-	// | `malformed-request` | 400 | or 417, 431, 501, 505: no request of HTTP/1.1; mend the client |
+	// | `malformed-request` | 400 | or 417, 431, 501, 505: not a request of HTTP/1.1; correct the client |
 	// | `unknown-path` | 404 | the detail names the paths there are |
 	// | `unknown-job` | 404 | submit the job first |
 	// | `method-not-allowed` | 405 | `Allow` lists the methods |
 	// | `job-gone` | 410 | submit again |
 	// | `body-too-large` | 413 | the detail names the limit; split a batch |
 	// | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
-	// | `misdirected-request` | 421 | address the server by a name that it knows as its own |
+	// | `misdirected-request` | 421 | address the server by a name that it answers for |
 	// | `idempotency-key-reused` | 422 | use a new key for a new job |
 	// | `internal` | 500 | give the operator the `instance` |
 	// | `full` | 503 | try again after `Retry-After`; the detail names the limit |
-	// | `draining` | 503 | try another instance, or again after `Retry-After` |
-	// | `down` | 503 | try again after `Retry-After`; the operator must look |
+	// | `draining` | 503 | try another instance, or try again after `Retry-After` |
+	// | `down` | 503 | try again after `Retry-After`; the operator must repair the store |
 	//
 	//
 	// Example: urn:hashd:problem:invalid-request
@@ -286,9 +287,9 @@ type Stats struct {
 	// start. Percentiles are rounded up by at most an eighth.
 	Lateness Lateness `json:"lateness"`
 
-	// Full Only while every new job is refused for a limit that stays reached when pending jobs are
-	// done: `max-results`, until results are erased or past their retention, or `disk`, until
-	// there is room on it
+	// Full Present while every new job is refused because of a limit that finishing pending jobs does
+	// not ease: `max-results`, until results are erased or past their retention, or `disk`,
+	// until it has room
 	//
 	//
 	// Example: max-results
@@ -297,7 +298,7 @@ type Stats struct {
 
 // Status defines model for Status.
 type Status struct {
-	// Status `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+	// Status `draining`: the server is stopping; it finishes accepted jobs and refuses new ones
 	Status ServerStatus `json:"status"`
 
 	// Api Version of this contract
@@ -315,9 +316,10 @@ type Status struct {
 	// Started When the process started
 	Started time.Time `json:"started"`
 
-	// Store Names what keeps the jobs. Where it is the same, so are the jobs: after a restart of a
-	// durable server, and on each server of a cluster. A server that keeps its jobs in
-	// memory has another with each start, and knows none of the ids of the one before.
+	// Store The name of the store that keeps the jobs. As long as it is the same, the same jobs are
+	// there: after a restart of a durable server, and on each server of a cluster. A server
+	// that keeps its jobs in memory has another name after each start, and knows none of the
+	// earlier ids.
 	Store string `json:"store"`
 }
 
@@ -363,9 +365,9 @@ type UnsupportedMediaType = Problem
 // SubmitHashParams defines parameters for SubmitHash.
 type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
-	// used answers as the first one did and adds no job. One that comes while the first is
-	// in flight waits for that one's answer. The same key with another body
-	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	// used answers as the first one did and adds no job. A request that comes while the first
+	// is in flight waits for its answer. The same key with another body answers `422`. A good
+	// key is a new random UUID; send it again only with a retry.
 	//
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
 	// not be repeated.
@@ -375,9 +377,9 @@ type SubmitHashParams struct {
 // SubmitBatchParams defines parameters for SubmitBatch.
 type SubmitBatchParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
-	// used answers as the first one did and adds no job. One that comes while the first is
-	// in flight waits for that one's answer. The same key with another body
-	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	// used answers as the first one did and adds no job. A request that comes while the first
+	// is in flight waits for its answer. The same key with another body answers `422`. A good
+	// key is a new random UUID; send it again only with a retry.
 	//
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
 	// not be repeated.
@@ -475,8 +477,8 @@ type ClientInterface interface {
 	// SubmitHashWithBody Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-	// one that keeps jobs in memory loses them with its process.
+	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+	// server that keeps jobs in memory loses them with its process.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -486,8 +488,8 @@ type ClientInterface interface {
 	// SubmitHash Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-	// one that keeps jobs in memory loses them with its process.
+	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+	// server that keeps jobs in memory loses them with its process.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -527,7 +529,7 @@ type ClientInterface interface {
 	// GetHash Collect a hash
 	//
 	// Answers `200` with the hash once the job is done and `202` while it is pending. With
-	// `Prefer: wait=N` a pending job is waited for, up to N seconds.
+	// `Prefer: wait=N` the server waits for a pending job, up to N seconds.
 	//
 	// Corresponds with GET /hash/{id} (the `GetHash` operationId).
 	GetHash(ctx context.Context, id JobID, params *GetHashParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -566,8 +568,8 @@ type ClientInterface interface {
 // SubmitHashWithBody Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-// one that keeps jobs in memory loses them with its process.
+// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+// server that keeps jobs in memory loses them with its process.
 //
 // Takes any type of body and a specified content type.
 //
@@ -587,8 +589,8 @@ func (c *Client) SubmitHashWithBody(ctx context.Context, params *SubmitHashParam
 // SubmitHash Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-// one that keeps jobs in memory loses them with its process.
+// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+// server that keeps jobs in memory loses them with its process.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -668,7 +670,7 @@ func (c *Client) CancelHash(ctx context.Context, id JobID, reqEditors ...Request
 // GetHash Collect a hash
 //
 // Answers `200` with the hash once the job is done and `202` while it is pending. With
-// `Prefer: wait=N` a pending job is waited for, up to N seconds.
+// `Prefer: wait=N` the server waits for a pending job, up to N seconds.
 //
 // Corresponds with GET /hash/{id} (the `GetHash` operationId).
 func (c *Client) GetHash(ctx context.Context, id JobID, params *GetHashParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1101,8 +1103,8 @@ type ClientWithResponsesInterface interface {
 	// SubmitHashWithBodyWithResponse Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-	// one that keeps jobs in memory loses them with its process.
+	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+	// server that keeps jobs in memory loses them with its process.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1112,8 +1114,8 @@ type ClientWithResponsesInterface interface {
 	// SubmitHashWithResponse Submit a secret to be hashed after the delay
 	//
 	// Answers at once with the job's id and the instant at which its hash will be computed.
-	// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-	// one that keeps jobs in memory loses them with its process.
+	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+	// server that keeps jobs in memory loses them with its process.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -1155,7 +1157,7 @@ type ClientWithResponsesInterface interface {
 	// GetHashWithResponse Collect a hash
 	//
 	// Answers `200` with the hash once the job is done and `202` while it is pending. With
-	// `Prefer: wait=N` a pending job is waited for, up to N seconds.
+	// `Prefer: wait=N` the server waits for a pending job, up to N seconds.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -1889,8 +1891,8 @@ func (r GetStatusResponse) ContentType() string {
 // SubmitHashWithBodyWithResponse Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-// one that keeps jobs in memory loses them with its process.
+// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+// server that keeps jobs in memory loses them with its process.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1906,8 +1908,8 @@ func (c *ClientWithResponses) SubmitHashWithBodyWithResponse(ctx context.Context
 // SubmitHashWithResponse Submit a secret to be hashed after the delay
 //
 // Answers at once with the job's id and the instant at which its hash will be computed.
-// An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
-// one that keeps jobs in memory loses them with its process.
+// An accepted job ends with a hash unless it is canceled or the server loses its store: a
+// server that keeps jobs in memory loses them with its process.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -1973,7 +1975,7 @@ func (c *ClientWithResponses) CancelHashWithResponse(ctx context.Context, id Job
 // GetHashWithResponse Collect a hash
 //
 // Answers `200` with the hash once the job is done and `202` while it is pending. With
-// `Prefer: wait=N` a pending job is waited for, up to N seconds.
+// `Prefer: wait=N` the server waits for a pending job, up to N seconds.
 //
 // Returns a wrapper object for the known response body format(s).
 //

@@ -89,7 +89,7 @@ func (e HealthStatus) Valid() bool {
 // Example: 42
 type JobID = int64
 
-// ServerStatus `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+// ServerStatus `draining`: the server is stopping; it finishes accepted jobs and refuses new ones
 type ServerStatus string
 
 // JobStatus Whether the hash is there
@@ -98,7 +98,7 @@ type JobStatus string
 // Algorithm The hash function (FIPS 180-4, FIPS 202)
 type Algorithm string
 
-// Due When the hash is computed; it exists at this instant at the earliest
+// Due When the hash is computed: at this instant or a little later, never before
 type Due = time.Time
 
 // Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
@@ -128,11 +128,11 @@ type AcceptedBatch struct {
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
 	Algorithm Algorithm `json:"algorithm"`
 
-	// Due When the hash is computed; it exists at this instant at the earliest
+	// Due When the hash is computed: at this instant or a little later, never before
 	Due Due `json:"due"`
 }
 
-// BatchRequest Never print it; some generators' types then show the secrets that they hold in lists
+// BatchRequest Never print it: the types of some generators then show the secrets in the list
 type BatchRequest struct {
 	// Passwords The secrets, 1 to 10,000
 	//
@@ -177,14 +177,14 @@ type HashRequest struct {
 
 // Health defines model for Health.
 type Health struct {
-	// Status All is well; if not, the answer is a problem
+	// Status All is well; otherwise the answer is a problem
 	Status HealthStatus `json:"status"`
 }
 
-// HealthStatus All is well; if not, the answer is a problem
+// HealthStatus All is well; otherwise the answer is a problem
 type HealthStatus string
 
-// Job A job as it stands. While pending it has `due`, once done `hash`.
+// Job A job as it is now. A pending job has `due`, a done one `hash`.
 type Job struct {
 	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
 	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
@@ -200,7 +200,7 @@ type Job struct {
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
 	Algorithm Algorithm `json:"algorithm"`
 
-	// Due When the hash is computed; it exists at this instant at the earliest
+	// Due When the hash is computed: at this instant or a little later, never before
 	Due strict.Time `json:"due,omitempty,omitzero"`
 
 	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
@@ -209,26 +209,27 @@ type Job struct {
 
 // Problem RFC 9457 problem details
 type Problem struct {
-	// Type Stable identifier of the kind of problem: decide on it. These are all there are. Later
-	// versions may add some; treat one that you do not know by its status.
+	// Type Stable identifier of the kind of problem: base decisions on it. The table lists all kinds
+	// of this version. Later versions may add some: treat a kind that you do not know by its
+	// status.
 	//
 	// | behind `urn:hashd:problem:` | status | what to do |
 	// |---|---|---|
-	// | `invalid-request` | 400 | mend what `errors` names |
+	// | `invalid-request` | 400 | correct what `errors` lists |
 	// | `incomplete-request` | 400 | send the whole body again |
-	// | `malformed-request` | 400 | or 417, 431, 501, 505: no request of HTTP/1.1; mend the client |
+	// | `malformed-request` | 400 | or 417, 431, 501, 505: not a request of HTTP/1.1; correct the client |
 	// | `unknown-path` | 404 | the detail names the paths there are |
 	// | `unknown-job` | 404 | submit the job first |
 	// | `method-not-allowed` | 405 | `Allow` lists the methods |
 	// | `job-gone` | 410 | submit again |
 	// | `body-too-large` | 413 | the detail names the limit; split a batch |
 	// | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
-	// | `misdirected-request` | 421 | address the server by a name that it knows as its own |
+	// | `misdirected-request` | 421 | address the server by a name that it answers for |
 	// | `idempotency-key-reused` | 422 | use a new key for a new job |
 	// | `internal` | 500 | give the operator the `instance` |
 	// | `full` | 503 | try again after `Retry-After`; the detail names the limit |
-	// | `draining` | 503 | try another instance, or again after `Retry-After` |
-	// | `down` | 503 | try again after `Retry-After`; the operator must look |
+	// | `draining` | 503 | try another instance, or try again after `Retry-After` |
+	// | `down` | 503 | try again after `Retry-After`; the operator must repair the store |
 	//
 	//
 	// Example: urn:hashd:problem:invalid-request
@@ -279,9 +280,9 @@ type Stats struct {
 	// start. Percentiles are rounded up by at most an eighth.
 	Lateness Lateness `json:"lateness"`
 
-	// Full Only while every new job is refused for a limit that stays reached when pending jobs are
-	// done: `max-results`, until results are erased or past their retention, or `disk`, until
-	// there is room on it
+	// Full Present while every new job is refused because of a limit that finishing pending jobs does
+	// not ease: `max-results`, until results are erased or past their retention, or `disk`,
+	// until it has room
 	//
 	//
 	// Example: max-results
@@ -290,7 +291,7 @@ type Stats struct {
 
 // Status defines model for Status.
 type Status struct {
-	// Status `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+	// Status `draining`: the server is stopping; it finishes accepted jobs and refuses new ones
 	Status ServerStatus `json:"status"`
 
 	// Api Version of this contract
@@ -308,9 +309,10 @@ type Status struct {
 	// Started When the process started
 	Started time.Time `json:"started"`
 
-	// Store Names what keeps the jobs. Where it is the same, so are the jobs: after a restart of a
-	// durable server, and on each server of a cluster. A server that keeps its jobs in
-	// memory has another with each start, and knows none of the ids of the one before.
+	// Store The name of the store that keeps the jobs. As long as it is the same, the same jobs are
+	// there: after a restart of a durable server, and on each server of a cluster. A server
+	// that keeps its jobs in memory has another name after each start, and knows none of the
+	// earlier ids.
 	Store string `json:"store"`
 }
 
@@ -356,9 +358,9 @@ type UnsupportedMediaType = Problem
 // SubmitHashParams defines parameters for SubmitHash.
 type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
-	// used answers as the first one did and adds no job. One that comes while the first is
-	// in flight waits for that one's answer. The same key with another body
-	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	// used answers as the first one did and adds no job. A request that comes while the first
+	// is in flight waits for its answer. The same key with another body answers `422`. A good
+	// key is a new random UUID; send it again only with a retry.
 	//
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
 	// not be repeated.
@@ -368,9 +370,9 @@ type SubmitHashParams struct {
 // SubmitBatchParams defines parameters for SubmitBatch.
 type SubmitBatchParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
-	// used answers as the first one did and adds no job. One that comes while the first is
-	// in flight waits for that one's answer. The same key with another body
-	// answers `422`. A good key is a new random UUID, sent again only with a retry.
+	// used answers as the first one did and adds no job. A request that comes while the first
+	// is in flight waits for its answer. The same key with another body answers `422`. A good
+	// key is a new random UUID; send it again only with a retry.
 	//
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
 	// not be repeated.

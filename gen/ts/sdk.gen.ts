@@ -22,8 +22,8 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
  * Submit a secret to be hashed after the delay
  *
  * Answers at once with the job's id and the instant at which its hash will be computed.
- * An accepted job ends with a hash unless it is canceled, as long as the server's store is there:
- * one that keeps jobs in memory loses them with its process.
+ * An accepted job ends with a hash unless it is canceled or the server loses its store: a
+ * server that keeps jobs in memory loses them with its process.
  *
  */
 export const submitHash = <ThrowOnError extends boolean = true>(options: Options<SubmitHashData, ThrowOnError>) => options.client.post<SubmitHashResponses, SubmitHashErrors, ThrowOnError>({
@@ -65,7 +65,7 @@ export const cancelHash = <ThrowOnError extends boolean = true>(options: Options
  * Collect a hash
  *
  * Answers `200` with the hash once the job is done and `202` while it is pending. With
- * `Prefer: wait=N` a pending job is waited for, up to N seconds.
+ * `Prefer: wait=N` the server waits for a pending job, up to N seconds.
  *
  */
 export const getHash = <ThrowOnError extends boolean = true>(options: Options<GetHashData, ThrowOnError>) => options.client.get<GetHashResponses, GetHashErrors, ThrowOnError>({ url: '/hash/{id}', ...options });

@@ -13,7 +13,7 @@ export type ClientOptions = {
 export type JobId = number;
 
 /**
- * A job as it stands. While pending it has `due`, once done `hash`.
+ * A job as it is now. A pending job has `due`, a done one `hash`.
  */
 export type Job = {
     id: JobId;
@@ -47,7 +47,7 @@ export type HashRequest = {
 export type Algorithm = 'sha512' | 'sha256' | 'sha3-512';
 
 /**
- * Never print it; some generators' types then show the secrets that they hold in lists
+ * Never print it: the types of some generators then show the secrets in the list
  */
 export type BatchRequest = {
     /**
@@ -71,7 +71,7 @@ export type AcceptedBatch = {
 };
 
 /**
- * When the hash is computed; it exists at this instant at the earliest
+ * When the hash is computed: at this instant or a little later, never before
  */
 export type Due = string;
 
@@ -110,9 +110,9 @@ export type Stats = {
     kept: number;
     lateness: Lateness;
     /**
-     * Only while every new job is refused for a limit that stays reached when pending jobs are
-     * done: `max-results`, until results are erased or past their retention, or `disk`, until
-     * there is room on it
+     * Present while every new job is refused because of a limit that finishing pending jobs does
+     * not ease: `max-results`, until results are erased or past their retention, or `disk`,
+     * until it has room
      *
      */
     full?: string;
@@ -153,16 +153,17 @@ export type Status = {
      */
     started: string;
     /**
-     * Names what keeps the jobs. Where it is the same, so are the jobs: after a restart of a
-     * durable server, and on each server of a cluster. A server that keeps its jobs in
-     * memory has another with each start, and knows none of the ids of the one before.
+     * The name of the store that keeps the jobs. As long as it is the same, the same jobs are
+     * there: after a restart of a durable server, and on each server of a cluster. A server
+     * that keeps its jobs in memory has another name after each start, and knows none of the
+     * earlier ids.
      *
      */
     store: string;
 };
 
 /**
- * `draining`: a stop was asked for; accepted jobs are finished, new ones refused
+ * `draining`: the server is stopping; it finishes accepted jobs and refuses new ones
  */
 export type ServerStatus = 'ok' | 'draining';
 
@@ -171,7 +172,7 @@ export type Health = {
 };
 
 /**
- * All is well; if not, the answer is a problem
+ * All is well; otherwise the answer is a problem
  */
 export type HealthStatus = 'ok';
 
@@ -180,26 +181,27 @@ export type HealthStatus = 'ok';
  */
 export type Problem = {
     /**
-     * Stable identifier of the kind of problem: decide on it. These are all there are. Later
-     * versions may add some; treat one that you do not know by its status.
+     * Stable identifier of the kind of problem: base decisions on it. The table lists all kinds
+     * of this version. Later versions may add some: treat a kind that you do not know by its
+     * status.
      *
      * | behind `urn:hashd:problem:` | status | what to do |
      * |---|---|---|
-     * | `invalid-request` | 400 | mend what `errors` names |
+     * | `invalid-request` | 400 | correct what `errors` lists |
      * | `incomplete-request` | 400 | send the whole body again |
-     * | `malformed-request` | 400 | or 417, 431, 501, 505: no request of HTTP/1.1; mend the client |
+     * | `malformed-request` | 400 | or 417, 431, 501, 505: not a request of HTTP/1.1; correct the client |
      * | `unknown-path` | 404 | the detail names the paths there are |
      * | `unknown-job` | 404 | submit the job first |
      * | `method-not-allowed` | 405 | `Allow` lists the methods |
      * | `job-gone` | 410 | submit again |
      * | `body-too-large` | 413 | the detail names the limit; split a batch |
      * | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
-     * | `misdirected-request` | 421 | address the server by a name that it knows as its own |
+     * | `misdirected-request` | 421 | address the server by a name that it answers for |
      * | `idempotency-key-reused` | 422 | use a new key for a new job |
      * | `internal` | 500 | give the operator the `instance` |
      * | `full` | 503 | try again after `Retry-After`; the detail names the limit |
-     * | `draining` | 503 | try another instance, or again after `Retry-After` |
-     * | `down` | 503 | try again after `Retry-After`; the operator must look |
+     * | `draining` | 503 | try another instance, or try again after `Retry-After` |
+     * | `down` | 503 | try again after `Retry-After`; the operator must repair the store |
      *
      */
     type: string;
@@ -254,9 +256,9 @@ export type JobId2 = JobId;
 
 /**
  * Makes a retry safe: within the server's idempotency window, a request with a key already
- * used answers as the first one did and adds no job. One that comes while the first is
- * in flight waits for that one's answer. The same key with another body
- * answers `422`. A good key is a new random UUID, sent again only with a retry.
+ * used answers as the first one did and adds no job. A request that comes while the first
+ * is in flight waits for its answer. The same key with another body answers `422`. A good
+ * key is a new random UUID; send it again only with a retry.
  *
  * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
  * not be repeated.
@@ -277,9 +279,9 @@ export type SubmitHashData = {
     headers?: {
         /**
          * Makes a retry safe: within the server's idempotency window, a request with a key already
-         * used answers as the first one did and adds no job. One that comes while the first is
-         * in flight waits for that one's answer. The same key with another body
-         * answers `422`. A good key is a new random UUID, sent again only with a retry.
+         * used answers as the first one did and adds no job. A request that comes while the first
+         * is in flight waits for its answer. The same key with another body answers `422`. A good
+         * key is a new random UUID; send it again only with a retry.
          *
          * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
          * not be repeated.
@@ -318,7 +320,7 @@ export type SubmitHashErrors = {
      */
     422: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**
@@ -347,9 +349,9 @@ export type SubmitBatchData = {
     headers?: {
         /**
          * Makes a retry safe: within the server's idempotency window, a request with a key already
-         * used answers as the first one did and adds no job. One that comes while the first is
-         * in flight waits for that one's answer. The same key with another body
-         * answers `422`. A good key is a new random UUID, sent again only with a retry.
+         * used answers as the first one did and adds no job. A request that comes while the first
+         * is in flight waits for its answer. The same key with another body answers `422`. A good
+         * key is a new random UUID; send it again only with a retry.
          *
          * A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
          * not be repeated.
@@ -388,7 +390,7 @@ export type SubmitBatchErrors = {
      */
     422: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**
@@ -446,7 +448,7 @@ export type CancelHashErrors = {
      */
     421: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**
@@ -513,7 +515,7 @@ export type GetHashErrors = {
      */
     421: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**
@@ -558,7 +560,7 @@ export type GetStatsErrors = {
      */
     421: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**
@@ -595,7 +597,7 @@ export type GetStatusErrors = {
      */
     421: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**
@@ -632,7 +634,7 @@ export type GetHealthErrors = {
      */
     421: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**
@@ -669,7 +671,7 @@ export type GetReadinessErrors = {
      */
     421: Problem;
     /**
-     * The server failed; the request id finds the cause in its log
+     * The server failed; its log has the cause under the request id
      */
     500: Problem;
     /**

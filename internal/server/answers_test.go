@@ -120,7 +120,7 @@ func TestFullNamesTheLimit(t *testing.T) {
 	for _, limit := range []string{"max-pending", "max-secret-bytes"} {
 		for path, want := range map[string]string{
 			"/hash":       "The limit " + limit + " is reached. Try again after Retry-After.",
-			"/hash/batch": "The limit " + limit + " is reached. Try again after Retry-After, or with a smaller batch.",
+			"/hash/batch": "The limit " + limit + " is reached. Try again after Retry-After, or send a smaller batch.",
 		} {
 			p := h.problemOf(fmt.Errorf("submit: %w", &engine.FullError{Limit: limit, RetryAfter: 3 * time.Second}), path)
 			if p.detail != want || p.retryAfter != 3*time.Second || p.kind != full {

@@ -75,7 +75,7 @@ func TestBatchMemory(t *testing.T) {
 	full := func(body io.Reader) {
 		t.Helper()
 		p := s.send(submitBatch, body).want(503, "Retry-After: 1").wantProblem(503, "full")
-		if p.Detail != "The limit max-batch-memory is reached. Try again after Retry-After, or with a smaller batch." {
+		if p.Detail != "The limit max-batch-memory is reached. Try again after Retry-After, or send a smaller batch." {
 			t.Errorf("detail %s", p.Detail)
 		}
 	}

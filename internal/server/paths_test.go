@@ -39,7 +39,7 @@ func (s *site) wantUnknown(what string) {
 	s.Helper()
 	paths, _, _ := s.oracle.paths()
 	a := s.ask(what, password)
-	if p := a.wantProblem(404, "unknown-path"); !strings.Contains(p.Detail, " no trailing slash. There are: "+strings.Join(paths, ", ")+".") {
+	if p := a.wantProblem(404, "unknown-path"); !strings.Contains(p.Detail, " no trailing slash. The paths are: "+strings.Join(paths, ", ")+".") {
 		s.Errorf("%s: %s", what, p.Detail)
 	}
 	if a.header["Allow"] != nil {
@@ -151,7 +151,7 @@ func TestPages(t *testing.T) {
 		}
 		for _, more := range []string{"/", "/x", "x"} {
 			p := s.ask("GET "+path+more, "").wantProblem(404, "unknown-path")
-			if !strings.Contains(p.Detail, "There are: /docs, /hash, /hash/batch, /hash/{id}, /healthz, ") {
+			if !strings.Contains(p.Detail, "The paths are: /docs, /hash, /hash/batch, /hash/{id}, /healthz, ") {
 				t.Errorf("%s: %s", path+more, p.Detail)
 			}
 		}

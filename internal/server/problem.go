@@ -92,7 +92,7 @@ func (h *handler) problemOf(err error, path string) problem {
 	)
 	switch {
 	case errors.As(err, &invalid):
-		return problem{kind: invalidRequest, detail: "The request breaks the API contract; mend what errors names.", fields: invalid.Fields}
+		return problem{kind: invalidRequest, detail: "The request breaks the API contract. Correct what errors lists.", fields: invalid.Fields}
 	case errors.Is(err, strict.ErrTooLarge):
 		return problem{kind: bodyTooLarge, detail: "The body is over the limit of " + h.bodyLimit(path) + "."}
 	case errors.Is(err, errMediaType):
@@ -109,18 +109,18 @@ func (h *handler) problemOf(err error, path string) problem {
 		return problem{kind: full, detail: "The limit " + limit.Limit + " is reached. Try again after Retry-After" + smaller(path) + ".", retryAfter: limit.RetryAfter}
 	case errors.Is(err, engine.ErrDraining), errors.Is(err, engine.ErrClosed):
 		return problem{kind: draining, retryAfter: whileDraining,
-			detail: "The server is stopping and takes no new jobs. Try another instance, or again after Retry-After."}
+			detail: "The server is stopping and takes no new jobs. Try another instance, or try again after Retry-After."}
 	case errors.Is(err, engine.ErrDown):
 		return problem{kind: down, retryAfter: whileDown,
-			detail: "The server cannot reach or trust its store, and takes no jobs. Try again after Retry-After."}
+			detail: "The server's store does not work, so it takes no jobs. Try again after Retry-After."}
 	case errors.Is(err, errMisdirected):
-		return problem{kind: misdirectedRequest, detail: "The server does not answer for the host that the request names. Its operator can allow the name (hosts)."}
+		return problem{kind: misdirectedRequest, detail: "The request names a host that this server does not answer for. Its operator can allow the host with the setting hosts."}
 	case errors.Is(err, echo.ErrNotFound):
-		return problem{kind: unknownPath, detail: "No such path; paths have no trailing slash. There are: " + strings.Join(h.paths(), ", ") + "."}
+		return problem{kind: unknownPath, detail: "No such path; paths have no trailing slash. The paths are: " + strings.Join(h.paths(), ", ") + "."}
 	case errors.Is(err, echo.ErrMethodNotAllowed):
-		return problem{kind: methodNotAllowed, detail: "The path exists, but not with this method. Allow lists those it has."}
+		return problem{kind: methodNotAllowed, detail: "This path does not have this method. Allow lists the methods it has."}
 	}
-	return problem{kind: internalError, detail: "The server failed to answer. Report the instance to its operator."}
+	return problem{kind: internalError, detail: "The server failed to answer. Give its operator the instance."}
 }
 
 // readinessPath is where balancers ask whether the server takes jobs.
@@ -129,7 +129,7 @@ const readinessPath = "/readyz"
 // smaller is advice for a batch: it may be larger than the limit, and then waiting does not help.
 func smaller(path string) string {
 	if path == batchPath {
-		return ", or with a smaller batch"
+		return ", or send a smaller batch"
 	}
 	return ""
 }
