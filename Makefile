@@ -63,7 +63,7 @@ check: $(LINT) ## Format, vet, lint of changed packages, tests that run no other
 	@bad=$$(gofmt -l $$(git ls-files --cached --others --exclude-standard --deduplicate '*.go' | xargs -r ls 2>/dev/null || true)); \
 		[ -z "$$bad" ] || { echo "not formatted (gofmt -w):"; echo "$$bad"; exit 1; }
 	@$(TELL) "vet" go vet ./...
-	@changed=$$($(CHANGED)); [ -z "$$changed" ] || $(TELL) "lint of changed packages" $(LINT) run $$changed
+	@changed=$$($(CHANGED)); [ -z "$$changed" ] || $(TELL) "lint of changed packages" $(LINT) run --allow-parallel-runners $$changed
 	@$(TELL) "tests" go test -short ./...
 
 .PHONY: test
@@ -87,7 +87,7 @@ generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generat
 
 .PHONY: lint
 lint: $(LINT) lint-api breaking ## Lint the code and the contract, and prove that the checks of the contract can fail
-	@$(TELL) "lint by the rules of .golangci.yml" $(LINT) run ./...
+	@$(TELL) "lint by the rules of .golangci.yml" $(LINT) run --allow-parallel-runners ./...
 	.ci/gotest -count 1 ./test/linters
 
 $(LINT):

@@ -80,6 +80,11 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 // run listens, serves, and closes the engine. It returns once the server has stopped and every
 // goroutine that it started has ended, unless one of them hangs.
 func (p *program) run(signals <-chan os.Signal) error {
+	d, err := startDebug(p.cfg.DebugListen, p.log)
+	if err != nil {
+		return errors.Join(err, p.close(signals))
+	}
+	defer d.close() // last, so that a stop which hangs can be looked into
 	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", p.cfg.Address())
 	if err != nil {
 		return errors.Join(listenError(p.cfg.Address(), err), p.close(signals))

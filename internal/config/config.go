@@ -185,6 +185,10 @@ type Config struct {
 	// LogLevel is the lowest severity logged (--log-level, debug, info, warn or error, default info).
 	LogLevel slog.Level
 
+	// DebugListen is the host:port that serves profiles (--debug-listen, default none, which is ""). It is
+	// localhost or a loopback address: profiles show no memory, but whoever takes one slows the server down.
+	DebugListen string
+
 	// File is the path of the YAML file that was read (--config, default none, which is "").
 	File string
 }
@@ -208,8 +212,11 @@ func (c Config) HostList() []string {
 
 // loopback reports whether only this machine can reach the host of Listen. Names other than
 // localhost count as reachable: what they resolve to is not ours to say.
-func (c Config) loopback() bool {
-	host, _, _ := net.SplitHostPort(c.Listen)
+func (c Config) loopback() bool { return isLoopback(c.Listen) }
+
+// isLoopback reports whether only this machine reaches the host:port.
+func isLoopback(address string) bool {
+	host, _, _ := net.SplitHostPort(address)
 	ip, err := netip.ParseAddr(host)
 	return strings.EqualFold(host, "localhost") || err == nil && ip.IsLoopback()
 }

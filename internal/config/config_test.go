@@ -146,7 +146,7 @@ func TestNames(t *testing.T) {
 		"max-connections HASHD_MAX_CONNECTIONS", "workers HASHD_WORKERS",
 		"read-header-timeout HASHD_READ_HEADER_TIMEOUT", "read-timeout HASHD_READ_TIMEOUT",
 		"write-timeout HASHD_WRITE_TIMEOUT", "idle-timeout HASHD_IDLE_TIMEOUT",
-		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL",
+		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL", "debug-listen HASHD_DEBUG_LISTEN",
 		"config HASHD_CONFIG",
 	}
 	var got []string

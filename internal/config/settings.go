@@ -42,6 +42,7 @@ func table() []setting {
 		group("Limits", limits()),
 		group("Timeouts", timeouts()),
 		group("Logging", logging()),
+		group("Debugging", debugging()),
 		group("Configuration", configuration()),
 	)
 }
@@ -257,6 +258,17 @@ func logging() []setting {
 			kind: choice("level", func(c *Config) *slog.Level { return &c.LogLevel },
 				slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError),
 			usage: "Lowest severity that is logged.",
+		},
+	}
+}
+
+func debugging() []setting {
+	return []setting{
+		{
+			name: "debug-listen", none: "none",
+			kind: loopbackAddress(func(c *Config) *string { return &c.DebugListen }),
+			usage: "Address that serves profiles at /debug/pprof/ for go tool pprof. Port 0 takes any free one, " +
+				"which the log names. Without it there are none.",
 		},
 	}
 }
