@@ -18,8 +18,11 @@ import (
 // else. After an error the buffer may hold a part of the text.
 func encode(b *bytes.Buffer, body any) error {
 	v := reflect.ValueOf(body)
+	if v.Kind() != reflect.Pointer || v.IsNil() {
+		return json.MarshalWrite(b, body)
+	}
 	p := planOf(v.Type())
-	if p == nil || v.IsNil() {
+	if p == nil {
 		return json.MarshalWrite(b, body)
 	}
 	text, err := p.append(b.AvailableBuffer(), v.Elem())
@@ -51,9 +54,10 @@ func planOf(t reflect.Type) *plan {
 	return p
 }
 
-// newPlan returns nil unless t points to a struct of which every member can be in a plan.
+// newPlan returns nil unless t, which is a pointer's type, points to a struct of which every member can
+// be in a plan.
 func newPlan(t reflect.Type) *plan {
-	if t.Kind() != reflect.Pointer || t.Elem().Kind() != reflect.Struct || marshalsItself(t.Elem()) {
+	if t.Elem().Kind() != reflect.Struct || marshalsItself(t.Elem()) {
 		return nil
 	}
 	var p plan
