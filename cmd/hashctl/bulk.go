@@ -146,7 +146,7 @@ func (o *bulkOptions) hint(err error, kept bool) string {
 	case kept:
 		return "the same command goes on where this one stopped"
 	case errors.Is(err, syscall.EPIPE):
-		return "what was to read the output has ended; what was submitted stays submitted"
+		return "the reader of the output has ended; what was submitted stays submitted"
 	}
 	return "what was submitted stays submitted; with --output the same command could go on"
 }

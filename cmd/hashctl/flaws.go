@@ -16,11 +16,11 @@ const (
 )
 
 // asItIs is what to do about text that was refused for what it most likely means.
-const asItIs = "it would be hashed too: mend the input, or take all its bytes as they are with --raw, line ends too"
+const asItIs = "it would be hashed too: correct the input, or use --raw, which takes all bytes as they are, line ends too"
 
-// flaw says what keeps a server from taking the secret or, unless it is to be taken raw, what in it no
-// person is likely to have meant; it is "" if there is nothing. Nothing is ever taken out in silence:
-// that would be another secret, with another hash.
+// flaw says why no server takes the secret or, unless it is to be taken raw, what in it a person is not
+// likely to have meant; "" if nothing is wrong. Nothing is ever removed silently: that would make
+// another secret, with another hash.
 func flaw(secret []byte, raw bool) string {
 	switch {
 	case len(secret) == 0:

@@ -37,7 +37,7 @@ func TestHTTPSBelowPath(t *testing.T) {
 		}
 	}
 	c := command("", "status", "--server", s.URL, "--retry-for=0").start(t).end(t, exitFailed)
-	if text := c.stderr.String(); !strings.Contains(text, "failed to verify certificate") || !strings.Contains(text, "\nhint: have the certificate of "+s.URL+" mended, or ") {
+	if text := c.stderr.String(); !strings.Contains(text, "failed to verify certificate") || !strings.Contains(text, "\nhint: renew the certificate of "+s.URL+", or ") {
 		t.Errorf("it says %q", text)
 	}
 }
@@ -56,7 +56,7 @@ func TestSchemeMismatch(t *testing.T) {
 	t.Cleanup(s.Close)
 	plain := "http" + strings.TrimPrefix(s.URL, "https")
 	c = command("", "status", "--server", plain, "--retry-for=0").start(t).end(t, exitFailed)
-	if text := c.stderr.String(); !strings.Contains(text, "hint: "+plain+" is no hashd, or it wants https://; check --server") {
+	if text := c.stderr.String(); !strings.Contains(text, "hint: "+plain+" is not a hashd, or it wants https://; check --server") {
 		t.Errorf("it says %q", text)
 	}
 }

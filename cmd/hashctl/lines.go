@@ -130,7 +130,7 @@ func (b *badLines) err(done string) error {
 	}
 	hint := "a line is a secret of 1 to 1,024 characters of UTF-8"
 	if b.doubt {
-		hint = "what is in a line would be hashed too: mend the lines, or take them as they are, but for LF, with --raw"
+		hint = "what is in a line would be hashed too: correct the lines, or use --raw, which takes all of a line except its LF"
 	}
 	return &usageError{problem, hint + "; " + done}
 }

@@ -24,7 +24,7 @@ import (
 
 func main() {
 	debug.SetTraceback("crash")    // so that a crash ends by SIGABRT: the runtime's exit code is one of ours
-	signal.Ignore(syscall.SIGPIPE) // output that nobody reads any more is told, with how to go on
+	signal.Ignore(syscall.SIGPIPE) // an error tells that nobody reads the output any more, and how to go on
 	ctx, stop := interrupted()
 	context.AfterFunc(ctx, stop) // a second one ends the process at once
 	p := &program{env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
@@ -55,8 +55,7 @@ type program struct {
 
 const defaultServer = "http://127.0.0.1:8080"
 
-// run runs the command line until it is done or ctx, which signals end, is; it returns the exit
-// code.
+// run runs the command line until it is done, or until a signal ends ctx. It returns the exit code.
 func (p *program) run(ctx context.Context, args []string) int {
 	root := p.command() //nolint:contextcheck // cobra hands the context to the command that runs
 	root.SetArgs(args)
@@ -155,7 +154,7 @@ func complete(c *cobra.Command, flag string, values ...string) {
 	}
 }
 
-// noArgs refuses what is no command without repeating it: it may be a secret.
+// noArgs refuses an unknown command and does not quote it: it may be a secret.
 func noArgs(c *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil

@@ -22,9 +22,9 @@ func (p *program) networkHint(err error) string {
 	_, network := errors.AsType[*url.Error](err)
 	switch {
 	case errors.Is(err, client.ErrAnswer):
-		return p.server + " is no hashd, or something stands before it; " + another
+		return p.server + " is not a hashd, or something is in front of it; " + another
 	case untrusted:
-		return "have the certificate of " + p.server + " mended, or name a file of certificates to trust by SSL_CERT_FILE"
+		return "renew the certificate of " + p.server + ", or set SSL_CERT_FILE to a file of certificates to trust"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return p.server + " speaks no TLS: give its URL with http://, if the network is to be trusted"
 	case operation != nil && operation.Op == "proxyconnect":
@@ -36,7 +36,7 @@ func (p *program) networkHint(err error) string {
 	case network && errors.Is(err, context.DeadlineExceeded):
 		return p.server + " does not answer: is it a hashd, and does a firewall let it through? " + another
 	case !network && errors.Is(err, syscall.EPIPE):
-		return "what was to read the output has ended"
+		return "the reader of the output has ended"
 	case network:
 		return "is hashd running at " + p.server + "? " + another
 	}

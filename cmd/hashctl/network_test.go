@@ -27,8 +27,8 @@ func TestNetworkHints(t *testing.T) {
 	p := &program{server: "http://a.example:8080"}
 	get := func(err error) error { return &url.Error{Op: "Get", URL: "http://a.example:8080/stats", Err: err} }
 	for want, err := range map[string]error{
-		"http://a.example:8080 is no hashd, or something":            client.ErrAnswer,
-		"have the certificate of http://a.example:8080 mended":       get(&tls.CertificateVerificationError{Err: io.EOF}),
+		"http://a.example:8080 is not a hashd, or something":         client.ErrAnswer,
+		"renew the certificate of http://a.example:8080":             get(&tls.CertificateVerificationError{Err: io.EOF}),
 		"http://a.example:8080 speaks no TLS":                        get(http.ErrSchemeMismatch),
 		"the proxy of HTTP_PROXY or HTTPS_PROXY":                     get(&net.OpError{Op: "proxyconnect", Err: syscall.ECONNREFUSED}),
 		"there is no host a.example; check --server":                 get(&net.OpError{Op: "dial", Err: &net.DNSError{Name: "a.example", IsNotFound: true}}),
@@ -143,7 +143,7 @@ func TestForeignAnswersAreErrors(t *testing.T) {
 			p, stdout, stderr := newProgram(strings.TrimPrefix(url, "http://"), strings.NewReader("topsecret"))
 			code := p.run(t.Context(), args)
 			if code != exitFailed || stdout.Len() > 0 || strings.Contains(stderr.String(), "topsecret") ||
-				!strings.Contains(stderr.String(), "the answer is not one of hashd") || !strings.Contains(stderr.String(), "hint: "+url+" is no hashd, or something stands before it") {
+				!strings.Contains(stderr.String(), "the answer is not one of hashd") || !strings.Contains(stderr.String(), "hint: "+url+" is not a hashd, or something is in front of it") {
 				t.Errorf("%s, %q: exit code %d, stdout %q, stderr %q", name, args, code, stdout, stderr)
 			}
 		}

@@ -25,7 +25,7 @@ const (
 	exitInterrupted = 130 // by a signal, as shells report Ctrl-C
 )
 
-// runError is an error of running a command. What is none is cobra's, of the command line.
+// runError is an error of running a command. Any other error is cobra's, of the command line.
 type runError struct{ error }
 
 func (r *runError) Unwrap() error { return r.error }
@@ -122,9 +122,9 @@ func (p *program) refused(problem *client.ProblemError, err error) outcome {
 	case problem.Status/100 == 3:
 		o.Hint = "a redirection is not followed, for it would take a secret to another place; give --server or HASHD_SERVER the right URL"
 	case problem.Type == "about:blank" && problem.Status == http.StatusBadRequest && strings.HasPrefix(p.server, "http://"):
-		o.Hint = p.server + " is no hashd, or it wants https://; check --server or HASHD_SERVER"
+		o.Hint = p.server + " is not a hashd, or it wants https://; check --server or HASHD_SERVER"
 	case problem.Type == "about:blank":
-		o.Hint = p.server + " is no hashd, or something stands before it; check --server or HASHD_SERVER"
+		o.Hint = p.server + " is not a hashd, or something is in front of it; check --server or HASHD_SERVER"
 	}
 	return o
 }

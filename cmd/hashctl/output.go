@@ -71,7 +71,7 @@ func (p *program) openOutput(o bulkOptions) (output, *state, error) {
 }
 
 // openAt opens the output to write on where the state says that it ends, if that is what this bulk has
-// written. What is beyond it goes: a write that no step tells of, because it was cut short.
+// written. What lies beyond is removed: it is of a write that was cut short, of which no step tells.
 func (s *state) openAt(name string) (*outputFile, error) {
 	flag := os.O_RDWR
 	if s.end == 0 {

@@ -112,7 +112,7 @@ func TestRefusals(t *testing.T) {
 		}
 	}
 	o := p.outcomeOf(t.Context(), p.command(), &runError{client.ErrAnswer})
-	if o.Exit != exitFailed || !strings.Contains(o.Hint, "http://a.example is no hashd, or something stands before it; --server") {
+	if o.Exit != exitFailed || !strings.Contains(o.Hint, "http://a.example is not a hashd, or something is in front of it; --server") {
 		t.Errorf("a foreign answer: %+v", o)
 	}
 	big := &client.ProblemError{Status: 413}

@@ -22,8 +22,8 @@ const (
 	drawEvery = 200 * time.Millisecond
 	// surely is how long must have been measured before a rate is told.
 	surely = time.Second
-	// marksOfRound is how finely a round is measured.
-	marksOfRound = 16
+	// samplesPerRound is how finely a round is measured.
+	samplesPerRound = 16
 )
 
 // phase is what happens to a batch.
@@ -48,8 +48,8 @@ type progress struct {
 	due                  atomic.Int64                 // the latest, in ns since 1970 by the server's clock; 0 if none is known
 
 	measured sync.Mutex // what follows
-	stretch  mark       // where the batches that are collected now began
-	round    []mark     // the first is a round ago, as soon as there was one
+	stretch  sample     // where the batches that are collected now began
+	round    []sample   // the first is a round ago, as soon as there was one
 
 	mu    sync.Mutex
 	bar   *progressbar.ProgressBar // nil if w is no terminal
@@ -70,8 +70,8 @@ type workload struct {
 	resumed bool // lines may have been submitted by an earlier run
 }
 
-// mark is how many lines were collected at a time.
-type mark struct {
+// sample is how many lines were collected at a time.
+type sample struct {
 	at    time.Time
 	lines int64
 }
@@ -81,7 +81,7 @@ type mark struct {
 func newProgress(w io.Writer, work workload, bar bool) *progress {
 	p := &progress{w: w, work: work, start: time.Now(), stop: make(chan struct{}), ended: make(chan struct{})}
 	if !work.resumed {
-		p.round = []mark{{at: p.start}}
+		p.round = []sample{{at: p.start}}
 	}
 	every := noteEvery
 	if bar && isTerminal(w) {
@@ -227,8 +227,8 @@ func (p *progress) measure(lines int64) {
 	if len(p.round) == 0 && p.work.resumed && lines < p.work.room {
 		return // the jobs of an earlier run are due already, and tell nothing of a round
 	}
-	if n := len(p.round); n == 0 || lines >= p.round[n-1].lines+max(p.work.room/marksOfRound, 1) {
-		p.round = append(p.round, mark{time.Now(), lines})
+	if n := len(p.round); n == 0 || lines >= p.round[n-1].lines+max(p.work.room/samplesPerRound, 1) {
+		p.round = append(p.round, sample{time.Now(), lines})
 	}
 	for len(p.round) > 1 && p.round[1].lines <= lines-p.work.room {
 		p.round = p.round[1:]
@@ -242,7 +242,7 @@ func (p *progress) enter(at phase) (leave func()) {
 	}
 	if p.batches[at].Add(1) == 1 && at == collecting {
 		p.measured.Lock()
-		p.stretch = mark{time.Now(), p.collected.Load()}
+		p.stretch = sample{time.Now(), p.collected.Load()}
 		p.measured.Unlock()
 	}
 	return func() { p.batches[at].Add(-1) }

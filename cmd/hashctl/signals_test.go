@@ -24,7 +24,7 @@ func TestClosedPipeIsTold(t *testing.T) {
 		c.cmd.Stdout = pipe
 		c.start(t).end(t, exitFailed)
 		_ = pipe.Close()
-		if text := c.stderr.String(); !strings.Contains(text, "broken pipe") || !strings.Contains(text, "what was to read the output has ended") {
+		if text := c.stderr.String(); !strings.Contains(text, "broken pipe") || !strings.Contains(text, "the reader of the output has ended") {
 			t.Errorf("%q: it says %q", args, text)
 		}
 	}

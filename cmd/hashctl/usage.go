@@ -7,9 +7,8 @@ Options of every command:
   --server URL      server to talk to; a path in it is kept
                     [default HASHD_SERVER, or else http://127.0.0.1:8080]
   --json            print results as JSON; errors as JSON problems on standard error
-  --retry-for D     how long a request is tried again that fails for want of a network or is
-                    refused for now, like 500ms, 10s or 1h, the last time at its end; 0 tries
-                    until it succeeds
+  --retry-for D     how long to try again when the network fails or the server refuses for now,
+                    like 500ms, 10s or 1h; the last try is at its end; 0 tries until it succeeds
                     [default 10s]
 
 Exit codes:
@@ -34,7 +33,7 @@ Usage:
   hashctl version, hashctl --version    print the version of this program
   hashctl completion SHELL              print completions for bash, zsh, fish or powershell
 
-'hashctl COMMAND --help' tells more of one.
+'hashctl COMMAND --help' tells more about a command.
 ` + globalUsage
 
 const submitUsage = `Submit a secret, and print its job's id.
@@ -43,12 +42,12 @@ Usage:
   hashctl submit [--file F] [--raw] [--algorithm A] [--wait [--timeout D]]
                  [--idempotency-key K]
 
-The secret comes from a prompt that doesn't show it, if standard input is a terminal, and else
-from standard input. It is all of the input, but for one newline (LF or CRLF) at its end: 1 to
+If standard input is a terminal, hashctl asks for the secret without showing it; otherwise it reads
+standard input. The secret is all of the input except one newline (LF or CRLF) at its end: 1 to
 1,024 characters of UTF-8. It is never taken from the command line, which others can see.
 
-What an editor, a terminal or a conversion may have put into it is refused, for it would change the
-hash: a byte order mark, control characters but tab and LF, and U+FFFD.
+Characters that an editor, a terminal or a conversion may have put in are refused, for they would
+change the hash: a byte order mark, control characters except tab and LF, and U+FFFD.
 
 Options:
   --file F             read the secret from F; - is standard input
@@ -80,8 +79,8 @@ const cancelUsage = `Cancel pending jobs, whose secrets are wiped and never hash
 Usage:
   hashctl cancel ID...
 
-Nothing is printed for a job that was canceled or erased. Jobs that are gone or unknown don't
-keep the others from being canceled; the exit code is then 4.
+Nothing is printed for a job that was canceled or erased. If some jobs are gone or unknown, the
+others are canceled nevertheless; the exit code is then 4.
 ` + globalUsage
 
 const bulkUsage = `Submit each line of a file, and write a record for each: line, id, status and hash, never the
@@ -91,23 +90,23 @@ Usage:
   hashctl bulk FILE [--output F] [--format csv|ndjson] [--raw] [--algorithm A] [--no-wait]
                     [--batch N] [--in-flight N]
 
-FILE is a secret a line, each 1 to 1,024 characters of UTF-8, or - for standard input. Lines end
+FILE has one secret per line, each 1 to 1,024 characters of UTF-8; - is standard input. Lines end
 with LF or CRLF. A file is checked whole before its first line is submitted; a pipe is checked as
-it is read, a batch at a time. All that is wrong is told, the first 20 lines one by one: what submit
-refuses too, and empty lines.
+it is read, a batch at a time. Empty lines are refused, and lines that submit would refuse: an error
+tells how many there are, and shows the first 20 of them.
 
-With --output a bulk can go on: interrupted, killed or failed, the same command takes up where it
-stopped, and in the end there is exactly one record a line. How far it has come is in F.state,
-which holds no secret and is removed at the end. The input and the options must be the same.
+With --output a bulk that was interrupted, killed or failed can go on: the same command continues
+where it stopped, and in the end there is exactly one record per line. F.state notes how far it has
+come; it holds no secret and is removed at the end. The input and the options must be the same.
 
 The status of a record is done, gone (canceled, erased, or past its retention), unknown (the
 server has no such job), or pending with --no-wait. If some lines have no hash, the exit code
-is 5. A refusal for now, and a server that can't be reached any more, is waited out.
+is 5. If the server refuses for now or can't be reached any more, the bulk waits and tries again.
 
 Options:
   --output F     file for the records; it must be new or of the same bulk [default: standard output]
   --format F     csv, with a header, or ndjson, one JSON object a line [default csv; ndjson with --json]
-  --raw          lines end with LF alone, and all other bytes are theirs
+  --raw          lines end with LF alone; all their other bytes belong to the secrets
   --algorithm A  sha512, sha256 or sha3-512 [default: the server's, sha512]
   --no-wait      don't wait for the hashes; the records have the ids
   --batch N      submit up to N lines at once, 1 to 10000 [default 10000]
