@@ -6,6 +6,8 @@ COPY go.mod go.sum ./
 RUN go mod download
 # With .git, from which the toolchain stamps version and commit into the binary.
 COPY . .
+# The build tags of the Makefile, which choose the version of Echo.
+RUN go env -w GOFLAGS="$(sed -n 's/^TAGS := */-tags=/p' Makefile)"
 RUN CGO_ENABLED=0 go build -trimpath -o /hashd ./cmd/hashd
 RUN .ci/licences /licences
 

@@ -4,6 +4,10 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 
+# Build tags, here and in the Dockerfile: none for Echo v4, echo5 for Echo v5. This line is the switch.
+TAGS :=
+export GOFLAGS := $(strip $(GOFLAGS) $(addprefix -tags=,$(TAGS)))
+
 CACHE := $(CURDIR)/.cache
 pinned = $(or $(shell awk -F'"' '$$1 ~ /^\t$(1) *= $$/ {print $$2}' tools.go),$(error tools.go pins no $(1)))
 LINT_VERSION := $(call pinned,golangciLint)
@@ -23,6 +27,7 @@ define GENERATE_GO
 	@mkdir -p $(1)/server $(1)/client
 	@$(CODEGEN) -config api/server.cfg.yaml -o $(1)/server/models.gen.go api/openapi.yaml
 	@$(CODEGEN) -config api/server.cfg.yaml -generate echo-server,strict-server -o $(1)/server/echo4.gen.go api/openapi.yaml
+	@$(CODEGEN) -config api/server.cfg.yaml -generate echo5-server,strict-server -o $(1)/server/echo5.gen.go api/openapi.yaml
 	@$(CODEGEN) -config api/client.cfg.yaml -o $(1)/client/client.gen.go api/openapi.yaml
 endef
 
@@ -67,7 +72,7 @@ check: $(LINT) ## Format, vet, lint of changed packages, tests that run no other
 	@$(TELL) "tests" go test -short ./...
 
 .PHONY: test
-test: no-skips generate-check test-ts test-race test-mapped ## Run every test, and list what was skipped
+test: no-skips generate-check test-ts test-race test-mapped test-echo5 ## Run every test, and list what was skipped
 	@if [ -s $(SKIPPED) ]; then echo "skipped:"; sort -u $(SKIPPED) | sed 's/^/  /'; else echo "nothing was skipped"; fi
 
 .PHONY: no-skips
@@ -152,6 +157,13 @@ test-race: build-ts $(CHECKERS) ## Run all tests with the race detector and prin
 .PHONY: test-mapped
 test-mapped: ## Run the engine's tests on mapped memory, which the race detector cannot watch
 	.ci/gotest -shuffle=on -timeout 5m $$(go list ./internal/engine/... | grep -v /jetstream)
+
+.PHONY: test-echo5
+test-echo5: ## Test the server, and the binary in a session and a drain, with Echo v5
+	@! go list -tags echo5 -deps ./cmd/hashd | grep labstack/echo/v4
+	go vet -tags echo5 ./gen/server ./internal/server ./internal/service ./cmd/hashd
+	.ci/gotest -tags echo5 -timeout 5m -run . ./internal/server ./internal/service
+	.ci/gotest -tags echo5 -timeout 5m -run '^(TestGoClient|TestDrain)$$' ./test/e2e
 
 .PHONY: chaos
 chaos: ## Break servers and disks again and again under load, and say what became of each job

@@ -12,6 +12,8 @@ import (
 	"github.com/oapi-codegen/oapi-codegen/v2/pkg/codegen"
 	"github.com/oapi-codegen/oapi-codegen/v2/pkg/util"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // thingsContract is of all that the templates can read.
@@ -87,7 +89,7 @@ func securityOverlay(t *testing.T) string {
 func (g *generator) generate(contract, folder string) error {
 	g.Helper()
 	for name, options := range map[string]codegen.GenerateOptions{
-		"models": {Models: true}, "echo4": {EchoServer: true, Strict: true},
+		"models": {Models: true}, "echo4": {EchoServer: true, Strict: true}, "echo5": {Echo5Server: true, Strict: true},
 	} {
 		doc, err := util.LoadSwaggerWithOverlay(contract, util.LoadSwaggerWithOverlayOpts{Path: g.overlay, Strict: true})
 		if err != nil {
@@ -125,12 +127,15 @@ func (g *generator) run(command string, args ...string) (string, error) {
 // What the templates can read is read as kin-openapi understands it. The tests are in the folder of the
 // generated package.
 func TestTemplates(t *testing.T) {
+	needs.Processes(t)
 	g := newGenerator(t)
 	const folder = "api/templates/testdata/things"
 	if err := g.generate(thingsContract, folder); err != nil {
 		t.Fatal(err)
 	}
-	if out, err := g.run("test", "-count=1", "./"+folder); err != nil {
-		t.Errorf("%v\n%s", err, out)
+	for _, tags := range []string{"", "echo5"} {
+		if out, err := g.run("test", "-count=1", "-tags="+tags, "./"+folder); err != nil {
+			t.Errorf("tags %q: %v\n%s", tags, err, out)
+		}
 	}
 }

@@ -13,6 +13,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // unreadable are contracts that the templates cannot read: those of things.yaml with the first of each
@@ -113,6 +115,7 @@ var unreadable = map[string][]string{
 
 // What the templates cannot read fails the build: a bound is never ignored.
 func TestUnreadable(t *testing.T) {
+	needs.Processes(t)
 	c := newChecker(t)
 	text, err := os.ReadFile(thingsContract)
 	if err != nil {
@@ -178,7 +181,10 @@ func (c *checker) check(contract string) error {
 		return err
 	}
 	var parsed []*ast.File
-	for _, name := range c.generator.files {
+	for place, name := range c.generator.files {
+		if filepath.Base(place) == "echo5.gen.go" {
+			continue // of the same templates
+		}
 		f, err := parser.ParseFile(c.files, name, nil, 0)
 		if err != nil {
 			return err

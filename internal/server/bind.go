@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/labstack/echo/v4"
 	"golang.org/x/sync/semaphore"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -25,7 +24,7 @@ var (
 type binder struct{ cfg *Config }
 
 // read is the generated code's BodyReader.
-func (b binder) read(c echo.Context, body strict.Body) error {
+func (b binder) read(c echoContext, body strict.Body) error {
 	r := c.Request()
 	if err := checkContent(r.Header); err != nil {
 		return err
@@ -44,15 +43,22 @@ func (b binder) read(c echo.Context, body strict.Body) error {
 	return fmt.Errorf("%w: %w", errBodyRead, err)
 }
 
+// What announces a body, and how ours must be announced.
+const (
+	contentTypeHeader     = "Content-Type"
+	contentEncodingHeader = "Content-Encoding"
+	mediaTypeJSON         = "application/json"
+)
+
 // checkContent refuses a body that is not announced as plain JSON, or announced twice.
 func checkContent(h http.Header) error {
-	contentType, once := header.One(h, echo.HeaderContentType)
+	contentType, once := header.One(h, contentTypeHeader)
 	if !once {
-		return repeated(echo.HeaderContentType)
+		return repeated(contentTypeHeader)
 	}
-	encoding, once := header.One(h, echo.HeaderContentEncoding)
+	encoding, once := header.One(h, contentEncodingHeader)
 	if !once {
-		return repeated(echo.HeaderContentEncoding)
+		return repeated(contentEncodingHeader)
 	}
 	if !isJSON(contentType) || encoding != "" {
 		return errMediaType
@@ -89,7 +95,7 @@ func newBatchRoom(cfg *Config) batchRoom {
 
 // take reserves memory for a batch, twice the size of its body: for the text and for the secrets in it.
 // release gives it back. A batch never waits for room: that would tie up its connection.
-func (b batchRoom) take(c echo.Context) (release func(), err error) {
+func (b batchRoom) take(c echoContext) (release func(), err error) {
 	size := c.Request().ContentLength
 	if limit := int64(b.cfg.MaxBatchBytes); size < 0 || size > limit {
 		size = limit
@@ -107,9 +113,9 @@ const batchesPass = time.Second
 // isJSON says whether the content type is JSON in UTF-8, which is JSON's only encoding between
 // systems (RFC 8259, section 8.1).
 func isJSON(contentType string) bool {
-	if contentType == echo.MIMEApplicationJSON {
+	if contentType == mediaTypeJSON {
 		return true // nearly always, and parsing is slow
 	}
 	mediaType, charset, ok := header.MediaType(contentType)
-	return ok && mediaType == echo.MIMEApplicationJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
+	return ok && mediaType == mediaTypeJSON && (charset == "" || strings.EqualFold(charset, "utf-8"))
 }

@@ -12,8 +12,6 @@ import (
 	"testing"
 	"testing/iotest"
 
-	"github.com/labstack/echo/v4"
-
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/strict"
@@ -140,7 +138,7 @@ func TestBodyTooLarge(t *testing.T) {
 
 // tooLarge returns the error for a body over the site's limit.
 func tooLarge(t *testing.T, s *site) error {
-	c := echo.New().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(padded(100))), httptest.NewRecorder())
+	c := newRouter().NewContext(httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(padded(100))), httptest.NewRecorder())
 	c.Request().Header.Set("Content-Type", "application/json")
 	err := binder{&s.cfg}.read(c, new(wire.SubmitHashJSONRequestBody))
 	if err == nil {

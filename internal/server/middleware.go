@@ -14,8 +14,6 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
@@ -24,7 +22,7 @@ import (
 // handler holds what answering a request takes beside the operation itself.
 type handler struct {
 	cfg     Config
-	echo    *echo.Echo
+	router  router
 	service Service
 	ids     *requestIDs
 	batches batchRoom
@@ -36,8 +34,8 @@ type handler struct {
 
 // around is the only middleware, and its body shows the order of things. Echo builds the chain anew for
 // each request, so five middlewares would cost five times as much.
-func (h *handler) around(next echo.HandlerFunc) echo.HandlerFunc {
-	return func(c echo.Context) error {
+func (h *handler) around(next echoHandler) echoHandler {
+	return func(c echoContext) error {
 		start := time.Now()
 		h.identify(c)
 		if err := h.call(next, c); err != nil {
@@ -53,7 +51,7 @@ func (h *handler) around(next echo.HandlerFunc) echo.HandlerFunc {
 
 // call runs the operation. A panic comes back as an error, except http.ErrAbortHandler, which net/http
 // wants for itself.
-func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
+func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 	defer func() {
 		switch v := recover().(type) {
 		case nil:
@@ -70,7 +68,7 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// The request may have said in two ways where its body ends, and net/http shows only the one
 		// that it followed. So no other request may follow on this connection (RFC 9112, section 6.1).
-		strict.SetHeader(c.Response(), echo.HeaderConnection, "close")
+		strict.SetHeader(c.Response(), "Connection", "close")
 	}
 	if !h.hosts.answersFor(r) {
 		return errMisdirected
@@ -79,7 +77,7 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 		c.SetRequest(r.WithContext(engine.Glance(r.Context()))) // a client that gets no body has collected nothing
 	}
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
-		strict.SetHeader(c.Response(), echo.HeaderAllow, h.allowed["*"])
+		strict.SetHeader(c.Response(), "Allow", h.allowed["*"])
 		return c.NoContent(http.StatusNoContent)
 	}
 	if err := admit(c); err != nil {
@@ -87,11 +85,11 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 	}
 	// Echo takes all that follows "/hash/" for an id, slashes too, and "*" for a path.
 	if path := r.URL.Path; strings.Count(path, "/") != strings.Count(c.Path(), "/") || !strings.HasPrefix(path, "/") {
-		return echo.ErrNotFound
+		return errNotFound
 	}
 	if allow := h.hidden(c); allow != "" {
-		c.Response().Header().Set(echo.HeaderAllow, allow)
-		return echo.ErrMethodNotAllowed
+		c.Response().Header().Set("Allow", allow)
+		return errMethodNotAllowed
 	}
 	if c.Path() == batchPath {
 		release, err := h.batches.take(c)
@@ -105,7 +103,7 @@ func (h *handler) call(operation echo.HandlerFunc, c echo.Context) (err error) {
 
 // admit refuses a request on a connection beyond max-connections, except health checks. Such a
 // connection gets one answer and is closed.
-func admit(c echo.Context) error {
+func admit(c echoContext) error {
 	client := clientBehind(c.Request())
 	if client == nil || client.owner.admit(client) {
 		return nil
@@ -120,19 +118,22 @@ func admit(c echo.Context) error {
 // hidden returns what Allow lists if Echo took a path without parameters, such as "/hash/batch", for
 // "/hash/{id}", because only that has the method; else "". In OpenAPI a path without parameters goes
 // before one with them, whatever the method.
-func (h *handler) hidden(c echo.Context) string {
+func (h *handler) hidden(c echoContext) string {
 	if path := c.Request().URL.Path; path != c.Path() {
 		return h.allowed[path]
 	}
 	return ""
 }
 
+// route is a method and the path that has it, as Echo writes it.
+type route struct{ method, path string }
+
 // allowed returns the value of Allow for each path of the routes, and for "*", which is all of them.
-func allowed(routes []*echo.Route) map[string]string {
+func allowed(routes []route) map[string]string {
 	methods := make(map[string][]string)
 	for _, r := range routes {
-		methods[r.Path] = append(methods[r.Path], r.Method)
-		methods["*"] = append(methods["*"], r.Method)
+		methods[r.path] = append(methods[r.path], r.method)
+		methods["*"] = append(methods["*"], r.method)
 	}
 	values := make(map[string]string)
 	for path, m := range methods {
@@ -140,16 +141,6 @@ func allowed(routes []*echo.Route) map[string]string {
 		values[path] = strings.Join(append([]string{http.MethodOptions}, slices.Compact(m)...), ", ")
 	}
 	return values
-}
-
-// routes registers each operation of GET for HEAD too, which answers the same without its body
-// (RFC 9110, section 9.3.2): net/http leaves it out.
-type routes struct{ *echo.Echo }
-
-// GET implements the generated EchoRouter.
-func (r routes) GET(path string, handler echo.HandlerFunc, more ...echo.MiddlewareFunc) *echo.Route {
-	r.HEAD(path, handler, more...)
-	return r.Echo.GET(path, handler, more...)
 }
 
 // panicError is a panic in a handler, as an error. Its text never holds the panic's value
@@ -163,8 +154,8 @@ func (p *panicError) Error() string { return "panic: " + p.what }
 
 // observe counts accepted submissions for the statistics and logs a line at debug. The log has
 // the route, never the path a client sent, and no method but HTTP's own.
-func (h *handler) observe(c echo.Context, took time.Duration) {
-	r, status := c.Request(), c.Response().Status
+func (h *handler) observe(c echoContext, took time.Duration) {
+	r, status := c.Request(), responseOf(c).Status
 	if status == http.StatusAccepted && r.Method == http.MethodPost {
 		h.service.Answered(took)
 	}
@@ -187,7 +178,7 @@ func knownMethod(method string) string {
 }
 
 // logFailure logs an internal error. These are our own errors: none holds a secret.
-func (h *handler) logFailure(c echo.Context, err error) {
+func (h *handler) logFailure(c echoContext, err error) {
 	attrs := []slog.Attr{slog.String("request", requestID(c)), slog.String("route", c.Path()), slog.String("error", err.Error())}
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
@@ -213,7 +204,7 @@ func (r *requestIDs) next() string {
 
 // identify gives the request its id, the client's if that is safe to repeat, or a new one, and the
 // answer what all answers have. A page may replace them.
-func (h *handler) identify(c echo.Context) {
+func (h *handler) identify(c echoContext) {
 	id, _ := header.One(c.Request().Header, requestIDHeader)
 	if !isRequestID(id) {
 		id = h.ids.next()
@@ -256,7 +247,7 @@ func isRequestID(id string) bool {
 }
 
 // requestID returns the id that identify gave.
-func requestID(c echo.Context) string {
+func requestID(c echoContext) string {
 	id, _ := header.One(c.Response().Header(), requestIDHeader)
 	return id
 }
@@ -264,11 +255,11 @@ func requestID(c echo.Context) string {
 // paths lists all paths as the contract writes them, without the parts of a page.
 func (h *handler) paths() []string {
 	var paths []string
-	for _, r := range h.echo.Routes() {
-		if strings.HasPrefix(r.Path, "/docs/") {
+	for _, r := range h.router.routes() {
+		if strings.HasPrefix(r.path, "/docs/") {
 			continue
 		}
-		parts := strings.Split(r.Path, "/")
+		parts := strings.Split(r.path, "/")
 		for i, part := range parts {
 			if name, ok := strings.CutPrefix(part, ":"); ok {
 				parts[i] = "{" + name + "}"

@@ -7,8 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/header"
@@ -115,9 +113,9 @@ func (h *handler) problemOf(err error, path string) problem {
 			detail: "The server's store does not work, so it takes no jobs. Try again after Retry-After."}
 	case errors.Is(err, errMisdirected):
 		return problem{kind: misdirectedRequest, detail: "The request names a host that this server does not answer for. Its operator can allow the host with the setting hosts."}
-	case errors.Is(err, echo.ErrNotFound):
+	case errors.Is(err, errNotFound):
 		return problem{kind: unknownPath, detail: "No such path; paths have no trailing slash. The paths are: " + strings.Join(h.paths(), ", ") + "."}
-	case errors.Is(err, echo.ErrMethodNotAllowed):
+	case errors.Is(err, errMethodNotAllowed):
 		return problem{kind: methodNotAllowed, detail: "This path does not have this method. Allow lists the methods it has."}
 	}
 	return problem{kind: internalError, detail: "The server failed to answer. Give its operator the instance."}
@@ -149,7 +147,7 @@ func (h *handler) bodyLimit(path string) string {
 const discarded = 256 << 10
 
 // discard reads the rest of a body that nobody wants. Left to net/http it would stay in a buffer there.
-func discard(c echo.Context) {
+func discard(c echoContext) {
 	r := c.Request()
 	if clientBehind(r) == nil || r.Body == nil || r.Body == http.NoBody || r.Close || len(r.Header["Expect"]) > 0 || len(c.Response().Header()["Connection"]) > 0 {
 		return
@@ -166,13 +164,13 @@ func discard(c echo.Context) {
 }
 
 // answerError answers with the error's problem. It does nothing if an answer has already begun.
-func (h *handler) answerError(err error, c echo.Context) {
+func (h *handler) answerError(err error, c echoContext) {
 	p := h.problemOf(err, c.Path())
 	if p.kind == internalError {
 		h.logFailure(c, err)
 	}
 	h.refused.note(err, c.Path() == readinessPath)
-	if c.Response().Committed {
+	if responseOf(c).Committed {
 		return
 	}
 	discard(c)
@@ -182,7 +180,7 @@ func (h *handler) answerError(err error, c echo.Context) {
 		Instance: instancePrefix + requestID(c), Errors: fieldErrors(p.fields),
 	}
 	if p.retryAfter > 0 {
-		strict.SetHeader(c.Response(), echo.HeaderRetryAfter, header.Seconds(p.retryAfter))
+		strict.SetHeader(c.Response(), "Retry-After", header.Seconds(p.retryAfter))
 	}
 	_ = strict.WriteProblem(c.Response(), t.status, &body) // a client that has gone needs no answer
 }

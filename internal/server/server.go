@@ -13,8 +13,6 @@ import (
 	"net/http"
 	"time"
 
-	"github.com/labstack/echo/v4"
-
 	wire "github.com/hashd-project/hashd/gen/server"
 )
 
@@ -85,18 +83,17 @@ func Handler(cfg Config, service Service) http.Handler {
 }
 
 func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals) http.Handler {
-	e := echo.New()
-	e.HideBanner, e.HidePort = true, true
-	wire.RegisterHandlers(routes{e}, wire.NewStrictHandler(service, binder{&cfg}.read))
+	r := newRouter()
+	wire.RegisterHandlers(r, wire.NewStrictHandler(service, binder{&cfg}.read))
 	for path, page := range cfg.Pages {
-		routes{e}.GET(path, echo.WrapHandler(page))
+		r.page(path, page)
 	}
 	h := &handler{
-		cfg: cfg, echo: e, service: service, ids: ids, batches: newBatchRoom(&cfg), hosts: newHosts(cfg.Listen, cfg.Hosts),
-		allowed: allowed(e.Routes()), fields: newFields(), refused: refused,
+		cfg: cfg, router: r, service: service, ids: ids, batches: newBatchRoom(&cfg), hosts: newHosts(cfg.Listen, cfg.Hosts),
+		allowed: allowed(r.routes()), fields: newFields(), refused: refused,
 	}
-	e.Use(h.around)
-	return e
+	r.Use(h.around)
+	return r
 }
 
 // Serve answers requests on the listener until Shutdown, and then returns nil.
