@@ -93,7 +93,7 @@ func (e *Engine) createJobs(ctx context.Context) (jetstream.Stream, error) {
 	if first == 0 {
 		first = engine.DrawFirstID()
 	}
-	key, err := e.newFingerfingerprintKey()
+	key, err := e.newFingerprintKey()
 	if err != nil {
 		return nil, err
 	}
@@ -103,8 +103,8 @@ func (e *Engine) createJobs(ctx context.Context) (jetstream.Stream, error) {
 	return e.create(ctx, cfg)
 }
 
-// newFingerfingerprintKey returns a new fingerprint key, sealed.
-func (e *Engine) newFingerfingerprintKey() (string, error) {
+// newFingerprintKey returns a new fingerprint key, sealed.
+func (e *Engine) newFingerprintKey() (string, error) {
 	key := make([]byte, fingerprintKeyBytes)
 	_, _ = rand.Read(key) // never fails
 	sealed, err := e.codec.sealer.Seal(key, e.codec.associatedData("print", ""))
