@@ -79,8 +79,6 @@ func tests() []test {
 		{"OneResultPerID", oneResultPerID},
 		{"ResultExpiresAndMakesRoom", resultExpiresAndMakesRoom},
 
-		{"EndedContextCancelsNoAccept", endedContextCancelsNoAccept},
-
 		{"CancelPending", cancelPending},
 		{"CancelAllPending", cancelAllPending},
 		{"CancelDoneErasesTheResult", cancelDoneErasesTheResult},
@@ -138,6 +136,7 @@ func batchTests() []test {
 		{"InvalidBatchesDrawNoID", invalidBatchesDrawNoID},
 		{"BatchOfAllLengthsAndBytes", batchOfAllLengthsAndBytes},
 		{"BatchIsCopied", batchIsCopied},
+		{"EndedContextCancelsNoAccept", endedContextCancelsNoAccept},
 		{"BatchIsAlike", batchIsAlike},
 		{"BatchIsNeverEarly", batchIsNeverEarly},
 		{"CancelInABatch", cancelInABatch},
