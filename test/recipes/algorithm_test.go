@@ -45,7 +45,7 @@ func TestAddAnAlgorithm(t *testing.T) {
 	s := newScratch(t)
 	digest := []string{"go", "test", "./internal/digest"}
 	beyond := []string{"go", "test", "./client", "./internal/strict", "./internal/engine/enginetest", "./cmd/hashctl", "./test/guides",
-		"-run", "Corpus|Fuzz|Contract|Algorithm|PageOfTheAPI"}
+		"-short", "-run", "Corpus|Fuzz|Contract|Algorithm|PageOfTheAPI"}
 
 	s.do(t, algorithmSteps[0])
 	s.wantMissing(t, digest, "the contract lacks sha384")

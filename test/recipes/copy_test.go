@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/needs"
 )
 
 // root is the repository.
@@ -60,9 +62,7 @@ type scratch string
 // newScratch copies the files that are worked on.
 func newScratch(t *testing.T) scratch {
 	t.Helper()
-	if testing.Short() {
-		t.Skip("a recipe compiles a copy of the repository")
-	}
+	needs.Processes(t)
 	dir := t.TempDir()
 	from := os.DirFS(root)
 	err := fs.WalkDir(from, ".", func(name string, entry fs.DirEntry, err error) error {

@@ -11,7 +11,7 @@ var enginetestSteps = []step{
 	}}},
 	{"internal/engine/enginetest/accept.go", []edit{{"\nfunc idsCountUpFromTheFirst(", `
 func canceledStaysGone(x *trial) {
-	e := x.engine(Config{Delay: unreached})
+	e := x.engine(engine.Limits{Delay: unreached})
 	id := e.accept("secret").ID
 	x.wantErr("the first cancel", e.Cancel(x.Context(), id), nil)
 	x.wantErr("the second cancel", e.Cancel(x.Context(), id), engine.ErrGone)
