@@ -4,38 +4,56 @@ import gen "github.com/hashd-project/hashd/gen/client"
 
 // What requests and answers hold, as the contract has it.
 type (
-	AcceptedBatch     = gen.AcceptedBatch
-	Algorithm         = gen.Algorithm
-	BatchRequest      = gen.BatchRequest
-	Due               = gen.Due
-	FieldError        = gen.FieldError
-	GetHashParams     = gen.GetHashParams
-	Hash              = gen.Hash
-	HashRequest       = gen.HashRequest
-	Health            = gen.Health
-	HealthStatus      = gen.HealthStatus
-	Job               = gen.Job
-	JobID             = gen.JobID
-	JobStatus         = gen.JobStatus
-	Lateness          = gen.Lateness
-	Problem           = gen.Problem
-	ServerStatus      = gen.ServerStatus
-	Stats             = gen.Stats
-	Status            = gen.Status
+	// AcceptedBatch answers a batch: its jobs have consecutive ids from First.
+	AcceptedBatch = gen.AcceptedBatch
+	// Algorithm names a hash function.
+	Algorithm = gen.Algorithm
+	// BatchRequest submits 1 to 10,000 secrets, of which the server takes all or none.
+	BatchRequest = gen.BatchRequest
+	// Due is when a job is hashed.
+	Due = gen.Due
+	// FieldError says what is wrong with one part of a request.
+	FieldError = gen.FieldError
+	// GetHashParams are the optional header fields of GetHash.
+	GetHashParams = gen.GetHashParams
+	// Hash is a digest in standard base64.
+	Hash = gen.Hash
+	// HashRequest submits one secret.
+	HashRequest = gen.HashRequest
+	// Health answers whether the server is alive, or ready.
+	Health = gen.Health
+	// HealthStatus is the state in a Health.
+	HealthStatus = gen.HealthStatus
+	// Job is a job, with Due while it is pending and Hash once it is done.
+	Job = gen.Job
+	// JobID identifies a job in its store; it is positive.
+	JobID = gen.JobID
+	// JobStatus says whether the hash is there.
+	JobStatus = gen.JobStatus
+	// Lateness says how long after they were due hashes became visible, in microseconds.
+	Lateness = gen.Lateness
+	// Problem is a problem document (RFC 9457); methods return it as a *ProblemError.
+	Problem = gen.Problem
+	// ServerStatus says whether the server takes new jobs.
+	ServerStatus = gen.ServerStatus
+	// Stats are counters since the start of the server.
+	Stats = gen.Stats
+	// Status says what runs, since when, and how it is.
+	Status = gen.Status
+	// SubmitBatchParams are the optional header fields of SubmitBatch.
 	SubmitBatchParams = gen.SubmitBatchParams
-	SubmitHashParams  = gen.SubmitHashParams
+	// SubmitHashParams are the optional header fields of SubmitHash.
+	SubmitHashParams = gen.SubmitHashParams
 )
 
 // The values that the contract names.
 const (
-	Done    = gen.Done
-	Pending = gen.Pending
-
-	HealthStatusOk       = gen.HealthStatusOk
-	ServerStatusDraining = gen.ServerStatusDraining
-	ServerStatusOk       = gen.ServerStatusOk
-
-	Sha256  = gen.Sha256
-	Sha3512 = gen.Sha3512
-	Sha512  = gen.Sha512
+	Done                 = gen.Done                 // the hash is there
+	Pending              = gen.Pending              // the hash is not there yet
+	HealthStatusOk       = gen.HealthStatusOk       // all is well
+	ServerStatusDraining = gen.ServerStatusDraining // a stop was asked for: new jobs are refused
+	ServerStatusOk       = gen.ServerStatusOk       // new jobs are accepted
+	Sha256               = gen.Sha256               // SHA-256
+	Sha3512              = gen.Sha3512              // SHA3-512
+	Sha512               = gen.Sha512               // SHA-512, the default
 )

@@ -20,7 +20,7 @@ const debugTimeout = 2 * time.Minute
 type profiler struct {
 	server *http.Server
 	cancel context.CancelFunc // ends profiles that are being taken
-	served chan error
+	served chan struct{}      // closed once it does no more
 }
 
 // startDebug listens on the address, or does nothing if that is "".
@@ -33,14 +33,17 @@ func startDebug(address string, log *slog.Logger) (*profiler, error) {
 		return nil, fmt.Errorf("debug-listen: %w", err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
-	d := &profiler{cancel: cancel, served: make(chan error, 1), server: &http.Server{
+	d := &profiler{cancel: cancel, served: make(chan struct{}), server: &http.Server{
 		Handler:           forLoopback(profiles()),
 		ReadHeaderTimeout: 5 * time.Second, ReadTimeout: 10 * time.Second, WriteTimeout: debugTimeout, IdleTimeout: time.Minute,
 		MaxHeaderBytes: 16 << 10,
 		BaseContext:    func(net.Listener) context.Context { return ctx },
 		ErrorLog:       slog.NewLogLogger(log.Handler(), slog.LevelWarn),
 	}}
-	go func() { d.served <- d.server.Serve(l) }()
+	go func() {
+		defer close(d.served)
+		_ = d.server.Serve(l) // says that it was shut down
+	}()
 	log.Info("profiles", "url", "http://"+l.Addr().String()+"/debug/pprof/")
 	return d, nil
 }

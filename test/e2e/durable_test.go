@@ -182,15 +182,15 @@ func TestRings(t *testing.T) {
 	other := filepath.Join(t.TempDir(), "other.json")
 	finish(t, nil, "ring", "create", other)
 	for want, args := range map[string][]string{
-		"is missing, and the jobs":            onDisk(dir, "--port=0"),
-		"which is not in the ring":            onDisk(dir, "--port=0", "--ring-file="+other),
-		"no such file":                        onDisk(dir, "--port=0", "--ring-file="+other+".not"),
-		"file already exists":                 {"ring", "create", path},
-		"hashd ring create FILE, or hashd":    {"ring"},
-		"accepts 1 arg(s), received 0":        {"ring", "rotate"},
-		"data-dir names none":                 {"--engine=file"},
+		"is missing, and the jobs":                onDisk(dir, "--port=0"),
+		"which is not in the ring":                onDisk(dir, "--port=0", "--ring-file="+other),
+		"no such file":                            onDisk(dir, "--port=0", "--ring-file="+other+".not"),
+		"file already exists":                     {"ring", "create", path},
+		"hashd ring create FILE, or hashd":        {"ring"},
+		"accepts 1 arg(s), received 0":            {"ring", "rotate"},
+		"data-dir names none":                     {"--engine=file"},
 		"engine memory does not use this setting": {"--data-dir=" + dir},
-		"so nobody could take the jobs over":  {"--drain=handover"},
+		"so nobody could take the jobs over":      {"--drain=handover"},
 	} {
 		if got := finish(t, nil, args...); got.code == 0 || !strings.Contains(got.stderr, want) {
 			t.Errorf("%q: %+v, want %q", args, got, want)
