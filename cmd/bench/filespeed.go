@@ -76,7 +76,7 @@ func (b *fileBench) addAccept(ctx context.Context) error {
 	for _, c := range []struct {
 		jobs       int64
 		submitters int
-	}{{b.jobs / 200, 1}, {b.jobs / 2, 64}, {b.jobs / 2, 1024}} {
+	}{{b.jobs / 200, 1}, {b.jobs / 5, 64}, {b.jobs / 5, 1024}} {
 		duels, err := repeat[duel](ctx, b.s, b.task("accept", c.jobs, c.submitters))
 		if err != nil {
 			return err
