@@ -42,18 +42,17 @@ func DrawFirstID() int64 {
 // or a Cancel that has begun goes on and returns its outcome, because a job might otherwise be stored
 // whose id nobody gets. How long that takes is for the engine to bound.
 type Engine interface {
-	// Accept takes a job and answers with its id and due time once the engine holds the job
-	// as safely as it promises. It copies the secret: the caller may wipe its own at once.
-	// It returns ErrDraining, ErrClosed, ErrIdempotencyKeyReused, a *FullError, or ErrInvalid for a job
-	// that no validated request can hold; no id is drawn for a refused job. A job whose key was
-	// used within the idempotency window gets the receipt of the first and adds nothing, also
-	// while draining, or where the first has filled the last room. One that comes while the first is in
-	// flight waits for that.
+	// Accept takes a job and answers with its id and due time once the engine holds the job as safely as
+	// it promises. It copies the secret: the caller may wipe its own at once. It returns ErrDraining,
+	// ErrClosed, ErrIdempotencyKeyReused, a *FullError, or ErrInvalid for a job that no validated
+	// request can hold; no id is drawn for a refused job. A job whose idempotency key was used within
+	// the window gets the receipt of the first job and adds nothing, even while draining, or if the
+	// first took the last room. A job that comes while the first is in flight waits for it.
 	Accept(ctx context.Context, job Job) (Receipt, error)
 
 	// AcceptBatch is Accept for many jobs that differ in their secrets alone: all or nothing. The
-	// receipt has the id of the first; the ids of the others follow one by one, in the order of
-	// the secrets. The key is the batch's, not each job's. A refused batch counts as its jobs in
+	// receipt has the id of the first; the ids of the others follow one by one, in the order of the
+	// secrets. The idempotency key is the batch's, not each job's. A refused batch counts as its jobs in
 	// the statistics.
 	AcceptBatch(ctx context.Context, batch Batch) (Receipt, error)
 
@@ -61,8 +60,8 @@ type Engine interface {
 	// ErrGone for one canceled, erased or past its retention, and ErrClosed.
 	Get(ctx context.Context, id int64) (Record, error)
 
-	// Wait is Get, but for a pending job returns only once the job is done or gone or ctx
-	// has ended; in the last case it returns the pending record and no error.
+	// Wait is Get, but for a pending job it returns only once the job is done or gone, or ctx has ended.
+	// In the last case it returns the pending record and no error.
 	Wait(ctx context.Context, id int64) (Record, error)
 
 	// Cancel ends a pending job, whose secret is wiped and never hashed, or erases a result.
@@ -70,8 +69,8 @@ type Engine interface {
 	Cancel(ctx context.Context, id int64) error
 
 	// Ready returns nil if the engine takes jobs as far as it knows, else ErrDown, ErrDraining or
-	// ErrClosed. An engine that is merely full is ready: jobs are read and erased in it, and to keep those
-	// calls from it, as balancers do from what is not ready, would keep it full. Full says that it is.
+	// ErrClosed. An engine that is merely full is ready: balancers send no calls to a server that is not
+	// ready, and then no job could be read or erased, which makes room. Full says that it is full.
 	Ready(ctx context.Context) error
 
 	// Full returns the name of the limit for which it refuses every new job and that stays reached when
@@ -86,10 +85,10 @@ type Engine interface {
 	// If ctx ends first it returns a *LeftError. Draining cannot be undone; calling again waits again.
 	Drain(ctx context.Context) error
 
-	// Uncollected returns how many results would be lost with this process though somebody may be about
-	// to read them: those of jobs that were hashed while draining and since then neither read, by Get
-	// or Wait without Glance, nor erased or past their retention. It is 0 before Drain, and always for an engine whose
-	// results outlive the process.
+	// Uncollected returns how many results nobody has collected that end with this process: those of
+	// jobs that were hashed while draining, and since then were neither read, by Get or Wait without
+	// Glance, nor erased, nor are past their retention. It is 0 before Drain, and always for an engine
+	// whose results outlive the process.
 	Uncollected() int64
 
 	// Close stops the engine's goroutines, waits for them, and releases its memory with all it
@@ -180,8 +179,8 @@ var (
 	ErrClosed   = errors.New("engine is closed")
 	ErrInvalid  = errors.New("invalid job")
 
-	// ErrDown refuses what needs a store that does not work. What was accepted is safe in it, as
-	// far as it can be told.
+	// ErrDown refuses what needs the store, which does not work. As far as can be told, accepted jobs
+	// are safe in it.
 	ErrDown = errors.New("engine is down")
 
 	// ErrIdempotencyKeyReused refuses a job whose key another request used within the window.
@@ -219,8 +218,7 @@ func (e *LeftError) Unwrap() error { return e.Cause }
 // glance is the key of what Glance puts into a context.
 type glance struct{}
 
-// Glance returns a context in which Get and Wait only look: a result that is seen so is still to be
-// collected.
+// Glance returns a context in which Get and Wait only look: the result does not count as collected.
 func Glance(ctx context.Context) context.Context { return context.WithValue(ctx, glance{}, true) }
 
 // IsGlance reports whether the context is one of Glance.

@@ -39,8 +39,8 @@ type acceptedKey struct {
 	first engine.Receipt
 }
 
-// How often results go to the store: often enough that a restart has little to do again, seldom
-// enough that a block is mostly written once. With nothing to do, ever more seldom.
+// How often results go to the store: often enough that a restart has little to hash again, seldom enough
+// that a block is mostly written once. With nothing to do it is more seldom.
 const (
 	flushOften  = 100 * time.Millisecond
 	flushSeldom = time.Second
@@ -81,7 +81,8 @@ func (c *committer) run() {
 	}
 }
 
-// inspect takes the engine down if the store or its lock is not there any more, also while nobody submits.
+// inspect takes the engine down if the store or its lock file is not there any more, even if nobody
+// submits.
 func (c *committer) inspect() {
 	if c.health.down.Load() {
 		return
@@ -91,8 +92,8 @@ func (c *committer) inspect() {
 	}
 }
 
-// finish answers what still waits and stores what is done by now, but does not keep up with what is
-// being hashed: a stop need not wait for that.
+// finish answers the requests that still wait and stores the results that are there by now. It does not
+// wait for what is being hashed.
 func (c *committer) finish() {
 	for {
 		c.group = c.queue.take(c.group[:0])
@@ -115,7 +116,7 @@ func (c *committer) commit(flush bool) (worked bool) {
 		return false
 	}
 	due := time.Now().Add(c.cfg.Delay)
-	c.prepare(due, now()) // in this order, that no restart makes a job due earlier than was said
+	c.prepare(due, now()) // in this order, so that no restart makes a job due earlier than its receipt says
 	firstPending := c.firstPending
 	if flush {
 		firstPending = c.durable.FirstPending(c.firstPending, flushJobs)
@@ -126,7 +127,7 @@ func (c *committer) commit(flush bool) (worked bool) {
 	if worked {
 		err = c.write(firstPending)
 	}
-	if worked && err == nil { // before the answer: what is in a file that nobody finds is not kept
+	if worked && err == nil { // before the answer: a job in a file that nobody finds is not kept
 		err = errors.Join(c.store.present(), c.store.advance(c.next))
 	}
 	c.conclude(err)
@@ -143,7 +144,7 @@ func (c *committer) prepare(due time.Time, accepted moment) {
 	for _, r := range c.group {
 		size += r.bytes()
 	}
-	// Once and for all: growing it later would leave secrets behind in what it grew out of.
+	// At its full size from the start: growing it later would leave secrets in the old buffer.
 	c.record = appendGroupHeader(slices.Grow(c.record[:0], size), accepted, c.cfg.Delay)
 	for _, r := range c.group {
 		if r.gone > 0 {

@@ -1,7 +1,7 @@
-// Package file is the engine that loses nothing on one machine: the memory engine, each of whose
-// jobs is in a store on disk before it is answered. It owns what is written when, in which form,
-// and what is made of it after a stop of any kind; a memory engine beneath does the rest. It
-// must not know of HTTP, nor of other processes but to keep them out.
+// Package file is the engine that loses nothing on one machine: the memory engine, each of whose jobs is
+// in a store on disk before it is answered. It owns what is written when, in which form, and what is
+// made of it after a stop of any kind; a memory engine beneath does the rest. It must not know of HTTP,
+// and of other processes only how to keep them out.
 //
 //	Accept ─▶ queue ─▶ committer ─▶ Prepare ─▶ one transaction, one fsync ─▶ Commit ─▶ answer
 //	                      ▲ every tenth of a second: what was done since, in the same transaction

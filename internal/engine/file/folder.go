@@ -25,7 +25,7 @@ var ErrLost = errors.New("the store that was here is lost")
 // ErrUnreadable says that reading failed. That tells nothing of what is on the disk.
 var ErrUnreadable = errors.New("the store cannot be read: check the disk and try again; nothing says that it is damaged")
 
-// unreadable says of an error that it came from reading. That the process may not read is told as it is.
+// unreadable says that an error came from reading. A lack of permission is reported as it is.
 func unreadable(err error) error {
 	if err == nil || errors.Is(err, fs.ErrPermission) {
 		return err
@@ -33,10 +33,10 @@ func unreadable(err error) error {
 	return fmt.Errorf("%w (%w)", ErrUnreadable, err)
 }
 
-// lostAdvice is what to do at the start about a store that is lost.
+// lostAdvice is what to do when the store is lost at the start.
 const lostAdvice = "restore the folder from a backup, or start with an empty one"
 
-// lockWait is how long another process gets to let go of the folder, as after a restart.
+// lockWait is how long to wait for another process to release the folder, as after a restart.
 const lockWait = time.Second
 
 // folder is a data folder that belongs to this process alone.
@@ -70,7 +70,7 @@ func openFolder(dir string, log *slog.Logger) (*folder, error) {
 
 func (f *folder) path(name string) string { return filepath.Join(f.dir, name) }
 
-// makeFolder makes what lacks of the path, each folder so that it lasts.
+// makeFolder makes the folders of the path that are missing, each of them durably.
 func makeFolder(dir string) error {
 	_, err := os.Stat(dir)
 	if !errors.Is(err, fs.ErrNotExist) {
@@ -86,7 +86,7 @@ func makeFolder(dir string) error {
 	return syncFolder(parent)
 }
 
-// syncFolder makes names in the folder last.
+// syncFolder makes the names in the folder durable.
 func syncFolder(dir string) error {
 	d, err := os.Open(dir) //nolint:gosec // the operator names it
 	if err != nil {
@@ -95,8 +95,8 @@ func syncFolder(dir string) error {
 	return errors.Join(d.Sync(), d.Close())
 }
 
-// checkModes refuses a folder in which any user can replace files. Files that others than their owner
-// can read or write are closed to them: nobody but this program needs them.
+// checkModes refuses a folder in which any user can replace files. It takes all permissions on the
+// store's files from others than their owner: only this program needs them.
 func (f *folder) checkModes() error {
 	if runtime.GOOS == "windows" { // where a mode says nothing
 		return nil
@@ -139,7 +139,7 @@ func (f *folder) closeToOthers(path string) error {
 	return nil
 }
 
-// openLocked opens a file and locks it, once whoever has it lets go of it.
+// openLocked opens a file and locks it. It waits a while for another process to release it.
 func openLocked(path string, flag int) (*os.File, error) {
 	for end := time.Now().Add(lockWait); ; time.Sleep(lockWait / 20) {
 		f, err := os.OpenFile(path, flag, 0o600) //nolint:gosec // the operator names the folder
@@ -165,8 +165,8 @@ func openLocked(path string, flag int) (*os.File, error) {
 	}
 }
 
-// isAt says whether the file is still the one at its path, from where whoever had it before may have
-// taken it.
+// isAt says whether the file is still the one at its path: the process that had it before may have
+// removed it.
 func isAt(f *os.File, path string) (bool, error) {
 	opened, err := f.Stat()
 	if err != nil {
@@ -221,7 +221,7 @@ func (f *folder) write(m highWater) error {
 }
 
 // doubt says why a store of that name, with that last transaction, may not be the one that was here
-// last; nothing if it certainly is.
+// last; "" if it certainly is.
 func (f *folder) doubt(store identity, tx uint64) string {
 	switch m := f.highWater; {
 	case m.number == 0:
@@ -238,7 +238,7 @@ func (f *folder) doubt(store identity, tx uint64) string {
 	return ""
 }
 
-// holdsStore says whether the store is there, and fails if it only was.
+// holdsStore says whether the store is there. It fails if the store was there and is not any more.
 func (f *folder) holdsStore() (bool, error) {
 	path := f.path(StoreName)
 	info, err := os.Stat(path)
@@ -255,8 +255,8 @@ func (f *folder) holdsStore() (bool, error) {
 	return true, nil
 }
 
-// ring reads the ring in the folder. It is made with the store, and only then: a store without its
-// ring must not get another, nor a ring that has lost its store.
+// ring reads the ring in the folder. It is made with the store, and only then: neither may a store that
+// has lost its ring get another, nor a ring that has lost its store.
 func (f *folder) ring(there bool) (*seal.Sealer, error) {
 	path := f.path(RingName)
 	_, err := os.Lstat(path)
@@ -277,8 +277,8 @@ func (f *folder) ring(there bool) (*seal.Sealer, error) {
 	return seal.ReadFile(path)
 }
 
-// present returns an error unless the lock file is still where it was: only then does the lock keep
-// others out.
+// present returns an error unless the lock file is still where it was: otherwise the lock keeps nobody
+// out.
 func (f *folder) present() error { return present(f.lock.Name(), f.info) }
 
 func present(path string, opened os.FileInfo) error {

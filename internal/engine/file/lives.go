@@ -9,10 +9,10 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// The store counts its jobs by position, from 1 on without a gap. Clients know a job by its id, which
-// is its position shifted. The shift is drawn when the store is made, and again whenever the store
-// may not be the latest of its copies, for then nobody knows which ids a later one gave out. From there
-// on it lives another life, under another name: no id is given twice, and clients can tell.
+// The store counts its jobs by position, from 1 on without a gap. Clients know a job by its id, which is
+// its position shifted. The shift is drawn when the store is made. It is drawn again whenever the store
+// may not be the latest of its copies, for nobody knows which ids a later copy gave out. From then on
+// the store has another life and another name: no id is given twice, and clients can tell.
 
 // identity names a store in one of its lives.
 type identity [16]byte

@@ -9,7 +9,7 @@ import (
 	"github.com/hashd-project/hashd/internal/wake"
 )
 
-// request is what one caller waits for: its jobs to be in the store, or that one of them is gone
+// request is what one caller waits for: that its jobs are in the store, or that a canceled job is gone
 // from it.
 type request struct {
 	batch    engine.Batch
@@ -25,7 +25,7 @@ var requests = sync.Pool{New: func() any { return &request{answered: make(chan s
 
 func newRequest() *request { return requests.Get().(*request) }
 
-// release gives the request back; it must hold on to no secret.
+// release gives the request back, without the secrets.
 func (r *request) release() {
 	*r = request{answered: r.answered}
 	requests.Put(r)
@@ -83,9 +83,9 @@ func (q *queue) len() int {
 // groupBytes bounds a transaction, and so how long those in it wait for each other.
 const groupBytes = 8 << 20
 
-// take returns what waits, up to a transaction's worth; the rest stays. The clients just answered
-// are about to come again, so it lets them run for as long as more keep coming: an idle machine
-// has none, and loses no time over it.
+// take returns what waits, up to a transaction's worth; the rest stays. Clients that were just answered
+// are about to come again, so take yields to them as long as more keep coming. On an idle machine none
+// come, and it loses no time.
 func (q *queue) take(group []*request) []*request {
 	for before, now := -1, q.len(); now > before; before, now = now, q.len() {
 		runtime.Gosched()

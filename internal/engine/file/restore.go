@@ -41,7 +41,7 @@ func (c *committer) fill(r *memory.Restorer) error {
 	})
 }
 
-// restoreResults returns the jobs that were canceled and would otherwise be taken for pending.
+// restoreResults returns the jobs that were canceled, which would otherwise be taken for pending.
 func (c *committer) restoreResults(tx *bolt.Tx, r *memory.Restorer) (canceled map[int64]bool, err error) {
 	canceled = make(map[int64]bool)
 	err = tx.Bucket(bucketResults).ForEach(func(key, sealed []byte) error {
@@ -91,10 +91,10 @@ func (c *committer) restoreJobs(tx *bolt.Tx, r *memory.Restorer, canceled map[in
 	return err
 }
 
-// restoreJob refuses a job that is due later than one accepted now would be: those would wait for it.
+// restoreJob refuses a job that is due later than a job accepted now: that would have to wait for it.
 func (c *committer) restoreJob(r *memory.Restorer, id int64, job engine.Job, today time.Time, wait time.Duration) error {
 	if wait > c.cfg.Delay {
-		return fmt.Errorf("job %d, accepted with a longer delay, is due in %v: start with that delay, or then", id, wait.Round(time.Second))
+		return fmt.Errorf("job %d was accepted with a longer delay and is due in %v: start with that delay, or after that time", id, wait.Round(time.Second))
 	}
 	return r.Pending(id, job, today.Add(wait))
 }

@@ -15,12 +15,12 @@ import (
 	"github.com/hashd-project/hashd/internal/seal"
 )
 
-// ErrDamaged says that the store is not as it was written. Nothing is mended: a backup is the way
-// back, or an empty folder.
+// ErrDamaged says that the store is not as it was written. Nothing is repaired: use a backup or an empty
+// folder.
 var ErrDamaged = errors.New("the store is damaged: restore the folder from a backup, or start with an empty one")
 
-// The versions of all that is in the store. This program writes the last one, and makes it of the first,
-// in which ids were positions.
+// The versions of the store's format. This program writes the last one, and converts the first, in which
+// ids were positions.
 const (
 	formerFormat = 1
 	format       = 2
@@ -55,11 +55,11 @@ type store struct {
 	broken         error  // why the store can only be closed: the library panicked, and what it had locked stays locked
 }
 
-// transact carries out a transaction, or not, and says so.
+// transact carries out a transaction whole, or returns an error and changes nothing.
 type transact func(func(*bolt.Tx) error) error
 
-// openStore opens the folder's store, or makes one, whose first id is the one given, or drawn, if none
-// was ever made there. Without a sealer the ring is the folder's.
+// openStore opens the folder's store. If none was ever made there, it makes one, which begins with the
+// id given, or a drawn one if that is 0. Without a sealer the ring is the folder's.
 func openStore(f *folder, sealer *seal.Sealer, noSync bool, firstID int64) (*store, error) {
 	s := &store{folder: f, sealer: sealer, path: f.path(StoreName)}
 	there, err := f.holdsStore()
@@ -85,7 +85,7 @@ func openStore(f *folder, sealer *seal.Sealer, noSync bool, firstID int64) (*sto
 	return s, nil
 }
 
-// openFile has the library open the file once that is known to be whole.
+// openFile verifies the file, and then has the library open it.
 func (s *store) openFile(noSync bool) (err error) {
 	if s.info, err = s.file.Stat(); err != nil {
 		return unreadable(err)
@@ -101,9 +101,9 @@ func (s *store) openFile(noSync bool) (err error) {
 	return nil
 }
 
-// carryOut is a transaction. Unlike the library's own Update it leaves one open in which the library
-// panicked: to roll that back the library walks the store in a goroutine of its own, where nobody can
-// catch its next panic.
+// carryOut runs a transaction. If the library panics in it, carryOut leaves it open, unlike the
+// library's own Update: to roll it back the library would walk the store in a goroutine of its own,
+// where nobody could catch its next panic.
 func (s *store) carryOut(f func(*bolt.Tx) error) error {
 	tx, err := s.db.Begin(true)
 	if err != nil {
@@ -127,7 +127,7 @@ func options(noSync bool, file *os.File) *bolt.Options {
 	o := &bolt.Options{
 		Timeout:        lockWait,
 		NoSync:         noSync,
-		NoFreelistSync: true, // it is found again at the next start, and need not be written each time
+		NoFreelistSync: true, // the next start finds it again, so it need not be written each time
 		FreelistType:   bolt.FreelistMapType,
 	}
 	if file != nil {
@@ -140,7 +140,7 @@ func options(noSync bool, file *os.File) *bolt.Options {
 // panics, or reads memory that the file no longer backs; both come back as errors, and the store can
 // only be closed: each later call returns the same error.
 func (s *store) guard(f func() error) (err error) {
-	if s.broken != nil { // or it would wait for what the panic left locked
+	if s.broken != nil { // else it would wait for what the panic left locked
 		return s.broken
 	}
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
@@ -208,8 +208,8 @@ func (s *store) putLives(meta *bolt.Bucket, l lives) error {
 	return meta.Put(metaLives, sealed)
 }
 
-// identify finds out whether this is the store that was here last, and gives it another life if that
-// is not certain.
+// identify finds out whether this is the store that was here last. If that is not certain, it begins
+// another life.
 func (s *store) identify() error {
 	former, next, err := s.readMeta()
 	if err != nil {
@@ -308,7 +308,8 @@ func (s *store) advance(next int64) error {
 	return nil
 }
 
-// close lets go of the file. If the library panicked it is not asked to, for it would wait for itself.
+// close releases the file. If the library panicked, close does so without it: the library would wait for
+// itself.
 func (s *store) close() error {
 	if s.db != nil && s.broken == nil {
 		return s.db.Close()

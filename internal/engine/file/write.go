@@ -131,7 +131,7 @@ func (c *committer) hasExpired() (expired bool) {
 			return nil
 		})
 	})
-	return expired || err != nil // a transaction then comes to the same, and says so
+	return expired || err != nil // a transaction then meets the same error, and reports it
 }
 
 // lastOf returns the last job of the block with the key, or before next if that is earlier.
@@ -160,7 +160,7 @@ func (c *committer) dropOld(tx *bolt.Tx, firstPending, next int64) error {
 	return dropWhile(tx.Bucket(bucketKeys), func(k, _ []byte) bool { return bytes.Compare(k, today) < 0 })
 }
 
-// dropMost bounds what is dropped in one transaction: what there is more goes in the next.
+// dropMost bounds what is dropped in one transaction: the rest goes in the next.
 const dropMost = 1 << 14
 
 // dropWhile deletes the first keys for which old returns true, given the key that follows.

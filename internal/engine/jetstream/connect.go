@@ -194,7 +194,7 @@ func (e *Engine) await(ctx context.Context, try func(context.Context) error) err
 			return err
 		}
 		if !told {
-			e.cfg.Log.Warn("waiting for NATS", "error", err, "at most", e.cfg.Patience)
+			e.cfg.Log.Warn("waiting for NATS", "error", err, "at_most", e.cfg.Patience)
 		}
 		select {
 		case <-time.After(pause):

@@ -154,7 +154,7 @@ func (e *Engine) beginLife(ctx context.Context, l lives, last uint64, rec *lifeR
 		return nil, err
 	}
 	e.cfg.Log.Error("the jobs stream is a copy made earlier, or its end is lost: jobs accepted since then are gone, and ids go on far above theirs",
-		"stream", e.names.jobs(), "next id", next.id(at+1))
+		"stream", e.names.jobs(), "next_id", next.id(at+1))
 	return next, nil
 }
 

@@ -11,10 +11,9 @@ import (
 // and a submitter's compare-and-swap that was under way fails.
 const drainBit = 1 << 62
 
-// Accept implements engine.Engine. It takes no lock and does not allocate, but where a segment
-// is full, a limit is reached, or the job has a key or a secret too long for a slot. A
-// submitter draws an id by moving next, which makes the slot its own, and commits the job by
-// storing its due time.
+// Accept implements engine.Engine. It takes no lock and does not allocate, unless a segment is full, a
+// limit is reached, or the job has an idempotency key or a secret too long for a slot. A submitter draws
+// an id by moving next, which makes the slot its own, and commits the job by storing its due time.
 //
 // Submitters that overlap may store due times that step back a little. That is harmless: a
 // job is claimed after all before it, and never before its own due time.
@@ -38,8 +37,8 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 	}
 }
 
-// AcceptBatch implements engine.Engine. It holds the mutex once for all of the batch, which keeps
-// no one from submitting short secrets alone, and allocates nothing per job.
+// AcceptBatch implements engine.Engine. It takes the mutex once for the whole batch, which does not
+// block Accept for short secrets, and allocates nothing per job.
 func (e *Engine) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
 	if !b.Valid() {
 		return engine.Receipt{}, engine.ErrInvalid
@@ -93,8 +92,8 @@ func (e *Engine) receipt(id, due int64) engine.Receipt {
 	return engine.Receipt{ID: id, Due: e.epoch.Add(time.Duration(due))}
 }
 
-// makeRoom is called when draw failed: it maps another segment if that is what lacks, or
-// says which limit is reached.
+// makeRoom is called when draw failed: it maps another segment if one is missing, or says which limit is
+// reached.
 func (e *Engine) makeRoom() error {
 	e.mu.Lock()
 	defer e.mu.Unlock()

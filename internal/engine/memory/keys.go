@@ -21,8 +21,8 @@ type agedKey struct {
 	until int64
 }
 
-// forgetKeys is how many outdated keys are forgotten when one is added: more than one, so
-// that those of a burst go in time.
+// forgetKeys is how many outdated keys are forgotten when one is added: more than one, so that the keys
+// of a burst do not stay long.
 const forgetKeys = 4
 
 // recall says whether the key was used within the window, and if so what to answer: the

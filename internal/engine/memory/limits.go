@@ -9,8 +9,8 @@ import (
 // refusal says why no more jobs are taken, or nil.
 func (e *Engine) refusal() error { return e.refusalOf(e.next.Load()) }
 
-// refusalOf says why no job may get the id and those before it that are free, or nil. Jobs are done
-// in their order, so there is room for a batch when as many are done as it lacks.
+// refusalOf says why jobs may not get the free ids up to this one, or nil. Jobs are done in their order,
+// so a batch has room once as many jobs are done as there is room missing for it.
 func (e *Engine) refusalOf(id int64) error {
 	switch {
 	case e.closed:
@@ -42,9 +42,9 @@ func (e *Engine) full(limit string, eases int64) error {
 	return &engine.FullError{Limit: limit, RetryAfter: wait}
 }
 
-// arenaRefusal says why the long ones of the secrets may not be stored, or nil. The limit is on the
-// memory mapped, for a few secrets can hold on to many chunks. All are asked for before any is
-// stored: taking one out again leaves a hole that stays until its chunk empties.
+// arenaRefusal says why the long secrets may not be stored, or nil. The limit is on the memory mapped,
+// for a few secrets can hold on to many chunks. It is checked for all before any is stored: taking one
+// out again would leave a hole until its chunk empties.
 func (e *Engine) arenaRefusal(secrets ...[]byte) error {
 	if n := e.secrets.grows(secrets...); n > 0 && (e.secrets.mapped+n)*chunkBytes > e.cfg.MaxSecretBytes {
 		return e.full("max-secret-bytes", e.headDue())

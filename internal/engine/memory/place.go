@@ -7,8 +7,8 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// prepare finds a valid batch its receipt: that of the first of its key, or of jobs that it places,
-// which are to be committed.
+// prepare returns the receipt of a valid batch: that of the first request with its key, or that of jobs
+// which it places, and which are to be committed.
 func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	if first, used, err := e.recall(b.IdempotencyKey); used {
 		return Prepared{Receipt: first}, err
@@ -83,9 +83,9 @@ func (e *Engine) freeAll(refs []ref) {
 	}
 }
 
-// drawMany takes the next n ids and their slots, and maps what these lack, or says which limit is
-// reached. Submitters of single jobs go on drawing meanwhile; the first that finds the tail full, or
-// the batch beyond it, makes room.
+// drawMany takes the next n ids and their slots, and maps the segments that are missing, or says which
+// limit is reached. Submitters of single jobs go on drawing meanwhile; the first that finds the tail
+// full, or the batch beyond it, makes room.
 func (e *Engine) drawMany(n int64) (first int64, err error) {
 	for {
 		id := e.next.Load()

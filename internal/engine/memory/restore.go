@@ -36,9 +36,9 @@ func Restore(cfg engine.Limits, fill func(*Restorer) error) (*Durable, error) {
 	return &Durable{e}, nil
 }
 
-// Restorer puts jobs into an engine that is not yet running: first Begin, then results, then
-// pending jobs, each in the order of their ids, and keys in the order in which they are forgotten.
-// Jobs that are put in neither way are gone.
+// Restorer puts jobs into an engine that is not yet running: first Begin, then results, then pending
+// jobs, each in the order of their ids, and keys in the order in which they are forgotten. Jobs that are
+// put in as neither are gone.
 type Restorer struct{ e *Engine }
 
 // Begin says which ids there are: the first that is to be restored, the first that is pending,

@@ -76,7 +76,7 @@ func (e *Engine) sleep(timer *time.Timer, wait time.Duration) {
 	}
 }
 
-// assist is a helper: called, it hashes until nothing is due.
+// assist is a helper: when called, it hashes until nothing is due.
 func (e *Engine) assist() {
 	secret.ScrubStack()
 	c := newClaim()
@@ -192,7 +192,7 @@ func (c *claim) hash(j int) {
 	}
 }
 
-// publish makes a hashed claim visible, all of it at one instant.
+// publish makes the results of a claim visible, all at one instant.
 func (e *Engine) publish(c *claim) {
 	now := e.now()
 	s := c.segment
@@ -226,7 +226,7 @@ func (e *Engine) publish(c *claim) {
 	e.expire(now) // here too, for under full load nobody rests
 }
 
-// alert follows the commit of a job: it wakes the leader if that would sleep past it.
+// alert wakes the leader if it would sleep past a job that was just committed.
 func (e *Engine) alert(due int64) {
 	// Either this sees the leader's new alarm, or the leader, who looks at the FIFO again after
 	// setting its alarm, sees this job.

@@ -12,9 +12,9 @@ import (
 //
 //	[0:8] due   [8:12] header   [12:64] the secret, or for a long one its place in the arena
 //
-// and once done the slot holds the digest. Who may touch a slot changes three times: it is the
-// submitter's that drew the id until that stores due, then the mutex guards it, then it is the
-// worker's that claimed it until that publishes the digest, and from then on the mutex's again.
+// and once done the slot holds the digest. Who may touch a slot changes three times. The submitter that
+// drew the id owns it until it stores due; then the mutex guards it; then the worker that claimed it
+// owns it until it publishes the digest; from then on the mutex guards it again.
 //
 // A segment is one 2 MiB mapping, the size of a huge page on amd64 and arm64: all slots
 // first, then all metas, which the mutex guards always.
