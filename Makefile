@@ -90,6 +90,10 @@ generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generat
 		diff -ru ../../gen/ts $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"
 
+.PHONY: figures
+figures: ## Print how long functions and files are, and what is exported without a comment
+	@go run ./test/arch/figures
+
 .PHONY: lint
 lint: $(LINT) lint-api breaking ## Lint the code and the contract, and prove that the checks of the contract can fail
 	@$(TELL) "lint by the rules of .golangci.yml" $(LINT) run --allow-parallel-runners ./...

@@ -193,6 +193,7 @@ type FullError struct {
 	RetryAfter time.Duration // when room is expected; at least one second
 }
 
+// Error implements error.
 func (e *FullError) Error() string { return fmt.Sprintf("full: limit %s reached", e.Limit) }
 
 // LeftError says that a drain ended before its work did.
@@ -210,6 +211,7 @@ func Left(e Engine, cause error) error {
 	return nil
 }
 
+// Error implements error.
 func (e *LeftError) Error() string { return fmt.Sprintf("%d jobs left: %v", e.Left, e.Cause) }
 
 // Unwrap returns the cause.

@@ -27,6 +27,7 @@ const maxBytes = 1 << 20
 // ExposedError says that a file or folder is not private, and what to do. Its text does not name who asked.
 type ExposedError struct{ Path, Why, Way string }
 
+// Error implements error.
 func (e *ExposedError) Error() string { return e.Path + " " + e.Why + ": " + e.Way }
 
 // ErrUnreadable says that the user of this process may not read the file.

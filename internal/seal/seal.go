@@ -24,6 +24,7 @@ var ErrDamaged = errors.New("sealed data is damaged or not where it belongs")
 // UnknownKeyError says that the ring lacks the key with which something was sealed.
 type UnknownKeyError struct{ ID uint32 }
 
+// Error implements error.
 func (e *UnknownKeyError) Error() string {
 	return fmt.Sprintf("sealed with key %d, which is not in the ring: restore the ring that has it from a backup", e.ID)
 }

@@ -127,6 +127,7 @@ type CutError struct {
 	Err         error // why
 }
 
+// Error implements error.
 func (e *CutError) Error() string {
 	return fmt.Sprintf("shutdown: %v: %d connections cut", e.Err, e.Connections)
 }

@@ -34,6 +34,7 @@ func (f FieldError) String() string {
 	return strconv.Quote(f.Pointer) + " " + f.Detail
 }
 
+// Error implements error.
 func (e *Error) Error() string {
 	var b strings.Builder
 	b.WriteString("invalid request")

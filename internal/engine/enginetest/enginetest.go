@@ -100,7 +100,6 @@ func tests() []test {
 		{"DrainAgain", drainAgain},
 		{"CancelEndsDrain", cancelEndsDrain},
 		{"CloseEndsDrain", closeEndsDrain},
-
 		{"UncollectedAreCounted", uncollectedAreCounted},
 		{"UncollectedExpire", uncollectedExpire},
 
