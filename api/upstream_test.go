@@ -69,7 +69,7 @@ const keywords = `Extensions Origin OneOf AnyOf AllOf Not Type Title Format Desc
 // A keyword that kin-openapi has learnt may be a bound that schema.tmpl would ignore.
 func TestKeywordsAreKnown(t *testing.T) {
 	known := map[string]bool{}
-	for _, k := range strings.Fields(keywords) {
+	for k := range strings.FieldsSeq(keywords) {
 		known[k] = true
 	}
 	for _, f := range reflect.VisibleFields(reflect.TypeFor[openapi3.Schema]()) {

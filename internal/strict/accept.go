@@ -2,6 +2,7 @@ package strict
 
 import (
 	"net/http"
+	"slices"
 
 	"github.com/hashd-project/hashd/internal/header"
 )
@@ -21,5 +22,5 @@ func Negotiate(accept []string, offers ...string) string {
 // VaryByAccept says that the answer depends on the request's Accept.
 func VaryByAccept(w http.ResponseWriter) {
 	h := w.Header()
-	h["Vary"] = append(h["Vary"][:len(h["Vary"]):len(h["Vary"])], "Accept")
+	h["Vary"] = append(slices.Clip(h["Vary"]), "Accept") // what others share stays as it is
 }
