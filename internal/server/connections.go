@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"syscall"
@@ -30,8 +31,8 @@ type connections struct {
 
 	mu     sync.Mutex
 	all    map[*client]struct{}
-	spares int    // how many of them are beyond the limit
-	silent client // head of the ring of those that have sent nothing since they were accepted or answered, longest first
+	spares []*client // those of them that are beyond the limit, oldest first
+	silent client    // head of the ring of those that have sent nothing since they were accepted or answered, longest first
 }
 
 // The states of a connection. While a request's header is arriving and while its body is received, the
@@ -135,8 +136,8 @@ func (cs *connections) add(accepted net.Conn) *client {
 	victim := cs.makeRoom()
 	cs.all[c] = struct{}{}
 	cs.listen(c)
-	if len(cs.all)-cs.spares > cs.limit {
-		cs.spares++
+	if len(cs.all)-len(cs.spares) > cs.limit {
+		cs.spares = append(cs.spares, c)
 		c.beyond.Store(true)
 		c.ending = time.AfterFunc(spareLife, func() { _ = c.Close() })
 	}
@@ -165,7 +166,7 @@ func (cs *connections) heard(c *client) {
 // makeRoom forgets the connection that was silent for longest if the limit leaves no room for one
 // more. The caller holds the lock, and ends it without.
 func (cs *connections) makeRoom() (victim *client) {
-	if len(cs.all)-cs.spares < cs.limit {
+	if len(cs.all)-len(cs.spares) < cs.limit {
 		return nil
 	}
 	return cs.takeSilent(false)
@@ -186,6 +187,18 @@ func (cs *connections) takeSilent(beyond bool) (victim *client) {
 			return c
 		}
 		c = c.after
+	}
+	return nil
+}
+
+// takeHalfOpen forgets the oldest connection beyond the limit whose request has begun and not come. Who sends a
+// whole request, as a health check does, is past that at once.
+func (cs *connections) takeHalfOpen() (victim *client) {
+	for _, c := range cs.spares {
+		if c.state.Load() == stateArriving {
+			cs.forget(c)
+			return c
+		}
 	}
 	return nil
 }
@@ -217,7 +230,7 @@ func (cs *connections) endSpare(c *client) {
 	if c.beyond.Load() {
 		c.beyond.Store(false)
 		c.ending.Stop()
-		cs.spares--
+		cs.spares = slices.DeleteFunc(cs.spares, func(one *client) bool { return one == c })
 	}
 }
 
@@ -227,7 +240,14 @@ func (cs *connections) speaks(c *client, state int32) bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	cs.heard(c)
-	return c.state.CompareAndSwap(stateSilent, state)
+	said := c.state.CompareAndSwap(stateSilent, state)
+	if c.beyond.Load() { // it may have to go
+		select {
+		case cs.freed <- struct{}{}:
+		default:
+		}
+	}
+	return said
 }
 
 // changed is the server's ConnState hook.
@@ -260,7 +280,7 @@ func (cs *connections) admit(c *client) bool {
 	}
 	cs.mu.Lock()
 	victim := cs.makeRoom()
-	room := len(cs.all)-cs.spares < cs.limit
+	room := len(cs.all)-len(cs.spares) < cs.limit
 	if room {
 		cs.endSpare(c)
 	}
@@ -339,7 +359,13 @@ func (cs *connections) spareRoom() bool {
 // release closes the connection that was silent for longest, and says whether there was one.
 func (cs *connections) release() bool {
 	cs.mu.Lock()
-	victim := cs.takeSilent(true)
+	victim := cs.takeSilent(false)
+	if victim == nil {
+		victim = cs.takeHalfOpen()
+	}
+	if victim == nil {
+		victim = cs.takeSilent(true)
+	}
 	cs.mu.Unlock()
 	cs.end(victim)
 	return victim != nil

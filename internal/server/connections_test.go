@@ -164,6 +164,21 @@ func TestMaxConnectionsRefuses(t *testing.T) {
 	})
 }
 
+// Clients that begin requests and do not go on with them, however many, keep no health check out.
+func TestHalfOpenConnectionsMakeRoom(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := listen(t, on(fake{}), limited(2))
+		for range 2 + 3*reserve {
+			r.call().say("GET /st")
+		}
+		began := time.Now()
+		r.call().ask("GET /healthz", "").want(200)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("a health check waited %v", took)
+		}
+	})
+}
+
 // A connection beyond the limit is as good as any once there is room; before, it does not last.
 func TestConnectionBeyondTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
