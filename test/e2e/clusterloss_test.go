@@ -69,7 +69,7 @@ func TestJobsStreamLostUnderServer(t *testing.T) {
 	collect(t, c, lost)()
 	f.change(t, func(ctx context.Context, js jetstream.JetStream) error { return js.DeleteStream(ctx, "hashd_jobs") })
 	awaitReadiness(t, c, http.StatusServiceUnavailable)
-	a.log(t, "NATS: down: new jobs are refused until this is mended", 1)
+	a.log(t, "NATS: down: new jobs are refused until this is repaired", 1)
 	c.do(t, "POST", "/hash", submission("x")).wantProblem(t, http.StatusServiceUnavailable, "down")
 	a.stop(t)
 	if refused := finish(t, nil, append([]string{"--port=0"}, f.args...)...); refused.code != 1 ||

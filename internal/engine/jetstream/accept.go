@@ -13,9 +13,9 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// Accept implements engine.Engine. The receipt is given once a quorum of the stream's servers has
-// the job. ErrDown means that this could not be learned: the job may be stored all the same, which
-// only an idempotency key makes harmless.
+// Accept implements engine.Engine. The receipt is given once a quorum of the stream's servers has the
+// job. ErrDown means that this could not be learned: the job may be stored nevertheless, and only an
+// idempotency key makes a retry harmless.
 func (e *Engine) Accept(ctx context.Context, job engine.Job) (engine.Receipt, error) {
 	return e.AcceptBatch(ctx, engine.Batch{
 		Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, IdempotencyKey: job.IdempotencyKey,
@@ -70,8 +70,8 @@ func (e *Engine) acceptWithKey(ctx context.Context, b *engine.Batch) (engine.Rec
 	return engine.Receipt{}, down(errTaken)
 }
 
-// recallFull looks the key of a refused request up once more: what has filled the last room meanwhile may
-// be the same request, by way of another instance.
+// recallFull looks the key of a refused request up once more: the same request, sent to another
+// instance, may have taken the last room meanwhile.
 func (e *Engine) recallFull(ctx context.Context, b *engine.Batch, refusal error) (engine.Receipt, error) {
 	first, used, _, err := e.recall(ctx, b.IdempotencyKey)
 	if !used {

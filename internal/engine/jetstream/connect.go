@@ -75,8 +75,8 @@ func (l *link) reach(ctx context.Context, n names) (err error) {
 	return nil
 }
 
-// relink replaces the connection. The library gives one up for good when a server ends it for a reason that it
-// does not know, and only a new one learns what the servers allow now.
+// relink replaces the connection. The library gives a connection up for good if a server ends it for a
+// reason that the library does not know, and only a new connection learns what the servers allow now.
 func (e *Engine) relink(ctx context.Context) error {
 	l, err := e.dial(ctx)
 	if err != nil {
@@ -179,7 +179,8 @@ func (e *Engine) inUse(c *nats.Conn) bool {
 	return l != nil && l.conn == c
 }
 
-// await tries until it succeeds, the cluster says what will not change, Patience is over, or ctx ends.
+// await tries until it succeeds, meets an error that will not go away by itself, Patience is over, or
+// ctx ends.
 func (e *Engine) await(ctx context.Context, try func(context.Context) error) error {
 	const pause = 250 * time.Millisecond
 	deadline := time.Now().Add(e.cfg.Patience)

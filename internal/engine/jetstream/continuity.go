@@ -138,8 +138,8 @@ func (e *Engine) recordEnd() {
 	}
 }
 
-// beginLife begins a new life behind a marker. That is stored only if the log ends where it seemed to,
-// which a server that does not know that it leads no more cannot bring about.
+// beginLife begins a new life behind a marker. The marker is stored only if the log still ends where it
+// seemed to, and not by a server that has lost the lead without knowing it.
 func (e *Engine) beginLife(ctx context.Context, l lives, last uint64, rec *lifeRecord) (lives, error) {
 	marker := nats.NewMsg(e.names.key([16]byte{}))
 	marker.Header.Set(jetstream.ExpectedLastSeqHeader, strconv.FormatUint(last, 10))

@@ -54,8 +54,8 @@ func down(err error) error {
 	return fmt.Errorf("%w: %w", engine.ErrDown, err)
 }
 
-// call runs one exchange with the cluster, which goes on though the caller's context ends: what it
-// finds out or stores must not be lost half-way. It ends with its own time, or with the engine.
+// call runs one exchange with the cluster. It goes on if the caller's context ends, for what it finds
+// out or stores must not be lost half-way. It ends at its own timeout, or with the engine.
 func (e *Engine) call(ctx context.Context, do func(context.Context) error) error {
 	if e.ctx.Err() != nil {
 		return engine.ErrClosed

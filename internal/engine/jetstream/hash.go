@@ -61,7 +61,8 @@ func (e *Engine) hash() {
 	}
 }
 
-// sorted puts a job that comes again, because whoever had it gave it up, before those due later.
+// sorted puts a job that is delivered again, because another instance gave it up, before those due
+// later.
 func sorted(queue []*task) []*task {
 	slices.SortStableFunc(queue, func(a, b *task) int { return a.at.Compare(b.at) })
 	return queue
@@ -90,8 +91,8 @@ func (e *Engine) awaitHead(queue []*task) []*task {
 	}
 }
 
-// pullOverdue returns jobs that are due, of the next few that the cluster has to give: first those
-// that come again. The others go back.
+// pullOverdue takes the next few jobs, of which the cluster gives those first that are delivered again,
+// and returns the due ones. The others go back.
 func (e *Engine) pullOverdue() (overdue []*task) {
 	const few = 4
 	now := e.clock.now()
@@ -102,7 +103,7 @@ func (e *Engine) pullOverdue() (overdue []*task) {
 		}
 		e.leases.remove([]*task{t})
 		clear(t.secret)
-		_ = t.msg.Nak() // or the lease runs out
+		_ = t.msg.Nak() // if that fails the lease runs out
 	}
 	return overdue
 }
@@ -263,7 +264,7 @@ func (e *Engine) finished(tasks []*task) {
 	e.ledger.late(by)
 	e.tell(isDone, done...)
 	for _, t := range tasks {
-		_ = t.msg.Ack() // or the job comes again, and its result is found
+		_ = t.msg.Ack() // if that fails the job comes again, and its result is found
 	}
 }
 
@@ -293,8 +294,7 @@ func (e *Engine) yield(t *task) {
 	_ = t.msg.Ack()
 }
 
-// displace puts a task's result in the place of one that is another job's, which had the id before
-// the log lost its end.
+// displace replaces a result of another job, which had the id before the log lost its end.
 func (e *Engine) displace(t *task, m *message) error {
 	e.cfg.Log.Error("a result was of another job with the same id", "id", t.id)
 	_, err := e.commit([]*nats.Msg{e.resultMsg(t.id, t.result.Data, m.Sequence)})
@@ -305,7 +305,7 @@ func (e *Engine) displace(t *task, m *message) error {
 func (e *Engine) giveBack(tasks []*task) {
 	const soon = 500 * time.Millisecond
 	for _, t := range tasks {
-		_ = t.msg.NakWithDelay(soon) // or the lease runs out
+		_ = t.msg.NakWithDelay(soon) // if that fails the lease runs out
 	}
 }
 

@@ -257,7 +257,7 @@ func (e *Engine) Close() error {
 		}
 		e.leases.release()
 		e.recordEnd()
-		_ = e.link().conn.FlushTimeout(time.Second) // or the leases run out
+		_ = e.link().conn.FlushTimeout(time.Second) // if that fails the leases run out
 		e.link().conn.Close()
 	})
 	return nil

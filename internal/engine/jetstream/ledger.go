@@ -94,7 +94,7 @@ func (l *ledger) refusal(n int64, key engine.IdempotencyKey) error {
 // maxResultsName is the name of the setting.
 const maxResultsName = "max-results"
 
-// full names the limit that refuses every job, and does so too once none is pending.
+// full names the limit that refuses every job, and would even if none were pending.
 func (l *ledger) full() string {
 	l.mu.Lock()
 	defer l.mu.Unlock()

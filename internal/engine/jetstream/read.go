@@ -72,8 +72,8 @@ type sight struct {
 	result uint64 // the sequence of its result; 0 while it is pending
 }
 
-// look finds the job. A result that any server has is the result; that there is none is for the
-// leaders to say.
+// look finds the job. If any server has a result, that is the result; only the leaders can say that
+// there is none.
 func (e *Engine) look(ctx context.Context, id int64) (sight, error) {
 	switch {
 	case id < 1:

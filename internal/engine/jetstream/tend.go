@@ -19,7 +19,7 @@ func (e *Engine) tend() {
 			return
 		case <-tick.C:
 			e.watchClock()
-			_ = e.call(e.ctx, e.watchRoom) // or the next time
+			_ = e.call(e.ctx, e.watchRoom) // if that fails, the next time
 		case <-e.back:
 			e.waiters.wakeAll()
 		}

@@ -59,7 +59,7 @@ func (e *Engine) judge(err error, failures int) {
 	if err == nil {
 		if old != nil {
 			e.fault.Store(nil)
-			e.cfg.Log.Info("NATS: all is as it must be again")
+			e.cfg.Log.Info("NATS: everything works again")
 			e.waiters.wakeAll()
 		}
 		return
@@ -70,7 +70,7 @@ func (e *Engine) judge(err error, failures int) {
 	}
 	e.fault.Store(now)
 	if old == nil || old.lasting != now.lasting {
-		e.cfg.Log.Error("NATS: down: new jobs are refused until this is mended", "error", err)
+		e.cfg.Log.Error("NATS: down: new jobs are refused until this is repaired", "error", err)
 	}
 	if now.lasting {
 		e.waiters.wakeAll()

@@ -76,7 +76,7 @@ func tamper(t *testing.T, servers *natstest.Cluster, do func(context.Context, je
 
 const (
 	isDown  = "NATS: down"
-	isAgain = "NATS: all is as it must be again"
+	isAgain = "NATS: everything works again"
 )
 
 // awaitDown waits until the engine says why it is down.
