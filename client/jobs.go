@@ -45,7 +45,7 @@ type Jobs struct {
 	client *gen.Client
 }
 
-// NewJobs returns a Jobs, or an error if the server's URL is none.
+// NewJobs returns a Jobs, or an error if the server's URL is not one.
 func NewJobs(cfg Config) (*Jobs, error) {
 	if err := checkServer(cfg.Server); err != nil {
 		return nil, err
@@ -143,8 +143,8 @@ func (j *Jobs) Get(ctx context.Context, id JobID) (Job, error) { return j.get(ct
 // longestPoll is how long Wait asks the server to hold an answer: what it allows by default.
 const longestPoll = 30 * time.Second
 
-// Wait waits until the job is done and returns it with its hash. It asks with Prefer: wait, and of a job
-// that is pending even then once Retry-After has passed. If ctx ends meanwhile, the error wraps
+// Wait waits until the job is done and returns it with its hash. It asks with Prefer: wait; while the
+// job stays pending it asks again once Retry-After has passed. If ctx ends meanwhile, the error wraps
 // the context's, and the last *PendingError if there was one.
 func (j *Jobs) Wait(ctx context.Context, id JobID) (Job, error) {
 	for {
@@ -194,8 +194,8 @@ func isHash(text string) bool {
 	return err == nil && len(sum) > 0
 }
 
-// Cancel cancels a pending job, whose secret is never hashed then, or erases a hash. Of a job that
-// is neither it returns a *ProblemError: GoneType or UnknownJobType.
+// Cancel cancels a pending job, whose secret is never hashed then, or erases a hash. If the job is
+// neither pending nor done, it returns a *ProblemError: GoneType or UnknownJobType.
 func (j *Jobs) Cancel(ctx context.Context, id JobID) error {
 	status := http.StatusNoContent
 	lost := false // an answer, which may have said that the job is canceled

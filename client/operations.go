@@ -60,5 +60,5 @@ func staying(d Doer) Doer {
 	return d
 }
 
-// noRedirect has a redirect taken for the answer that it is.
+// noRedirect makes a redirect the answer, and does not follow it.
 func noRedirect(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }

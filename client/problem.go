@@ -50,8 +50,8 @@ func (p *ProblemError) Error() string {
 	return b.String()
 }
 
-// problemOf makes an error of an answer that is no success. Of one that is no problem document
-// nothing is taken but the status: it could repeat what was sent.
+// problemOf makes an error of an answer that is no success. Of an answer that is not a problem document
+// it takes only the status: the text could repeat what was sent.
 func problemOf(resp *http.Response, text []byte) *ProblemError {
 	p := &ProblemError{
 		Type: blankType, Title: http.StatusText(resp.StatusCode), Status: resp.StatusCode,

@@ -78,7 +78,7 @@ func (j *Jobs) pauseWithin(ctx context.Context, until time.Time, err error, n in
 // have an Idempotency-Key, and the rest is idempotent by nature.
 func temporary(err error) bool {
 	p, refused := errors.AsType[*ProblemError](err)
-	if !refused { // a failure of the network, but a certificate stays as it is, and so does what is no hashd
+	if !refused { // a failure of the network; but a bad certificate stays bad, and another server does not become a hashd
 		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
 		return !untrusted && !errors.Is(err, http.ErrSchemeMismatch) && !errors.Is(err, ErrAnswer)
 	}
