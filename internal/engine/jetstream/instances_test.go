@@ -161,7 +161,7 @@ func TestOneKeyOnManyInstances(t *testing.T) {
 }
 
 // After its window a key is as good as new.
-func TestKeyWindowEnds(t *testing.T) {
+func TestIdempotencyWindowEnds(t *testing.T) {
 	t.Parallel()
 	cfg := config(t, single(t))
 	cfg.IdempotencyWindow = 100 * time.Millisecond
