@@ -55,9 +55,19 @@ func New(ring []byte) (*Sealer, error) {
 func parse(ring []byte) (*keyset.Handle, error) {
 	handle, err := insecurecleartextkeyset.Read(keyset.NewJSONReader(bytes.NewReader(ring)))
 	if err != nil {
-		return nil, errors.New("not a ring: want a Tink keyset in JSON")
+		return nil, errors.New("not a ring: want a Tink keyset in JSON" + marked(ring))
 	}
 	return handle, nil
+}
+
+// marked tells of the byte order mark that an editor put before a ring, which nobody sees; "" if there is none.
+func marked(ring []byte) string {
+	for _, mark := range []string{"\xef\xbb\xbf", "\xff\xfe", "\xfe\xff"} {
+		if bytes.HasPrefix(ring, []byte(mark)) {
+			return fmt.Sprintf("; this begins with a byte order mark (% X): save it as UTF-8 without one", mark)
+		}
+	}
+	return ""
 }
 
 // Seal returns plain sealed with the primary key. It opens only with the same associated data: a sealed

@@ -104,6 +104,23 @@ func TestNotARing(t *testing.T) {
 	}
 }
 
+// An editor's mark before a ring is told, in each encoding, for nobody sees it.
+func TestRingWithAMark(t *testing.T) {
+	t.Parallel()
+	ring, err := Generate()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for mark, want := range map[string]string{"\xef\xbb\xbf": "(EF BB BF)", "\xff\xfe": "(FF FE)", "\xfe\xff": "(FE FF)"} {
+		if _, err := New(append([]byte(mark), ring...)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("a ring behind % X: %v", mark, err)
+		}
+	}
+	if _, err := New([]byte("{}")); err == nil || strings.Contains(err.Error(), "mark") {
+		t.Errorf("no ring, and no mark: %v", err)
+	}
+}
+
 func TestFile(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "ring.json")
 	if _, err := ReadFile(path); !errors.Is(err, fs.ErrNotExist) {
