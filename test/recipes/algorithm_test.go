@@ -23,7 +23,7 @@ var algorithmSteps = []step{
 		{`[]string{"sha512", "sha256", "sha3-512"} {`, `[]string{"sha512", "sha256", "sha3-512", "sha384"} {`},
 	}},
 	{"api/openapi.yaml", []edit{{"enum: [sha512, sha256, sha3-512]", "enum: [sha512, sha256, sha3-512, sha384]"}}},
-	{"client/contract.go", []edit{{"\tSha256  = gen.Sha256\n", "\tSha256  = gen.Sha256\n\tSha384  = gen.Sha384\n"}}},
+	{"client/contract.go", []edit{{"\nconst (\n", "\nconst (\n\tSha384 = gen.Sha384 // SHA-384\n"}}},
 	{"internal/strict/fuzz_test.go", []edit{{listed, listed4}}},
 	{"internal/strict/testdata/bodies.txt", []edit{{listed, listed4}}},
 	{"internal/strict/testdata/batches.txt", []edit{{listed, listed4}}},

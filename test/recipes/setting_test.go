@@ -23,7 +23,7 @@ var settingSteps = []step{
 		"\t\"max-connections\":", "\t\"burst-size\": {[]string{\"1\", \"100\"}, []string{\"0\", \"101\"}},\n\t\"max-connections\":",
 	}}},
 	{"internal/config/config_test.go", []edit{
-		{"\t\tMaxConnections:     10_000,", "\t\tMaxConnections:     10_000,\n\t\tBurstSize: 7,"},
+		{"\t\tMaxConnections:", "\t\tBurstSize: 7,\n\t\tMaxConnections:"},
 		{"\"max-connections HASHD_MAX_CONNECTIONS\",", "\"max-connections HASHD_MAX_CONNECTIONS\", \"burst-size HASHD_BURST_SIZE\","},
 	}},
 	{"internal/config/precedence_test.go", []edit{{
