@@ -70,6 +70,13 @@ func visits() []visit {
 		{"wrong type", post(400, "/hash", func(s string) string { return `{"password":["` + s + `"]}` })},
 		{"too large", post(413, "/hash", func(s string) string { return submission(strings.Repeat(s, 1+(17<<10)/len(s))) })},
 		{"wrong media type", post(415, "/hash", submission, header("Content-Type", "text/plain"))},
+		{"no such path", post(404, "/hush", submission)},
+		{"no such method", post(405, "/hash/1", submission)},
+		{"foreign host", post(421, "/hash", submission, func(r *http.Request) { r.Host = "foreign.example" })},
+		{"chunked", post(202, "/hash", submission, func(r *http.Request) { r.ContentLength = -1 })},
+		{"announced", post(202, "/hash", submission, header("Expect", "100-continue"))},
+		{"batch, bad JSON", post(400, "/hash/batch", func(s string) string { return batchOf(s, "beside") + "x" })},
+		{"batch, one of them empty", post(400, "/hash/batch", func(s string) string { return batchOf(s, "") })},
 		{"key used again", func(t *testing.T, c *client, m marked, n int) {
 			key := header("Idempotency-Key", fmt.Sprint("r", m.mark[:4]))
 			a, err := c.try(t.Context(), http.MethodPost, "/hash", submission(m.secret(n)), key)
