@@ -153,7 +153,7 @@ func (b *clusterBench) speed(ctx context.Context, servers *natstest.Cluster, cli
 	if err != nil {
 		return 0, err
 	}
-	defer e.Close()
+	defer e.Close() //nolint:contextcheck // it has a bound of its own
 	var accepted atomic.Int64
 	var g sync.WaitGroup
 	var once sync.Once
@@ -206,7 +206,7 @@ func (b *clusterBench) lateness(ctx context.Context, servers *natstest.Cluster) 
 	if err != nil {
 		return r, err
 	}
-	defer e.Close()
+	defer e.Close() //nolint:contextcheck // it has a bound of its own
 	watching, cancel := context.WithCancel(ctx)
 	defer cancel()
 	w := newWatch(watching, e)
@@ -256,7 +256,7 @@ func (b *clusterBench) addSpace(ctx context.Context, servers *natstest.Cluster, 
 	if err != nil {
 		return err
 	}
-	defer e.Close()
+	defer e.Close() //nolint:contextcheck // it has a bound of its own
 	before := diskUse(servers.Nodes[0].Store())
 	if err := b.spread(ctx, b.jobs, func(n int64) error {
 		var s secret
