@@ -104,17 +104,23 @@ func undocumented(d ast.Decl) (names []string) {
 		}
 	case *ast.GenDecl:
 		for _, s := range d.Specs {
-			switch s := s.(type) {
-			case *ast.TypeSpec:
-				if s.Name.IsExported() && s.Doc == nil && (d.Lparen.IsValid() || d.Doc == nil) {
-					names = append(names, s.Name.Name)
-				}
-			case *ast.ValueSpec:
-				for _, n := range s.Names {
-					if n.IsExported() && s.Doc == nil && s.Comment == nil && d.Doc == nil {
-						names = append(names, n.Name)
-					}
-				}
+			names = append(names, silent(d, s)...)
+		}
+	}
+	return names
+}
+
+// silent returns what undocumented does, of one part of a declaration.
+func silent(d *ast.GenDecl, s ast.Spec) (names []string) {
+	switch s := s.(type) {
+	case *ast.TypeSpec:
+		if s.Name.IsExported() && s.Doc == nil && (d.Lparen.IsValid() || d.Doc == nil) {
+			names = append(names, s.Name.Name)
+		}
+	case *ast.ValueSpec:
+		for _, n := range s.Names {
+			if n.IsExported() && s.Doc == nil && s.Comment == nil && d.Doc == nil {
+				names = append(names, n.Name)
 			}
 		}
 	}
