@@ -208,6 +208,7 @@ func TestModes(t *testing.T) {
 		}
 		closeEngine(t, e)
 	}
+	must(t, os.Chmod(cfg.Dir, 0o700))
 	for _, name := range []string{StoreName, LockName} {
 		log.Reset()
 		path := filepath.Join(cfg.Dir, name)
