@@ -1,12 +1,17 @@
 package server
 
 import (
+	"errors"
+	"fmt"
 	"maps"
 	"os"
 	"regexp"
 	"strconv"
 	"strings"
 	"testing"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
 )
 
 // The code's kinds of problems are those of the contract and of docs/api.md, with their statuses:
@@ -65,4 +70,67 @@ func typesOfPage(t *testing.T) map[string]int {
 		}
 	}
 	return types
+}
+
+// What the engine refuses with, and how each operation answers it.
+func TestRefusals(t *testing.T) {
+	const hash, batch, get, del = "POST /hash", "POST /hash/batch", "GET /hash/7", "DELETE /hash/7"
+	for _, tt := range []struct {
+		err     error
+		whats   []string
+		status  int
+		kind    string
+		headers []string
+	}{
+		{engine.ErrUnknown, []string{get, del}, 404, "unknown-job", nil},
+		{engine.ErrGone, []string{get, del}, 410, "job-gone", nil},
+		{engine.ErrIdempotencyKeyReused, []string{hash, batch}, 422, "idempotency-key-reused", nil},
+		{engine.ErrDraining, []string{hash, batch}, 503, "draining", []string{"Retry-After: 5"}},
+		{engine.ErrDown, []string{hash, batch, get, del}, 503, "down", []string{"Retry-After: 5"}},
+		{engine.ErrClosed, []string{hash, batch, get, del}, 503, "draining", []string{"Retry-After: 5"}},
+		{&engine.FullError{Limit: "max-pending", RetryAfter: time.Second}, []string{hash, batch}, 503, "full", []string{"Retry-After: 1"}},
+		{&engine.FullError{Limit: "max-pending", RetryAfter: 61*time.Second + 1}, []string{hash, batch}, 503, "full", []string{"Retry-After: 62"}},
+		{engine.ErrInvalid, []string{hash, batch}, 500, "internal", nil},
+		{errors.New("the disk is broken"), []string{hash, batch, get, del}, 500, "internal", nil},
+	} {
+		for _, what := range tt.whats {
+			for _, prefer := range []string{"", "wait=1"} {
+				s := newSite(t, on(fake{err: tt.err}))
+				body := map[string]string{hash: password, batch: passwords}[what]
+				a := s.ask(what, body, "Prefer:"+prefer)
+				p := a.wantProblem(tt.status, tt.kind)
+				wanted := append(append(tt.headers, s.varies(what)...), "Content-Type: application/problem+json")
+				a.want(tt.status, wanted...)
+				if extra := len(a.header) - len(wanted) - always; extra != 0 {
+					t.Errorf("%s, %v: %d headers more than wanted: %v", what, tt.err, extra, a.header)
+				}
+				if failed := s.log.lines("request failed"); tt.status == 500 {
+					if len(failed) != 1 || !strings.Contains(failed[0]["error"].(string), tt.err.Error()) || failed[0]["level"] != "ERROR" {
+						t.Errorf("%s, %v: logged %v", what, tt.err, failed)
+					}
+					if strings.Contains(p.Detail, "disk") {
+						t.Errorf("%s: the client learns of the disk: %s", what, p.Detail)
+					}
+				} else if len(failed) > 0 {
+					t.Errorf("%s, %v: a refusal is logged as a failure: %v", what, tt.err, failed)
+				}
+			}
+		}
+	}
+}
+
+// The refusal names the limit that caused it, and may have been wrapped on its way.
+func TestFullNamesTheLimit(t *testing.T) {
+	h := handler{}
+	for _, limit := range []string{"max-pending", "max-secret-bytes"} {
+		for path, want := range map[string]string{
+			"/hash":       "The limit " + limit + " is reached. Try again after Retry-After.",
+			"/hash/batch": "The limit " + limit + " is reached. Try again after Retry-After, or send a smaller batch.",
+		} {
+			p := h.problemOf(fmt.Errorf("submit: %w", &engine.FullError{Limit: limit, RetryAfter: 3 * time.Second}), path)
+			if p.detail != want || p.retryAfter != 3*time.Second || p.kind != full {
+				t.Errorf("limit %s: %+v", limit, p)
+			}
+		}
+	}
 }

@@ -175,67 +175,6 @@ func TestOptionsOfTheServer(t *testing.T) {
 	})
 }
 
-// What net/http does not let through to a handler is refused in the promised form all the same.
-func TestRefusedUnread(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := listen(t, on(fake{}))
-		const get, post = "GET /healthz HTTP/1.1\r\n", "POST /hash HTTP/1.1\r\nHost: x\r\n"
-		for text, want := range map[string]struct {
-			status int
-			detail string
-		}{
-			canary + "\r\n\r\n":                         {400, "The request is not HTTP/1.1."},
-			"GET /hash\x00 HTTP/1.1\r\nHost: x\r\n\r\n": {400, "The request is not HTTP/1.1."},
-			"GET /%zz HTTP/1.1\r\nHost: x\r\n\r\n":      {400, "The request is not HTTP/1.1."},
-			"GET healthz HTTP/1.1\r\nHost: x\r\n\r\n":   {400, "The request is not HTTP/1.1."},
-			get + "\r\n":                                                              {400, "The request is not HTTP/1.1: missing required Host header."},
-			get + "Host: a\r\nHost: b\r\n\r\n":                                        {400, "The request is not HTTP/1.1."},
-			get + "Host: a b\r\n\r\n":                                                 {400, "The request is not HTTP/1.1: malformed Host header."},
-			get + "Host: x\r\n" + canary + "\r\n\r\n":                                 {400, "The request is not HTTP/1.1."},
-			get + "Host: x\r\n" + canary + "(: x\r\n\r\n":                             {400, "The request is not HTTP/1.1."},
-			get + "Host: x\r\nPrefer : wait=1\r\n\r\n":                                {400, "The request is not HTTP/1.1: invalid header name."},
-			get + "Host: x\r\nPrefer: wait=1\n\x00\r\n\r\n":                           {400, "The request is not HTTP/1.1."},
-			get + "Host: x\r\nPrefer: wait\x01=1\r\n\r\n":                             {400, "The request is not HTTP/1.1."},
-			post + "Content-Length: 1\r\nContent-Length: 2\r\n\r\n":                   {400, "The request is not HTTP/1.1."},
-			post + "Content-Length: 1, 1\r\n\r\n":                                     {400, "The request is not HTTP/1.1."},
-			post + "Content-Length: +1\r\n\r\n":                                       {400, "The request is not HTTP/1.1."},
-			post + "Content-Length:\r\n\r\n":                                          {400, "The request is not HTTP/1.1."},
-			get + "Host: x\r\nX-Long: " + strings.Repeat("x", 64<<10) + "\r\n\r\n":    {431, "The request's header is larger than the server takes."},
-			post + "Transfer-Encoding: gzip\r\n\r\n":                                  {501, "The only transfer coding that the server knows is chunked."},
-			post + "Transfer-Encoding: gzip, chunked\r\n\r\n":                         {501, "The only transfer coding that the server knows is chunked."},
-			post + "Transfer-Encoding: chunked\r\nTransfer-Encoding: chunked\r\n\r\n": {501, "The only transfer coding that the server knows is chunked."},
-			"GET /healthz HTTP/3.0\r\nHost: x\r\n\r\n":                                {505, "The server speaks HTTP/1.1."},
-			get + "Host: x\r\nExpect: " + canary + "\r\n\r\n":                         {417, "The only expectation that the server meets is 100-continue."},
-		} {
-			a, res := r.rawAnswer("GET /a-path-beside-the-contract", text)
-			if p := a.wantProblem(want.status, "malformed-request"); p.Detail != want.detail || p.Title != "Malformed request" {
-				t.Errorf("%.60q: %+v", text, p)
-			}
-			if !res.Close || res.Header.Get("Date") == "" || res.ContentLength < 1 {
-				t.Errorf("%.60q: kept %t, header %v", text, !res.Close, res.Header)
-			}
-			if line := r.log.lines("request refused unread"); line[len(line)-1]["request"] != a.header.Get("X-Request-Id") {
-				t.Errorf("%.60q: logged %v", text, line)
-			}
-		}
-		if lines := r.log.lines("request"); len(lines) > 0 {
-			t.Errorf("reached the handler: %v", lines)
-		}
-	})
-}
-
-// A text that only looks like one of net/http's goes out as it is.
-func TestOwnTextIsNotTakenForARefusal(t *testing.T) {
-	for _, text := range []string{
-		"", "HTTP/1.1 ", "HTTP/1.1 400", "HTTP/1.1 200 OK" + refusalHeader, "HTTP/1.1 404 Not Found\r\nCache-Control: no-store\r\n\r\n", "x" + "HTTP/1.1 400 Bad Request" + refusalHeader,
-		"HTTP/1.1 400 Bad Request\r\nX: y" + refusalHeader, "HTTP/1.1 100 Continue\r\n\r\n",
-	} {
-		if status, reason, ok := refusal([]byte(text)); ok {
-			t.Errorf("%q is taken for %d %s", text, status, reason)
-		}
-	}
-}
-
 // Nothing follows on a connection on which the end of a body may have been told in two ways.
 func TestDoubtfulFramingEndsTheConnection(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

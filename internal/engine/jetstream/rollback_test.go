@@ -1,7 +1,6 @@
 package jetstream
 
 import (
-	"errors"
 	"fmt"
 	"testing"
 	"time"
@@ -95,53 +94,6 @@ func TestStopRecordsTheEnd(t *testing.T) {
 	e = start(t, h.cfg)
 	if n := len(e.lives()); n != 2 {
 		t.Errorf("the log had come to %d, and after a copy was put back has %d lives", last, n)
-	}
-	h.fresh(e)
-}
-
-// A note of an instance that has seen a new life begin, or of one that has not, says nothing wrong of the log.
-func TestNotesOfOtherLives(t *testing.T) {
-	t.Parallel()
-	e := new(Engine)
-	old := lives{{100, 100}}
-	e.known.Store(&old)
-	e.hear(120)
-	e.hear(110)
-	if got := e.acked.Load(); got != 120 {
-		t.Errorf("of ids 120 and 110 it has %d", got)
-	}
-	next := lives{{100, 100}, {111, 1 << 40}}
-	e.known.Store(&next)
-	e.acked.Store(111)
-	for id, want := range map[int64]uint64{120: 111, 99: 111, 1<<40 + 5: 116} {
-		e.acked.Store(111)
-		if e.hear(id); e.acked.Load() != want {
-			t.Errorf("of id %d the log has come to %d, not %d", id, e.acked.Load(), want)
-		}
-	}
-	e.reach(&old, 500)
-	if got := e.acked.Load(); got == 500 {
-		t.Error("a sequence of a life that is over counts")
-	}
-}
-
-// A job that lies where one did when it was sent is none, whoever asks.
-func TestVoidJobIsNone(t *testing.T) {
-	t.Parallel()
-	h := newHistory(t, single(t))
-	e := start(t, h.cfg)
-	h.done(e, h.submit(e, 3))
-	e.adopting.Lock()
-	e.acked.Store(1 << 60) // as if the log had been there
-	e.adopting.Unlock()
-	if _, err := e.Accept(t.Context(), engine.Job{Secret: []byte("void")}); !errors.Is(err, engine.ErrDown) {
-		t.Fatalf("a job in another's place: %v", err)
-	}
-	awaitLives(t, 2, e)
-	for id := range h.given {
-		if _, err := e.Get(t.Context(), id+3); err == nil {
-			t.Errorf("job %d is void, and found", id+3)
-		}
 	}
 	h.fresh(e)
 }

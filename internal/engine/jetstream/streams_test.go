@@ -1,45 +1,13 @@
 package jetstream
 
 import (
-	"context"
-	"errors"
-	"math"
-	"os/exec"
-	"strings"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
 )
-
-func TestConfigIsValidated(t *testing.T) {
-	t.Parallel()
-	good := config(t, &natstest.Cluster{Nodes: []*natstest.Node{{URL: "nats://127.0.0.1:1"}}})
-	for want, spoil := range map[string]func(*Config){
-		"delay":                func(c *Config) { c.Delay = -1 },
-		"retention":            func(c *Config) { c.Retention = time.Second - 1 },
-		"max pending":          func(c *Config) { c.MaxPending = 0 },
-		"max results":          func(c *Config) { c.MaxResults = math.MaxInt64 },
-		"idempotency window":   func(c *Config) { c.IdempotencyWindow = -1 },
-		"max idempotency keys": func(c *Config) { c.MaxIdempotencyKeys = -1 },
-		"workers":              func(c *Config) { c.Workers = -1 },
-		"replicas":             func(c *Config) { c.Replicas = 2 },
-		"no URL":               func(c *Config) { c.URLs = nil },
-		"no sealer":            func(c *Config) { c.Sealer = nil },
-		"prefix":               func(c *Config) { c.Prefix = "a.b" },
-		`prefix ""`:            func(c *Config) { c.Prefix = "" },
-	} {
-		cfg := good
-		spoil(&cfg)
-		_, err := New(t.Context(), cfg)
-		wantErr(t, err, want)
-	}
-	_, err := New(t.Context(), Config{})
-	wantErr(t, err, "retention", "max pending", "max results", "no URL", "replicas", "prefix", "no sealer")
-}
 
 // Streams that exist are used if they fit, and otherwise refused and left as they are.
 func TestStreamsAreVerified(t *testing.T) {
@@ -117,61 +85,4 @@ func TestTooFewServers(t *testing.T) {
 	cfg.Replicas, cfg.Patience = 3, time.Second
 	_, err := New(t.Context(), cfg)
 	wantErr(t, err, "stream "+cfg.Prefix+"_jobs", "replicas")
-}
-
-// A cluster that is not there is waited for, and then it is an error.
-func TestClusterAwayAtStart(t *testing.T) {
-	t.Parallel()
-	servers := cluster(t, natstest.Config{Nodes: 1})
-	servers.Stop()
-	cfg := config(t, servers)
-	cfg.Patience = 300 * time.Millisecond
-	_, err := New(t.Context(), cfg)
-	wantErr(t, err, "connect", "no servers available")
-
-	cfg.Patience = patience
-	made := make(chan error, 1)
-	go func() {
-		e, err := New(t.Context(), cfg)
-		if err == nil {
-			err = e.Close()
-		}
-		made <- err
-	}()
-	if err := servers.Nodes[0].Start(); err != nil {
-		t.Fatal(err)
-	}
-	if err := <-made; err != nil {
-		t.Errorf("a cluster that comes up while it is waited for: %v", err)
-	}
-}
-
-// The server is for tests: the binary holds the client alone.
-func TestServerIsNoDependency(t *testing.T) {
-	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "github.com/hashd-project/hashd/cmd/hashd").Output()
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, dependency := range []string{"nats-server", "natstest"} {
-		if strings.Contains(string(out), dependency) {
-			t.Errorf("cmd/hashd depends on %s", dependency)
-		}
-	}
-	if !strings.Contains(string(out), "github.com/nats-io/nats.go") {
-		t.Error("cmd/hashd does not depend on the client: this test tests nothing")
-	}
-}
-
-// Errors of the way to the cluster are told from what it says for good.
-func TestTransient(t *testing.T) {
-	t.Parallel()
-	for err, want := range map[error]bool{
-		&jetstream.APIError{Code: 503}: true, &jetstream.APIError{Code: 400}: false,
-		context.DeadlineExceeded: true, errors.New("other"): false,
-	} {
-		if transient(err) != want {
-			t.Errorf("%v: transient %v", err, !want)
-		}
-	}
 }

@@ -1,9 +1,11 @@
 package server
 
 import (
+	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"slices"
 	"strings"
 	"sync"
@@ -173,3 +175,61 @@ type counting struct {
 }
 
 func (c counting) Answered(took time.Duration) { *c.answered = append(*c.answered, took) }
+
+// panics returns a service that panics with what the function makes of the request.
+func panics(value func(*wire.HashRequest) any) stub {
+	return stub{submit: func(body *wire.HashRequest) (wire.SubmitHashResponseObject, error) { panic(value(body)) }}
+}
+
+// A panic is answered as an internal error and logged with its place, but never with its value,
+// which could be anything that was at hand.
+func TestPanic(t *testing.T) {
+	type custom struct{ text string }
+	for logged, value := range map[string]func(*wire.HashRequest) any{
+		"panic: string":                         func(*wire.HashRequest) any { return canary },
+		"panic: *errors.errorString":            func(*wire.HashRequest) any { return errors.New(canary) },
+		"panic: *fmt.wrapError":                 func(*wire.HashRequest) any { return fmt.Errorf("%s: %w", canary, http.ErrAbortHandler) },
+		"panic: []uint8":                        func(b *wire.HashRequest) any { return b.Password.Bytes() },
+		"panic: secret.Secret":                  func(b *wire.HashRequest) any { return b.Password },
+		"panic: *server.HashRequest":            func(b *wire.HashRequest) any { return b },
+		"panic: server.custom":                  func(*wire.HashRequest) any { return custom{canary} },
+		"panic: map[string]int":                 func(*wire.HashRequest) any { return map[string]int{canary: 1} },
+		"panic: func()":                         func(*wire.HashRequest) any { return func() {} },
+		"panic: " + outOfRange:                  func(b *wire.HashRequest) any { return b.Password.Bytes()[len(canary):][3] },
+		"panic: " + wrongType:                   func(*wire.HashRequest) any { return any(canary).(int) },
+		"panic: assignment to entry in nil map": func(*wire.HashRequest) any { none[canary] = 1; return none },
+		"panic: panic called with nil argument": func(*wire.HashRequest) any { return nil },
+	} {
+		s := newSite(t, panics(value))
+		a := s.ask("POST /hash", password)
+		a.wantProblem(500, "internal")
+		lines := s.log.lines("request failed")
+		if len(lines) != 1 {
+			t.Fatalf("%s: %d lines in the log", logged, len(lines))
+		}
+		line := lines[0]
+		if line["error"] != logged || line["level"] != "ERROR" || line["route"] != "/hash" || line["request"] != a.header.Get("X-Request-Id") {
+			t.Errorf("logged %v, want %s", line, logged)
+		}
+		if stack, _ := line["stack"].(string); !strings.Contains(stack, "server.stub.SubmitHash") || !strings.Contains(stack, "failures_test.go") {
+			t.Errorf("%s: the stack does not lead to the panic:\n%s", logged, stack)
+		}
+		s.ask("GET /healthz", "").want(200)
+	}
+}
+
+// http.ErrAbortHandler is a request to net/http, not a failure.
+func TestAbort(t *testing.T) {
+	s := newSite(t, panics(func(*wire.HashRequest) any { return http.ErrAbortHandler }))
+	defer func() {
+		if v := recover(); v != http.ErrAbortHandler {
+			t.Errorf("recovered %v", v)
+		}
+		if s.log.text.Len() > 0 {
+			t.Errorf("logged %s", &s.log.text)
+		}
+	}()
+	r := httptest.NewRequest(http.MethodPost, "/hash", strings.NewReader(password))
+	r.Header.Set("Content-Type", "application/json")
+	s.handler.ServeHTTP(httptest.NewRecorder(), r)
+}

@@ -2,11 +2,8 @@ package jetstream
 
 import (
 	"bytes"
-	"context"
-	"errors"
-	"net"
+	"math"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -62,34 +59,28 @@ func TestInstancesStartWithTheCluster(t *testing.T) {
 	startAtOnce(t, cfg, 3)
 }
 
-// A start ends with its context, whatever it waits for: a server that is not there, one that takes
-// connections and says nothing, and one without JetStream.
-func TestStartEndsWithItsContext(t *testing.T) {
+func TestConfigIsValidated(t *testing.T) {
 	t.Parallel()
-	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = silent.Close() })
-	stopped := cluster(t, natstest.Config{Nodes: 1})
-	stopped.Stop()
-	hanging := cluster(t, natstest.Config{Nodes: 1})
-	if err := hanging.Nodes[0].Signal(syscall.SIGSTOP); err != nil {
-		t.Fatal(err)
-	}
-	for what, urls := range map[string][]string{
-		"none": stopped.URLs(), "silent": {"nats://" + silent.Addr().String()}, "hanging": hanging.URLs(),
-		"several": append(stopped.URLs(), hanging.URLs()...),
+	good := config(t, &natstest.Cluster{Nodes: []*natstest.Node{{URL: "nats://127.0.0.1:1"}}})
+	for want, spoil := range map[string]func(*Config){
+		"delay":                func(c *Config) { c.Delay = -1 },
+		"retention":            func(c *Config) { c.Retention = time.Second - 1 },
+		"max pending":          func(c *Config) { c.MaxPending = 0 },
+		"max results":          func(c *Config) { c.MaxResults = math.MaxInt64 },
+		"idempotency window":   func(c *Config) { c.IdempotencyWindow = -1 },
+		"max idempotency keys": func(c *Config) { c.MaxIdempotencyKeys = -1 },
+		"workers":              func(c *Config) { c.Workers = -1 },
+		"replicas":             func(c *Config) { c.Replicas = 2 },
+		"no URL":               func(c *Config) { c.URLs = nil },
+		"no sealer":            func(c *Config) { c.Sealer = nil },
+		"prefix":               func(c *Config) { c.Prefix = "a.b" },
+		`prefix ""`:            func(c *Config) { c.Prefix = "" },
 	} {
-		cfg := config(t, stopped)
-		cfg.URLs, cfg.Patience = urls, time.Hour
-		ctx, cancel := context.WithCancelCause(t.Context())
-		why := errors.New("a signal")
-		began := time.AfterFunc(300*time.Millisecond, func() { cancel(why) })
-		_, err := New(ctx, cfg)
-		began.Stop()
-		if !errors.Is(err, why) {
-			t.Errorf("%s: %v", what, err)
-		}
+		cfg := good
+		spoil(&cfg)
+		_, err := New(t.Context(), cfg)
+		wantErr(t, err, want)
 	}
+	_, err := New(t.Context(), Config{})
+	wantErr(t, err, "retention", "max pending", "max results", "no URL", "replicas", "prefix", "no sealer")
 }

@@ -15,7 +15,6 @@ import (
 	"testing/synctest"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/engine/memory"
 )
@@ -136,70 +135,6 @@ func after(d time.Duration) func(context.Context) engine.Record {
 			return engine.Record{}
 		}
 	}
-}
-
-// An answer that is held on purpose comes, though every timeout is shorter.
-func TestLongPollOutlivesTheTimeouts(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := listen(t, on(fake{wait: after(50 * time.Second)}))
-		for range 2 { // on one connection
-			began := time.Now()
-			a, err := r.get("/hash/42", "Prefer: wait=60")
-			if err != nil || time.Since(began) != 50*time.Second {
-				t.Fatalf("after %v: error %v", time.Since(began), err)
-			}
-			a.want(200, "Preference-Applied: wait=60")
-		}
-		began := time.Now()
-		a, err := r.get("/hash/42", "Prefer: wait=20")
-		if err != nil || time.Since(began) != 20*time.Second {
-			t.Fatalf("after %v: error %v", time.Since(began), err)
-		}
-		a.want(202, "Preference-Applied: wait=20", "Retry-After: 5")
-		// A body that nobody reads changes nothing.
-		reply := r.raw("GET /hash/42 HTTP/1.1\r\nHost: hashd\r\nPrefer: wait=60\r\nContent-Length: 9\r\n\r\n{")
-		if !strings.HasPrefix(reply, "HTTP/1.1 200 OK\r\n") {
-			t.Errorf("with a body: reply %q", reply)
-		}
-	})
-}
-
-// However long an answer takes to come, it has its whole time to be written.
-func TestSlowAnswerIsSent(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := listen(t, stub{get: func(context.Context) (wire.GetHashResponseObject, error) {
-			time.Sleep(time.Hour)
-			return nil, engine.ErrGone
-		}})
-		for range 2 { // on one connection
-			if a, err := r.get("/hash/42"); err != nil || a.status != 410 {
-				t.Errorf("status %d, error %v", a.status, err)
-			}
-		}
-	})
-}
-
-// A client that does not take its answer is cut off, be the answer held on purpose or not.
-func TestAnswerThatNobodyReadsIsCut(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		r := listen(t, on(fake{wait: after(50 * time.Second)}))
-		for header, held := range map[string]time.Duration{"": 0, "Prefer: wait=60\r\n": 50 * time.Second} {
-			c, err := r.dial(t.Context(), "", "")
-			if err != nil {
-				t.Fatal(err)
-			}
-			began := time.Now()
-			if _, err := io.WriteString(c, "GET /hash/42 HTTP/1.1\r\nHost: hashd\r\n"+header+"\r\n"); err != nil {
-				t.Fatal(err)
-			}
-			time.Sleep(held + r.cfg.WriteTimeout + 1)
-			synctest.Wait()
-			if reply, err := io.ReadAll(c); len(reply) > 0 || err != nil {
-				t.Errorf("%q: after %v there is still an answer: %q, error %v", header, time.Since(began), reply, err)
-			}
-			_ = c.Close()
-		}
-	})
 }
 
 // A client that dawdles over its header, or over nothing at all, is cut off.

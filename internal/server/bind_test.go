@@ -160,3 +160,134 @@ func TestBodyBreaksOff(t *testing.T) {
 		t.Errorf("logged as failures of the server: %v", failed)
 	}
 }
+
+// paddedBatch returns a valid batch of n bytes.
+func paddedBatch(n int) string { return strings.Repeat(" ", n-len(passwords)) + passwords }
+
+// unknown returns a body whose length is not known beforehand.
+func unknown(body string) io.Reader { return io.MultiReader(strings.NewReader(body)) }
+
+func TestBatchTooLarge(t *testing.T) {
+	s := newSite(t, on(fake{}), func(cfg *Config) { cfg.MaxBatchBytes = 100_000 })
+	const detail = "The body is over the limit of 100000 bytes (max-batch-bytes); send several smaller batches."
+	for _, n := range []int{len(passwords), 16_385, 100_000} {
+		s.ask(submitBatch, paddedBatch(n)).want(202)
+		s.send(submitBatch, unknown(paddedBatch(n))).want(202)
+	}
+	for _, n := range []int{100_001, 1 << 20} {
+		for _, a := range []answer{s.ask(submitBatch, paddedBatch(n)), s.send(submitBatch, unknown(paddedBatch(n)))} {
+			if p := a.wantProblem(413, "body-too-large"); p.Detail != detail {
+				t.Errorf("%d bytes: %s", n, p.Detail)
+			}
+		}
+	}
+	body := strings.NewReader(paddedBatch(100_001))
+	if s.send(submitBatch, body).want(413); body.Len() != 100_001 {
+		t.Errorf("a batch that is known to be too large is read: %d bytes are left", body.Len())
+	}
+	// The one limit is not the other's.
+	s.ask("POST /hash", padded(16_385)).wantProblem(413, "body-too-large")
+	s = newSite(t, on(fake{}), func(cfg *Config) { cfg.MaxBatchBytes = 1_000 })
+	s.ask("POST /hash", padded(1_001)).want(202)
+	s.ask(submitBatch, paddedBatch(1_001)).wantProblem(413, "body-too-large")
+}
+
+// roomy is a site with room for two batches of 1,000 bytes.
+func roomy(t *testing.T, s Service) *site {
+	t.Helper()
+	return newSite(t, s, func(cfg *Config) { cfg.MaxBatchBytes, cfg.MaxBatchMemory = 4_000, 4_000 })
+}
+
+// While batches are being read and stored their memory is taken, and a batch that finds too little
+// left is refused, not held. Nothing else is.
+func TestBatchMemory(t *testing.T) {
+	entered, leave := make(chan struct{}), make(chan struct{})
+	s := roomy(t, on(fake{batch: func(b engine.Batch) {
+		if len(b.Secrets) == 2 {
+			entered <- struct{}{}
+			<-leave
+		}
+	}}))
+	answers := make(chan answer)
+	hold := func(body io.Reader) {
+		go func() { answers <- s.send(submitBatch, body) }()
+		select {
+		case <-entered:
+		case a := <-answers:
+			t.Fatalf("a batch that was to be held is answered: %s", a.body)
+		}
+	}
+	other := func(n int) string { return strings.Repeat(" ", n-len(`{"passwords":["x"]}`)) + `{"passwords":["x"]}` }
+	full := func(body io.Reader) {
+		t.Helper()
+		p := s.send(submitBatch, body).want(503, "Retry-After: 1").wantProblem(503, "full")
+		if p.Detail != "The limit max-batch-memory is reached. Try again after Retry-After, or send a smaller batch." {
+			t.Errorf("detail %s", p.Detail)
+		}
+	}
+	hold(strings.NewReader(paddedBatch(1_000)))
+	s.ask(submitBatch, other(1_000)).want(202)
+	full(strings.NewReader(other(1_001)))
+	full(strings.NewReader(other(4_000)))
+	full(unknown(other(100))) // it may become as large as any
+	hold(strings.NewReader(paddedBatch(900)))
+	s.ask(submitBatch, other(100)).want(202)
+	full(strings.NewReader(other(101)))
+	s.ask("POST /hash", password).want(202)
+	s.ask("GET /hash/7", "").want(202)
+	s.ask("GET /hash/batch", "").want(405)
+	for range 2 {
+		leave <- struct{}{}
+		(<-answers).want(202)
+	}
+	s.ask(submitBatch, other(2_000)).want(202) // all of the room
+	// One that is larger than the memory takes all of it, or none could ever pass.
+	hold(strings.NewReader(paddedBatch(3_000)))
+	full(strings.NewReader(other(100)))
+	leave <- struct{}{}
+	(<-answers).want(202)
+	s.ask(submitBatch, other(2_000)).want(202)
+}
+
+// However a batch ends, its memory is free again.
+func TestBatchMemoryIsGivenBack(t *testing.T) {
+	var fail func() error
+	s := roomy(t, stub{batch: func(*wire.BatchRequest) (wire.SubmitBatchResponseObject, error) { return nil, fail() }})
+	fail = func() error { return engine.ErrDraining }
+	for name, end := range map[string]func(){
+		"a refusal":          func() { s.ask(submitBatch, paddedBatch(2_000)).want(503) },
+		"an invalid batch":   func() { s.ask(submitBatch, strings.Repeat("x", 2_000)).want(400) },
+		"a bad key":          func() { s.ask(submitBatch, paddedBatch(2_000), "Idempotency-Key:").want(400) },
+		"another media type": func() { s.ask(submitBatch, paddedBatch(2_000), "Content-Type: text/plain").want(415) },
+		"a large batch":      func() { s.ask(submitBatch, paddedBatch(5_000)).want(413) },
+		"a larger one":       func() { s.send(submitBatch, unknown(paddedBatch(5_000))).want(413) },
+		"a broken batch": func() {
+			s.send(submitBatch, io.MultiReader(strings.NewReader(passwords[:9]), brokenReader{})).want(400)
+		},
+		"an error": func() {
+			fail = func() error { return errors.New("broken") }
+			s.ask(submitBatch, paddedBatch(2_000)).want(500)
+		},
+		"a panic": func() {
+			fail = func() error { panic(canary) }
+			s.ask(submitBatch, paddedBatch(2_000)).want(500)
+		},
+		"an abort": func() {
+			defer func() { _ = recover() }()
+			fail = func() error { panic(http.ErrAbortHandler) }
+			s.ask(submitBatch, paddedBatch(2_000))
+		},
+	} {
+		for range 3 {
+			end()
+			fail = func() error { return engine.ErrDraining }
+			if p := s.ask(submitBatch, paddedBatch(2_000)).problem(); p.Type != "urn:hashd:problem:draining" {
+				t.Errorf("after %s there is no room: %s", name, p.Detail)
+			}
+		}
+	}
+}
+
+type brokenReader struct{}
+
+func (brokenReader) Read([]byte) (int, error) { return 0, io.ErrUnexpectedEOF }

@@ -1,0 +1,98 @@
+package jetstream
+
+import (
+	"testing"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// Ids begin where they are told to, or anywhere: two services share none.
+func TestFirstID(t *testing.T) {
+	t.Parallel()
+	cfg := config(t, single(t))
+	first := accept(t, start(t, cfg), engine.Job{Secret: []byte("s")}).ID
+	cfg.Prefix = newPrefix()
+	if other := accept(t, start(t, cfg), engine.Job{Secret: []byte("s")}).ID; other == first || first < 1 || first > engine.MaxFirstID {
+		t.Errorf("two services begin with %d and %d", first, other)
+	}
+	for _, want := range []int64{1, 42, engine.MaxFirstID} {
+		cfg.Prefix, cfg.FirstID = newPrefix(), want
+		e := start(t, cfg)
+		for n := range int64(3) {
+			r := accept(t, e, engine.Job{Secret: []byte("s")})
+			if r.ID != want+n {
+				t.Errorf("job %d of those from %d on is %d", n, want, r.ID)
+			}
+			wantHash(t, e, r, "s")
+		}
+		_ = e.Close()
+		cfg.FirstID = 7
+		if r := accept(t, start(t, cfg), engine.Job{Secret: []byte("s")}); r.ID != want+3 {
+			t.Errorf("after a restart with another first id, %d follows %d", r.ID, want+2)
+		}
+	}
+}
+
+// The jobs stream is lost between two runs, and the results live on.
+func TestLostJobsStreamIsRefused(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, single(t))
+	e := start(t, h.cfg)
+	name := storeOf(e)
+	h.done(e, h.submit(e, 5))
+	_ = e.Close()
+	h.drop(e.names.jobs())
+	_, err := New(t.Context(), h.cfg)
+	wantErr(t, err, "stream "+e.names.jobs()+" is gone", "restore it from a backup", "delete "+e.names.results())
+
+	h.drop(e.names.results(), e.names.life()) // as it was told
+	e = start(t, h.cfg)
+	if storeOf(e) == name {
+		t.Error("a new store has the old one's name")
+	}
+	if found := h.unmixed(e); found != [4]int{0, 0, 0, 5} {
+		t.Errorf("the old jobs are %v", found)
+	}
+	h.fresh(e)
+}
+
+// A jobs stream that was made anew by somebody does not belong to the results there are.
+func TestStreamsOfTwoStoresAreRefused(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, single(t))
+	e := start(t, h.cfg)
+	h.done(e, h.submit(e, 5))
+	_ = e.Close()
+	results := h.backup(e.names.results())
+	h.drop(h.all()...)
+	e = start(t, h.cfg)
+	h.submit(e, 5)
+	_ = e.Close()
+	h.drop(e.names.results())
+	h.restore(e.names.results(), results)
+	_, err := New(t.Context(), h.cfg)
+	wantErr(t, err, "stream "+e.names.results()+" holds results of other jobs than those of stream "+e.names.jobs())
+	h.drop(e.names.results()) // as it was told
+	e = start(t, h.cfg)
+	h.unmixed(e)
+	h.fresh(e)
+}
+
+// The results stream is lost: its jobs are gone, all others are there.
+func TestLostResultsStreamIsMadeAnew(t *testing.T) {
+	t.Parallel()
+	h := newHistory(t, single(t))
+	e := start(t, h.cfg)
+	name := storeOf(e)
+	h.done(e, h.submit(e, 5))
+	e.cfg.Delay = longDelay
+	pending := h.submit(e, 5)
+	_ = e.Close()
+	h.drop(e.names.results())
+	e = start(t, h.cfg)
+	h.done(e, pending)
+	if found := h.unmixed(e); found != [4]int{0, 5, 5, 0} || storeOf(e) != name {
+		t.Errorf("the jobs are %v, the store's name was %x and is %x", found, name, storeOf(e))
+	}
+	h.fresh(e)
+}
