@@ -25,7 +25,7 @@ const spareLife = 2 * time.Second
 type connections struct {
 	limit int
 	crowd *crowd
-	freed chan struct{} // tells a waiting Accept that a connection has gone
+	freed chan struct{} // tells a waiting Accept that a connection has gone, or can go
 
 	cutAt atomic.Pointer[time.Time] // when bodies that are still being received are cut; set by close
 
@@ -36,13 +36,15 @@ type connections struct {
 }
 
 // The states of a connection. While a request's header is arriving and while its body is received, the
-// client sets the pace; between the two and afterwards the server is working. A connection that is gone
-// is closed.
+// client sets the pace; between the two and afterwards the server is working. A request whose body is not
+// read is being dismissed, and is dismissed when its answer is sent. A connection that is gone is closed.
 const (
 	stateSilent int32 = iota
 	stateArriving
 	stateWorking
 	stateReceiving
+	stateDismissing
+	stateDismissed
 	stateGone
 )
 
@@ -87,6 +89,23 @@ func (c *client) Read(p []byte) (int, error) {
 		c.buffer = p
 	}
 	return n, err
+}
+
+// Write notes when the answer of a request that is dismissed has been sent: one write takes all of it.
+func (c *client) Write(p []byte) (int, error) {
+	n, err := c.Conn.Write(p)
+	if c.state.Load() == stateDismissing && c.state.CompareAndSwap(stateDismissing, stateDismissed) {
+		c.owner.mayRelease()
+	}
+	return n, err //nolint:wrapcheck // net/http asks this error what kind it is
+}
+
+// dismiss has a request answered before its body is read. Until the body has come or the client hangs up,
+// the connection is there for a client that reads late, and goes when another needs its place.
+func (c *client) dismiss(w http.ResponseWriter) {
+	if c.state.CompareAndSwap(stateWorking, stateDismissing) {
+		_ = http.NewResponseController(w).EnableFullDuplex() // else net/http would read the body first
+	}
 }
 
 // wipe clears the buffer into which net/http reads on this connection. It is for a request after which
@@ -191,11 +210,11 @@ func (cs *connections) takeSilent(beyond bool) (victim *client) {
 	return nil
 }
 
-// takeHalfOpen forgets the oldest connection beyond the limit whose request has begun and not come. Who sends a
-// whole request, as a health check does, is past that at once.
+// takeHalfOpen forgets the oldest connection beyond the limit whose request has begun and not come, or was
+// dismissed. Who sends a whole request without a body, as a health check does, is past that at once.
 func (cs *connections) takeHalfOpen() (victim *client) {
 	for _, c := range cs.spares {
-		if c.state.Load() == stateArriving {
+		if state := c.state.Load(); state == stateArriving || state == stateDismissed {
 			cs.forget(c)
 			return c
 		}
@@ -219,6 +238,11 @@ func (cs *connections) forget(c *client) {
 	delete(cs.all, c)
 	cs.heard(c)
 	cs.endSpare(c)
+	cs.mayRelease()
+}
+
+// mayRelease has a waiting Accept look again for a connection that can go.
+func (cs *connections) mayRelease() {
 	select {
 	case cs.freed <- struct{}{}:
 	default:
@@ -241,11 +265,8 @@ func (cs *connections) speaks(c *client, state int32) bool {
 	defer cs.mu.Unlock()
 	cs.heard(c)
 	said := c.state.CompareAndSwap(stateSilent, state)
-	if c.beyond.Load() { // it may have to go
-		select {
-		case cs.freed <- struct{}{}:
-		default:
-		}
+	if c.beyond.Load() {
+		cs.mayRelease()
 	}
 	return said
 }
@@ -297,7 +318,7 @@ func (cs *connections) close(cutAt time.Time) {
 	cs.cutAt.Store(&cutAt)
 	for c := range cs.all {
 		switch c.state.Load() {
-		case stateSilent, stateArriving:
+		case stateSilent, stateArriving, stateDismissed:
 			cs.forget(c)
 			_ = c.Conn.Close()
 		case stateReceiving:

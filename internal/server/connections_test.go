@@ -179,6 +179,50 @@ func TestHalfOpenConnectionsMakeRoom(t *testing.T) {
 	})
 }
 
+// Nor do clients whose body stalls or trickles, on any path, by length or in chunks. Each gets its refusal
+// at once, whatever has come of its body.
+func TestStalledBodiesMakeRoom(t *testing.T) {
+	for _, begun := range []string{
+		"POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{\"pass",
+		"POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\nContent-Length: 300000\r\n\r\n{",
+		"POST /hash/batch HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n{\"p",
+		"POST /hash HTTP/1.1\r\nHost: hashd\r\nExpect: 100-continue\r\nContent-Length: 30\r\n\r\n",
+		"POST /hash HTTP/1.1\r\nHost: elsewhere.example\r\nContent-Length: 30\r\n\r\n{",
+		"OPTIONS * HTTP/1.1\r\nHost: hashd\r\nContent-Length: 30\r\n\r\n{",
+		"GET /healthz HTTP/1.1\r\nHost: hashd\r\nContent-Length: 30\r\n\r\n{",
+		"PUT /nowhere HTTP/1.1\r\nHost: hashd\r\nContent-Length: 30\r\n\r\n{",
+	} {
+		synctest.Test(t, func(t *testing.T) {
+			r := listen(t, on(fake{wait: after(time.Second)}), limited(2))
+			for range 2 {
+				r.call().send("GET /hash/42", "", "Prefer: wait=20")
+			}
+			var more sync.WaitGroup
+			t.Cleanup(more.Wait)
+			began := time.Now()
+			for range 3 * reserve {
+				c := r.call()
+				c.say(begun)
+				method, target, _ := strings.Cut(begun, " ")
+				target, _, _ = strings.Cut(target, " ")
+				c.last = httptest.NewRequest(method, target, http.NoBody)
+				a := c.answer()
+				if target != "/healthz" {
+					a.want(503).wantProblem(503, "full")
+				}
+				more.Go(func() { _, _ = io.WriteString(c, "w") }) // that keeps the connection no longer
+			}
+			r.call().ask("GET /healthz", "").want(200)
+			if took := time.Since(began); took > 0 {
+				t.Errorf("%q: a health check and the refusals before it waited %v", begun, took)
+			}
+			if n := r.server.conns.open(); n > 2+reserve {
+				t.Errorf("%q: %d connections are open", begun, n)
+			}
+		})
+	}
+}
+
 // A connection beyond the limit is as good as any once there is room; before, it does not last.
 func TestConnectionBeyondTheLimit(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {

@@ -70,6 +70,9 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 		// that it followed. So no other request may follow on this connection (RFC 9112, section 6.1).
 		strict.SetHeader(c.Response(), "Connection", "close")
 	}
+	if err := admit(c); err != nil {
+		return err
+	}
 	if !h.hosts.answersFor(r) {
 		return errMisdirected
 	}
@@ -79,9 +82,6 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		strict.SetHeader(c.Response(), "Allow", h.allowed["*"])
 		return c.NoContent(http.StatusNoContent)
-	}
-	if err := admit(c); err != nil {
-		return err
 	}
 	// Echo takes all that follows "/hash/" for an id, slashes too, and "*" for a path.
 	if path := r.URL.Path; strings.Count(path, "/") != strings.Count(c.Path(), "/") || !strings.HasPrefix(path, "/") {
@@ -102,13 +102,17 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 }
 
 // admit refuses a request on a connection beyond max-connections, except health checks. Such a
-// connection gets one answer and is closed.
+// connection gets one answer, whether the body of its request comes or not, and is closed.
 func admit(c echoContext) error {
-	client := clientBehind(c.Request())
+	r := c.Request()
+	client := clientBehind(r)
 	if client == nil || client.owner.admit(client) {
 		return nil
 	}
 	strict.SetHeader(c.Response(), "Connection", "close")
+	if r.ContentLength != 0 {
+		client.dismiss(c.Response())
+	}
 	if path := c.Path(); path == "/healthz" || path == "/readyz" {
 		return nil
 	}
