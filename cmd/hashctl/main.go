@@ -12,6 +12,7 @@ import (
 	"os/signal"
 	"runtime/debug"
 	"slices"
+	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -27,7 +28,7 @@ func main() {
 	signal.Ignore(syscall.SIGPIPE) // an error tells that nobody reads the output any more, and how to go on
 	ctx, stop := interrupted()
 	context.AfterFunc(ctx, stop) // a second one ends the process at once
-	p := &program{env: os.Getenv, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
+	p := &program{env: os.Getenv, environ: os.Environ(), stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr}
 	os.Exit(p.run(ctx, os.Args[1:]))
 }
 
@@ -44,6 +45,7 @@ func interrupted() (ctx context.Context, stop context.CancelFunc) {
 // program is one run of hashctl.
 type program struct {
 	env            func(name string) string
+	environ        []string // all variables, as os.Environ gives them
 	stdin          io.Reader
 	stdout, stderr io.Writer
 
@@ -52,6 +54,8 @@ type program struct {
 	json     bool
 	retryFor time.Duration
 }
+
+const serverVariable = "HASHD_SERVER"
 
 const defaultServer = "http://127.0.0.1:8080"
 
@@ -83,7 +87,7 @@ func (p *program) command() *cobra.Command {
 	}
 	root.SetHelpTemplate("{{.Long}}\n") // the texts are written by hand
 	root.SetFlagErrorFunc(mistyped.Flag)
-	server := p.env("HASHD_SERVER")
+	server := p.env(serverVariable)
 	if server == "" {
 		server = defaultServer
 	}
@@ -107,6 +111,9 @@ func (p *program) jobs(retryFor time.Duration, onRetry func(error, time.Duration
 	if retryFor < 0 {
 		return nil, &usageError{"--retry-for must not be negative", "0 tries again until it succeeds"}
 	}
+	if name := mistypedServer(p.environ); name != "" {
+		return nil, &usageError{"hashctl takes no variable " + name, "the nearest is " + serverVariable}
+	}
 	const form = "give one like http://127.0.0.1:8080 or https://hashd.example/below"
 	u, err := url.Parse(p.server)
 	if err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
@@ -117,6 +124,21 @@ func (p *program) jobs(retryFor time.Duration, onRetry func(error, time.Duration
 		return nil, &usageError{err.Error(), form}
 	}
 	return jobs, nil
+}
+
+// mistypedServer returns the first variable that was most likely meant to name the server, or "": unnoticed,
+// it would send secrets to another one. The other variables that begin with HASHD_ are for hashd to judge.
+func mistypedServer(environ []string) string {
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		for _, prefix := range []string{"HASHD_", "HASHCTL_"} {
+			rest, ours := strings.CutPrefix(name, prefix)
+			if ours && name != serverVariable && mistyped.Guess(rest, []string{"server"}) != "" {
+				return name
+			}
+		}
+	}
+	return ""
 }
 
 // patiently returns an OnRetry that tells a person, once, why nothing happens.

@@ -6,6 +6,8 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"os"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
@@ -28,6 +30,40 @@ func (p *program) with(t *testing.T) *cobra.Command {
 	server := p.server
 	p.env = func(string) string { return server }
 	return p.command()
+}
+
+// A variable that was meant to name the server is told, and nothing is sent; what it holds is not repeated.
+func TestMistypedServerVariable(t *testing.T) {
+	address := server(t)
+	for _, name := range []string{"HASHD_SERVR", "HASHD_SEVER", "HASHD_SERVERS", "HASHD_SREVER", "HASHD_SERV", "HASHD_Server", "HASHCTL_SERVER", "HASHCTL_SERVR"} {
+		for _, args := range [][]string{{"submit"}, {"bulk", "-"}, {"get", "1"}, {"wait", "1"}, {"cancel", "1"}, {"stats"}, {"status"}} {
+			p, stdout, stderr := newProgram(address, strings.NewReader("topsecret\n"))
+			p.environ = []string{"PATH=/bin", name + "=http://topsecret.example"}
+			want := "hashctl: hashctl takes no variable " + name + "\nhint: the nearest is HASHD_SERVER\n"
+			if code := p.run(t.Context(), args); code != exitUsage || stdout.Len() > 0 || stderr.String() != want {
+				t.Errorf("%s, %v: exit code %d, %q, %q", name, args, code, stdout, stderr)
+			}
+		}
+	}
+}
+
+// hashd's own variables, those that a pod has for a service, and those of other programs are not told.
+func TestOtherVariablesAreNotHashctls(t *testing.T) {
+	page, err := os.ReadFile("../../docs/settings.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	names := regexp.MustCompile(`HASHD_[A-Z_]+`).FindAllString(string(page), -1)
+	if len(names) < 30 {
+		t.Fatalf("hashd has but %d variables", len(names))
+	}
+	names = append(names, "HASHD_SERVICE_HOST", "HASHD_SERVICE_PORT", "HASHD_SERVER_SERVICE_HOST", "HASHD_SERVER_PORT",
+		"HASHD_SERVER_PORT_8080_TCP_ADDR", "HASHCTL_SERVICE_HOST", "SERVER", "HASHD", "SERVR", "HASHD_", "")
+	for _, name := range names {
+		if got := mistypedServer([]string{name + "=x"}); got != "" {
+			t.Errorf("%s is taken for the server's", got)
+		}
+	}
 }
 
 // A pipe in which nothing more comes does not keep Ctrl-C from ending hashctl.
