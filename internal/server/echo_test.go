@@ -3,7 +3,11 @@ package server
 import (
 	"go/parser"
 	"go/token"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -32,4 +36,25 @@ func TestEchoIsInOneFilePerVersion(t *testing.T) {
 	if versions["echo4.go"] != "github.com/labstack/echo/v4" || versions["echo5.go"] != "github.com/labstack/echo/v5" {
 		t.Errorf("versions %v", versions)
 	}
+}
+
+// What answers to GET answers to HEAD, whichever version of Echo routes it, and each route is told.
+func TestRoutesOfGetAreRoutesOfHead(t *testing.T) {
+	r := newRouter()
+	r.page("/page", http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { _, _ = io.WriteString(w, r.Method) }))
+	if got, want := r.routes(), []route{{"GET", "/page"}, {"HEAD", "/page"}}; !sameRoutes(got, want) {
+		t.Errorf("routes %v, want %v", got, want)
+	}
+	for _, method := range []string{http.MethodGet, http.MethodHead} {
+		w := httptest.NewRecorder()
+		r.ServeHTTP(w, httptest.NewRequest(method, "/page", nil))
+		if w.Code != http.StatusOK || w.Body.String() != method {
+			t.Errorf("%s: %d, %q", method, w.Code, w.Body)
+		}
+	}
+}
+
+func sameRoutes(got, want []route) bool {
+	slices.SortFunc(got, func(a, b route) int { return strings.Compare(a.method+a.path, b.method+b.path) })
+	return slices.Equal(got, want)
 }
