@@ -183,3 +183,41 @@ func TestMaxPendingIsShared(t *testing.T) {
 		}
 	}
 }
+
+// A request's messages are its jobs, and behind them its key, which is kept for the window in whole seconds, never less.
+func TestSubmissionOfARequest(t *testing.T) {
+	t.Parallel()
+	c := newCodec(t)
+	accepted := time.Unix(1_000, 5)
+	e := &Engine{codec: c, names: c.names, cfg: Config{Limits: engine.Limits{Delay: time.Minute, IdempotencyWindow: time.Hour + time.Nanosecond}}}
+	l := oneLife(1)
+	e.known.Store(&l)
+	b := engine.Batch{Secrets: [][]byte{[]byte("one"), []byte("two")}, Tenant: 4}
+	plain, err := e.newSubmission(&b, accepted, 0)
+	if err != nil || len(plain.msgs) != 2 || plain.jobs != 2 {
+		t.Fatalf("without a key: %+v, %v", plain, err)
+	}
+	b.IdempotencyKey = engine.IdempotencyKey{ID: [16]byte{1}, Fingerprint: [16]byte{2}}
+	s, err := e.newSubmission(&b, accepted, 9)
+	if err != nil || len(s.msgs) != 3 || s.jobs != 2 {
+		t.Fatalf("with a key: %+v, %v", s, err)
+	}
+	for n, want := range b.Secrets {
+		job, err := c.openJob(s.msgs[n].Data)
+		if err != nil || !bytes.Equal(job.secret, want) || job.tenant != 4 || !job.due().Equal(accepted.Add(time.Minute)) || s.msgs[n].Subject != c.names.job() {
+			t.Errorf("job %d at %s is %+v, %v", n, s.msgs[n].Subject, job, err)
+		}
+	}
+	msg := s.msgs[2]
+	key, err := c.openKey(b.IdempotencyKey.ID, msg.Data)
+	if err != nil || key.jobs != 2 || key.fingerprint != b.IdempotencyKey.Fingerprint || !key.accepted.Equal(accepted) {
+		t.Errorf("the key is %+v, %v", key, err)
+	}
+	ttl, err := time.ParseDuration(msg.Header.Get("Nats-TTL"))
+	if err != nil || ttl < e.cfg.IdempotencyWindow || ttl > e.cfg.IdempotencyWindow+2*time.Second || ttl%time.Second != 0 {
+		t.Errorf("the key stays for %v, %v", ttl, err)
+	}
+	if got := msg.Header.Get("Nats-Expected-Last-Subject-Sequence"); got != "9" || msg.Subject != c.names.key(b.IdempotencyKey.ID) {
+		t.Errorf("the key at %s follows %q", msg.Subject, got)
+	}
+}

@@ -3,10 +3,12 @@ package jetstream
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"testing"
 	"time"
 
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
@@ -150,4 +152,69 @@ func TestResultOfAnotherJobGivesWay(t *testing.T) {
 		}
 	}
 	wantHash(t, e, r, "secret")
+}
+
+// A queue is in the order in which its jobs are due, and those due at once stay in the order of the log.
+func TestQueueIsSortedByDueTime(t *testing.T) {
+	t.Parallel()
+	at := time.Unix(100, 0)
+	queue := sorted([]*task{{id: 1, at: at.Add(2)}, {id: 2, at: at.Add(1)}, {id: 3, at: at.Add(2)}, {id: 4, at: at}, {id: 5, at: at.Add(1)}})
+	var got []int64
+	for _, one := range queue {
+		got = append(got, one.id)
+	}
+	if want := []int64{4, 2, 5, 1, 3}; !slices.Equal(got, want) {
+		t.Errorf("order %v, want %v", got, want)
+	}
+}
+
+// A job of another life is void where its sender knew of its place, or once it was looked at often enough.
+func TestMisplaced(t *testing.T) {
+	t.Parallel()
+	for _, tc := range []struct {
+		sequence, delivered uint64
+		want                error
+	}{
+		{51, 1, errUnsure}, {51, 9, errUnsure}, {51, 10, errVoid}, {50, 1, errVoid}, {49, 1, errVoid},
+	} {
+		at := &jetstream.MsgMetadata{NumDelivered: tc.delivered}
+		at.Sequence.Stream = tc.sequence
+		if err := misplaced(at, origin{after: 50}); !errors.Is(err, tc.want) {
+			t.Errorf("message %d behind 50, delivered %d times: %v, want %v", tc.sequence, tc.delivered, err, tc.want)
+		}
+	}
+}
+
+// leasedMsg counts what is said of it.
+type leasedMsg struct {
+	jetstream.Msg
+	renewed, given int
+}
+
+func (m *leasedMsg) InProgress() error { m.renewed++; return errors.New("no connection") }
+func (m *leasedMsg) Nak() error        { m.given++; return errors.New("no connection") }
+
+// Only what is leased is renewed, also where one renewal fails. A release gives all back and wipes the secrets.
+func TestLeases(t *testing.T) {
+	t.Parallel()
+	var l leases
+	l.release() // of none
+	tasks := make([]*task, 3)
+	for n := range tasks {
+		tasks[n] = &task{msg: new(leasedMsg), storedJob: storedJob{secret: []byte("secret")}}
+	}
+	l.add(tasks)
+	l.remove(tasks[:1])
+	l.each(func(m jetstream.Msg) error { return m.InProgress() })
+	l.release()
+	l.each(func(m jetstream.Msg) error { return m.InProgress() })
+	for n, one := range tasks {
+		want := min(n, 1)
+		if m := one.msg.(*leasedMsg); m.renewed != want || m.given != want {
+			t.Errorf("task %d is renewed %d times and given back %d times, want %d", n, m.renewed, m.given, want)
+		}
+		if wiped := !bytes.ContainsFunc(one.secret, func(r rune) bool { return r != 0 }); wiped != (n > 0) {
+			t.Errorf("task %d wiped: %v", n, wiped)
+		}
+	}
 }

@@ -1,6 +1,10 @@
 package jetstream
 
 import (
+	"bytes"
+	"encoding/base64"
+	"encoding/hex"
+	"strings"
 	"testing"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -95,4 +99,42 @@ func TestLostResultsStreamIsMadeAnew(t *testing.T) {
 		t.Errorf("the jobs are %v, the store's name was %x and is %x", found, name, storeOf(e))
 	}
 	h.fresh(e)
+}
+
+// A store's fingerprint key opens with its own ring only, and names the store without telling itself.
+func TestStoreIsLearnedFromItsLabels(t *testing.T) {
+	t.Parallel()
+	c := newCodec(t)
+	c.store = "" // not known yet
+	maker := &Engine{cfg: Config{Sealer: c.sealer}, codec: c, names: c.names}
+	key, err := maker.newFingerprintKey()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, of := range []string{format, firstFormat} {
+		e := &Engine{cfg: maker.cfg, names: c.names}
+		if err := e.learnStore(map[string]string{fingerprintKeyLabel: key, formatLabel: of}); err != nil {
+			t.Fatal(err)
+		}
+		if got := e.FingerprintKey(); len(got) != fingerprintKeyBytes || e.codec.store != nameOf(got) || e.codec.old != (of == firstFormat) || e.label != key {
+			t.Errorf("format %s: key of %d bytes, codec of store %q, old %v", of, len(got), e.codec.store, e.codec.old)
+		}
+		if strings.Contains(hex.EncodeToString(e.FingerprintKey()), e.codec.store) {
+			t.Error("the store's name is a part of its key")
+		}
+		one, two := oneLife(1), oneLife(1).next(5)
+		e.known.Store(&one)
+		first := e.StoreID()
+		e.known.Store(&two)
+		if bytes.Equal(first, e.StoreID()) {
+			t.Error("a new life of the log leaves the store's id as it was")
+		}
+	}
+	for what, label := range map[string]string{"no key": "", "no base64": "?", "damaged": base64.StdEncoding.EncodeToString(make([]byte, 80))} {
+		if err := (&Engine{cfg: maker.cfg, names: c.names}).learnStore(map[string]string{fingerprintKeyLabel: label}); err == nil {
+			t.Errorf("%s: no error", what)
+		}
+	}
+	other := &Engine{cfg: Config{Sealer: newCodec(t).sealer}, names: c.names}
+	wantErr(t, other.learnStore(map[string]string{fingerprintKeyLabel: key}), c.names.jobs(), "another ring")
 }
