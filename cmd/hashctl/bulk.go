@@ -79,7 +79,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 		return err
 	}
 	defer in.Close() //nolint:errcheck // it is only read
-	if err := p.reach(ctx); err != nil {
+	if err := p.reach(ctx, in, total); err != nil {
 		return err
 	}
 	out, state, err := p.openOutput(o)
@@ -116,13 +116,29 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 	return nil
 }
 
-// reach finds out at once whether there is a server, which a bulk would otherwise wait for.
-func (p *program) reach(ctx context.Context) error {
+// reach finds out at once whether there is a server, which a bulk would otherwise wait for. An empty input
+// needs none.
+func (p *program) reach(ctx context.Context, in io.Reader, total int64) error {
 	jobs, err := p.jobs(p.retryFor, p.patiently())
-	if err == nil {
-		_, err = jobs.Status(ctx)
+	if err != nil || total == 0 {
+		return err
+	}
+	asking, empty := context.WithCancel(ctx)
+	defer empty()
+	if pipe, ok := in.(piped); ok {
+		pipe.begin(empty)
+	}
+	_, err = jobs.Status(asking)
+	if asking.Err() != nil && ctx.Err() == nil {
+		return nil
 	}
 	return err
+}
+
+// piped is an input whose end only reading it finds.
+type piped struct {
+	*interruptible
+	io.Closer
 }
 
 // patience is how long requests are tried again: for ever, unless the user says otherwise.
@@ -162,7 +178,7 @@ func (i *incompleteError) Error() string {
 // if that can't be known. A regular file is checked to its end before anything is submitted.
 func (p *program) openInput(ctx context.Context, name string, raw bool) (io.ReadCloser, int64, error) {
 	if name == "-" {
-		return io.NopCloser(newInterruptible(ctx, p.stdin)), -1, nil
+		return piped{newInterruptible(ctx, p.stdin), io.NopCloser(nil)}, -1, nil
 	}
 	const hint = "nothing was submitted"
 	f, err := os.Open(name) //nolint:gosec // the user names it
@@ -174,10 +190,7 @@ func (p *program) openInput(ctx context.Context, name string, raw bool) (io.Read
 		return nil, 0, &failure{errors.Join(errors.New(name+" is a directory"), f.Close()), hint}
 	}
 	if err == nil && !info.Mode().IsRegular() {
-		return struct {
-			io.Reader
-			io.Closer
-		}{newInterruptible(ctx, f), f}, -1, nil
+		return piped{newInterruptible(ctx, f), f}, -1, nil
 	}
 	lines := int64(0)
 	if err == nil {

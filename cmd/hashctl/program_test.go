@@ -7,10 +7,12 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"path/filepath"
 	"regexp"
 	"strings"
 	"testing"
 	"testing/iotest"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -30,6 +32,34 @@ func (p *program) with(t *testing.T) *cobra.Command {
 	server := p.server
 	p.env = func(string) string { return server }
 	return p.command()
+}
+
+// An empty input needs no server, be it a file or a pipe that ends only after the server was asked.
+func TestEmptyBulkNeedsNoServer(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "empty")
+	if err := os.WriteFile(file, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for _, args := range [][]string{{"bulk", file}, {"bulk", "-"}, {"bulk", os.DevNull}, {"bulk", file, "--no-wait"}} {
+		r, w := io.Pipe()
+		p, stdout, stderr := newProgram("127.0.0.1:1", r)
+		ended := time.AfterFunc(50*time.Millisecond, func() { _ = w.Close() })
+		code := p.run(t.Context(), append(args, "--retry-for", "1m"))
+		ended.Stop()
+		if code != exitOK || stdout.Len() > 0 || !strings.HasSuffix(stderr.String(), "the input is empty: nothing was submitted\n") {
+			t.Errorf("%v: exit code %d, %q, %q", args, code, stdout, stderr)
+		}
+	}
+}
+
+// A missing server is told before the first line of a pipe has come.
+func TestBulkAsksForTheServerBeforeItsInput(t *testing.T) {
+	r, w := io.Pipe()
+	defer w.Close()
+	p, _, stderr := newProgram("127.0.0.1:1", r)
+	if code := p.run(t.Context(), []string{"bulk", "-", "--retry-for", "10ms"}); code != exitFailed {
+		t.Errorf("exit code %d, %q", code, stderr)
+	}
 }
 
 // A variable that was meant to name the server is told, and nothing is sent; what it holds is not repeated.

@@ -121,6 +121,7 @@ type interruptible struct {
 	buf  []byte // what was read and not taken yet is left
 	left []byte
 	done chan error
+	due  bool  // a read has begun, and done will tell its end
 	err  error // after which nothing is read
 }
 
@@ -130,7 +131,7 @@ func newInterruptible(ctx context.Context, r io.Reader) *interruptible {
 
 // Read implements io.Reader.
 func (i *interruptible) Read(p []byte) (int, error) {
-	if i.err == nil && len(i.left) == 0 {
+	if i.err == nil && (i.due || len(i.left) == 0) {
 		i.err = i.fill()
 	}
 	if i.err != nil { // for good: the buffer may still be the goroutine's
@@ -142,15 +143,27 @@ func (i *interruptible) Read(p []byte) (int, error) {
 	return n, nil
 }
 
-func (i *interruptible) fill() error {
+// begin reads ahead. It calls ended if there is nothing more to read.
+func (i *interruptible) begin(ended func()) {
+	i.due = true
 	go func() {
 		n, err := i.r.Read(i.buf)
 		i.left = i.buf[:n]
 		if n > 0 {
 			err = nil // it comes back with the next read
 		}
+		if errors.Is(err, io.EOF) {
+			ended()
+		}
 		i.done <- err
 	}()
+}
+
+func (i *interruptible) fill() error {
+	if !i.due {
+		i.begin(func() {})
+	}
+	i.due = false
 	select {
 	case err := <-i.done:
 		return err
