@@ -244,11 +244,14 @@ func pendingRecords(next *batch, first client.JobID) []record {
 // collectors is how many hashes of a batch are fetched at once.
 const collectors = 8
 
-// collect waits for the last job of the batch, and then fetches all hashes.
+// collect waits for the last job of the batch, and then fetches the other hashes. It fetches none twice: a server
+// that is being stopped may end once each was fetched.
 func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]record, error) {
 	records := pendingRecords(next, first)
+	others, end := records[:len(records)-1], &records[len(records)-1]
 	leave := b.progress.enter(waiting)
-	_, err := b.fetch(ctx, records[len(records)-1])
+	var err error
+	*end, err = b.fetch(ctx, *end)
 	if leave(); err != nil {
 		return nil, err
 	}
@@ -259,17 +262,18 @@ func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]
 		return nil, context.Cause(ctx)
 	}
 	defer b.progress.enter(collecting)()
+	b.progress.collect(1)
 	g, ctx := errgroup.WithContext(ctx)
 	var last atomic.Int64
 	for range collectors {
 		g.Go(func() error {
 			for {
 				i := int(last.Add(1) - 1)
-				if i >= len(records) {
+				if i >= len(others) {
 					return nil
 				}
 				var err error
-				if records[i], err = b.fetch(ctx, records[i]); err != nil {
+				if others[i], err = b.fetch(ctx, others[i]); err != nil {
 					return err
 				}
 				b.progress.collect(1)
