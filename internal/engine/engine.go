@@ -140,11 +140,14 @@ type Receipt struct {
 // State is where a job that can be looked at stands.
 type State uint8
 
-// A job is Pending until its digest is visible, then Done. A canceled or expired one has
-// no state: the engine answers ErrGone.
+// A job is Pending until its digest is visible, then Done, and Gone once it is canceled, erased or expired.
+// Unknown is an id that was never given. Of one job, Get and Wait say the last two by ErrGone and
+// ErrUnknown; of many, Ranges says them by their records.
 const (
 	Pending State = iota
 	Done
+	Gone
+	Unknown
 )
 
 // Record is a job as the engine shows it.
