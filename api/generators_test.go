@@ -102,14 +102,14 @@ func keys[V any](m map[string]V) (list []string) {
 }
 
 // Generated clients have one return type for an operation: with two, they fail on the answer that
-// is not of the first.
+// is not of the first. Lines, which must be asked for, are theirs to read or not.
 func TestOneSchemaOfSuccess(t *testing.T) {
 	_, ops := operations(t)
 	for _, op := range ops {
 		var refs []string
 		for status, response := range op.Responses.Map() {
-			for _, body := range response.Value.Content {
-				if strings.HasPrefix(status, "2") && !slices.Contains(refs, body.Schema.Ref) {
+			for mediaType, body := range response.Value.Content {
+				if strings.HasPrefix(status, "2") && mediaType != "application/x-ndjson" && !slices.Contains(refs, body.Schema.Ref) {
 					refs = append(refs, body.Schema.Ref)
 				}
 			}

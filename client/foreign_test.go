@@ -102,7 +102,7 @@ func TestForeignForms(t *testing.T) {
 		check             func(Job, error) bool
 	}{
 		"a job with a member of later": {202, "application/json", `{"later":{"a":1},` + accepted[1:], 0,
-			func(j Job, err error) bool { return err == nil && j.Id == 7 && j.Status == Pending }},
+			func(j Job, err error) bool { return err == nil && j.Id == 7 && j.Status == JobStatusPending }},
 		"a job with a charset": {202, "Application/JSON; charset=utf-8", accepted, 0,
 			func(j Job, err error) bool { return err == nil && j.Id == 7 }},
 		"a problem with a charset": {503, "application/problem+json; charset=utf-8", detail, 0,

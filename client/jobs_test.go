@@ -255,7 +255,7 @@ func TestWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := newFake(t, answer(202, pending, "Retry-After", "90"), cutting, answer(202, pending), answer(200, done))
 		got, err := f.jobs(Config{}).Wait(t.Context(), 7)
-		if err != nil || got != (Job{Id: 7, Status: Done, Algorithm: Sha512, Hash: "QUJD"}) {
+		if err != nil || got != (Job{Id: 7, Status: JobStatusDone, Algorithm: Sha512, Hash: "QUJD"}) {
 			t.Errorf("got %+v, %v", got, err)
 		}
 		f.ended()

@@ -37,16 +37,40 @@ func (e ServerStatus) Valid() bool {
 
 // Defines values for JobStatus.
 const (
-	Done    JobStatus = "done"
-	Pending JobStatus = "pending"
+	JobStatusDone    JobStatus = "done"
+	JobStatusPending JobStatus = "pending"
 )
 
 // Valid indicates whether the value is a known member of the JobStatus enum.
 func (e JobStatus) Valid() bool {
 	switch e {
-	case Done:
+	case JobStatusDone:
 		return true
-	case Pending:
+	case JobStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResultStatus.
+const (
+	ResultStatusDone    ResultStatus = "done"
+	ResultStatusGone    ResultStatus = "gone"
+	ResultStatusPending ResultStatus = "pending"
+	ResultStatusUnknown ResultStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ResultStatus enum.
+func (e ResultStatus) Valid() bool {
+	switch e {
+	case ResultStatusDone:
+		return true
+	case ResultStatusGone:
+		return true
+	case ResultStatusPending:
+		return true
+	case ResultStatusUnknown:
 		return true
 	default:
 		return false
@@ -102,6 +126,9 @@ type ServerStatus string
 // JobStatus Whether the hash is there
 type JobStatus string
 
+// ResultStatus `gone`: canceled, erased or past its retention; `unknown`: never given to a job of this store
+type ResultStatus string
+
 // Algorithm The hash function (FIPS 180-4, FIPS 202)
 type Algorithm string
 
@@ -148,6 +175,30 @@ type BatchRequest struct {
 
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
 	Algorithm *Algorithm `json:"algorithm,omitempty"`
+}
+
+// Completions defines model for Completions.
+type Completions struct {
+	// Results Jobs that are done, in the order of their ids
+	Results []Result `json:"results"`
+
+	// Next What to give as `after` to go on
+	Next int64 `json:"next"`
+}
+
+// Ended What has become of a range of ids
+type Ended struct {
+	// Canceled Jobs that were pending, and are never hashed
+	Canceled int32 `json:"canceled"`
+
+	// Erased Jobs whose hashes were there
+	Erased int32 `json:"erased"`
+
+	// Gone Jobs that were gone before
+	Gone int32 `json:"gone"`
+
+	// Unknown Ids that were never given to a job of this store
+	Unknown int32 `json:"unknown"`
 }
 
 // FieldError What is wrong with a part of the body, named by `pointer`, or with a parameter
@@ -258,6 +309,35 @@ type Problem struct {
 	Errors *[]FieldError `json:"errors,omitempty"`
 }
 
+// Result What has become of a job. A done one has `algorithm` and `hash`.
+type Result struct {
+	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+	// in memory, give out the same id. Exact in JavaScript.
+	//
+	//
+	// Example: 42
+	Id JobID `json:"id"`
+
+	// Status `gone`: canceled, erased or past its retention; `unknown`: never given to a job of this store
+	Status ResultStatus `json:"status"`
+
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm *Algorithm `json:"algorithm,omitempty"`
+
+	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
+	Hash *Hash `json:"hash,omitempty"`
+}
+
+// Results defines model for Results.
+type Results struct {
+	// Results One for each id, in their order
+	Results []Result `json:"results"`
+
+	// Pending How many of them are pending
+	Pending int32 `json:"pending"`
+}
+
 // Stats defines model for Stats.
 type Stats struct {
 	// Total Jobs accepted since start
@@ -323,8 +403,20 @@ type Status struct {
 	Store string `json:"store"`
 }
 
+// After Example: 41
+type After = int64
+
+// Count Example: 2
+type Count = int32
+
+// First Example: 43
+type First = int64
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
+
+// Limit Example: 100
+type Limit = int32
 
 // Prefer Example: wait=10
 type Prefer = string
@@ -362,6 +454,20 @@ type Unavailable = Problem
 // UnsupportedMediaType RFC 9457 problem details
 type UnsupportedMediaType = Problem
 
+// ListHashesParams defines parameters for ListHashes.
+type ListHashesParams struct {
+	// After The id above which to look, such as `next` of the answer before
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit The most hashes to answer with
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Other and malformed preferences are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
 // SubmitHashParams defines parameters for SubmitHash.
 type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
@@ -372,6 +478,34 @@ type SubmitHashParams struct {
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
 	// not be repeated.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Other and malformed preferences are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// CancelBatchParams defines parameters for CancelBatch.
+type CancelBatchParams struct {
+	// First The lowest id
+	First First `form:"first" json:"first"`
+
+	// Count How many ids
+	Count Count `form:"count" json:"count"`
+}
+
+// GetBatchParams defines parameters for GetBatch.
+type GetBatchParams struct {
+	// First The lowest id
+	First First `form:"first" json:"first"`
+
+	// Count How many ids
+	Count Count `form:"count" json:"count"`
+
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Other and malformed preferences are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // SubmitBatchParams defines parameters for SubmitBatch.
@@ -388,8 +522,8 @@ type SubmitBatchParams struct {
 
 // GetHashParams defines parameters for GetHash.
 type GetHashParams struct {
-	// Prefer RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
-	// server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
 	// Other and malformed preferences are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }
@@ -474,9 +608,21 @@ func WithRequestEditorFn(fn RequestEditorFn) ClientOption {
 // The interface specification for the client above.
 type ClientInterface interface {
 
+	// ListHashes Follow the hashes as they are done
+	//
+	// Answers with the hashes of jobs above `after`, in the order of their ids, up to the oldest job that is
+	// pending: no job that is done later has a lower id than what was read. Give `next` as `after` to
+	// go on. So a client that keeps `next` gets every hash once, unless it is erased or past its
+	// retention before; jobs that are gone are passed over. With `Prefer: wait=N` the server waits,
+	// up to N seconds, until there is something to tell.
+	//
+	// Corresponds with GET /hash (the `ListHashes` operationId).
+	ListHashes(ctx context.Context, params *ListHashesParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
 	// SubmitHashWithBody Submit a secret to be hashed after the delay
 	//
-	// Answers at once with the job's id and the instant at which its hash will be computed.
+	// Answers at once with the job's id and the instant at which its hash will be computed. With
+	// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
 	// server that keeps jobs in memory loses them with its process.
 	//
@@ -487,7 +633,8 @@ type ClientInterface interface {
 
 	// SubmitHash Submit a secret to be hashed after the delay
 	//
-	// Answers at once with the job's id and the instant at which its hash will be computed.
+	// Answers at once with the job's id and the instant at which its hash will be computed. With
+	// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
 	// server that keeps jobs in memory loses them with its process.
 	//
@@ -495,6 +642,27 @@ type ClientInterface interface {
 	//
 	// Corresponds with POST /hash (the `SubmitHash` operationId).
 	SubmitHash(ctx context.Context, params *SubmitHashParams, body SubmitHashJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// CancelBatch Cancel many jobs or erase their hashes
+	//
+	// Does to each of `count` consecutive ids, from `first` on, what `DELETE /hash/{id}` does, and counts
+	// what has become of them.
+	//
+	// Corresponds with DELETE /hash/batch (the `CancelBatch` operationId).
+	CancelBatch(ctx context.Context, params *CancelBatchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
+
+	// GetBatch Collect many hashes at once
+	//
+	// Tells of each of `count` consecutive ids, from `first` on, what has become of its job, in the order of the
+	// ids: those of a batch, or any others. With `Prefer: wait=N` the server waits, up to N seconds, until none of them
+	// is pending.
+	//
+	// `Accept: application/x-ndjson` asks for a line of JSON for each id in place of one document.
+	// With `Prefer: wait=N` each line is then sent as soon as its job and those before it are no more pending. After
+	// N seconds the rest are sent as they are.
+	//
+	// Corresponds with GET /hash/batch (the `GetBatch` operationId).
+	GetBatch(ctx context.Context, params *GetBatchParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// SubmitBatchWithBody Submit many secrets at once
 	//
@@ -565,9 +733,31 @@ type ClientInterface interface {
 	GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (*http.Response, error)
 }
 
+// ListHashes Follow the hashes as they are done
+//
+// Answers with the hashes of jobs above `after`, in the order of their ids, up to the oldest job that is
+// pending: no job that is done later has a lower id than what was read. Give `next` as `after` to
+// go on. So a client that keeps `next` gets every hash once, unless it is erased or past its
+// retention before; jobs that are gone are passed over. With `Prefer: wait=N` the server waits,
+// up to N seconds, until there is something to tell.
+//
+// Corresponds with GET /hash (the `ListHashes` operationId).
+func (c *Client) ListHashes(ctx context.Context, params *ListHashesParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewListHashesRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
 // SubmitHashWithBody Submit a secret to be hashed after the delay
 //
-// Answers at once with the job's id and the instant at which its hash will be computed.
+// Answers at once with the job's id and the instant at which its hash will be computed. With
+// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 // An accepted job ends with a hash unless it is canceled or the server loses its store: a
 // server that keeps jobs in memory loses them with its process.
 //
@@ -588,7 +778,8 @@ func (c *Client) SubmitHashWithBody(ctx context.Context, params *SubmitHashParam
 
 // SubmitHash Submit a secret to be hashed after the delay
 //
-// Answers at once with the job's id and the instant at which its hash will be computed.
+// Answers at once with the job's id and the instant at which its hash will be computed. With
+// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 // An accepted job ends with a hash unless it is canceled or the server loses its store: a
 // server that keeps jobs in memory loses them with its process.
 //
@@ -597,6 +788,47 @@ func (c *Client) SubmitHashWithBody(ctx context.Context, params *SubmitHashParam
 // Corresponds with POST /hash (the `SubmitHash` operationId).
 func (c *Client) SubmitHash(ctx context.Context, params *SubmitHashParams, body SubmitHashJSONRequestBody, reqEditors ...RequestEditorFn) (*http.Response, error) {
 	req, err := NewSubmitHashRequest(c.Server, params, body)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// CancelBatch Cancel many jobs or erase their hashes
+//
+// Does to each of `count` consecutive ids, from `first` on, what `DELETE /hash/{id}` does, and counts
+// what has become of them.
+//
+// Corresponds with DELETE /hash/batch (the `CancelBatch` operationId).
+func (c *Client) CancelBatch(ctx context.Context, params *CancelBatchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewCancelBatchRequest(c.Server, params)
+	if err != nil {
+		return nil, err
+	}
+	req = req.WithContext(ctx)
+	if err := c.applyEditors(ctx, req, reqEditors); err != nil {
+		return nil, err
+	}
+	return c.Client.Do(req)
+}
+
+// GetBatch Collect many hashes at once
+//
+// Tells of each of `count` consecutive ids, from `first` on, what has become of its job, in the order of the
+// ids: those of a batch, or any others. With `Prefer: wait=N` the server waits, up to N seconds, until none of them
+// is pending.
+//
+// `Accept: application/x-ndjson` asks for a line of JSON for each id in place of one document.
+// With `Prefer: wait=N` each line is then sent as soon as its job and those before it are no more pending. After
+// N seconds the rest are sent as they are.
+//
+// Corresponds with GET /hash/batch (the `GetBatch` operationId).
+func (c *Client) GetBatch(ctx context.Context, params *GetBatchParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
+	req, err := NewGetBatchRequest(c.Server, params)
 	if err != nil {
 		return nil, err
 	}
@@ -755,6 +987,87 @@ func (c *Client) GetStatus(ctx context.Context, reqEditors ...RequestEditorFn) (
 	return c.Client.Do(req)
 }
 
+// NewListHashesRequest constructs an http.Request for the ListHashes method
+func NewListHashesRequest(server string, params *ListHashesParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/hash")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if params.After != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "after", *params.After, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if params.Limit != nil {
+
+			if queryFrag, err := runtime.StyleParamWithOptions("form", true, "limit", *params.Limit, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+				return nil, err
+			} else {
+				for _, qp := range strings.Split(queryFrag, "&") {
+					rawQueryFragments = append(rawQueryFragments, qp)
+				}
+			}
+
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.Prefer != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Prefer", headerParam0)
+		}
+
+	}
+
+	return req, nil
+}
+
 // NewSubmitHashRequest calls the generic SubmitHash builder with application/json body
 func NewSubmitHashRequest(server string, params *SubmitHashParams, body SubmitHashJSONRequestBody) (*http.Request, error) {
 	var bodyReader io.Reader
@@ -803,6 +1116,148 @@ func NewSubmitHashRequestWithBody(server string, params *SubmitHashParams, conte
 			}
 
 			req.Header.Set("Idempotency-Key", headerParam0)
+		}
+
+		if params.Prefer != nil {
+			var headerParam1 string
+
+			headerParam1, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Prefer", headerParam1)
+		}
+
+	}
+
+	return req, nil
+}
+
+// NewCancelBatchRequest constructs an http.Request for the CancelBatch method
+func NewCancelBatchRequest(server string, params *CancelBatchParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/hash/batch")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "first", params.First, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodDelete, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	return req, nil
+}
+
+// NewGetBatchRequest constructs an http.Request for the GetBatch method
+func NewGetBatchRequest(server string, params *GetBatchParams) (*http.Request, error) {
+	var err error
+
+	serverURL, err := url.Parse(server)
+	if err != nil {
+		return nil, err
+	}
+
+	operationPath := fmt.Sprintf("/hash/batch")
+	if operationPath[0] == '/' {
+		operationPath = "." + operationPath
+	}
+
+	queryURL, err := serverURL.Parse(operationPath)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+		// queryValues collects non-styled parameters (passthrough, JSON)
+		// that are safe to round-trip through url.Values.Encode().
+		queryValues := queryURL.Query()
+		// rawQueryFragments collects pre-encoded query fragments from
+		// styled parameters, preserving literal commas as delimiters
+		// per the OpenAPI spec (e.g. "color=blue,black,brown").
+		var rawQueryFragments []string
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "first", params.First, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int64"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if queryFrag, err := runtime.StyleParamWithOptions("form", true, "count", params.Count, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationQuery, Type: "integer", Format: "int32"}); err != nil {
+			return nil, err
+		} else {
+			for _, qp := range strings.Split(queryFrag, "&") {
+				rawQueryFragments = append(rawQueryFragments, qp)
+			}
+		}
+
+		if encoded := queryValues.Encode(); encoded != "" {
+			rawQueryFragments = append(rawQueryFragments, encoded)
+		}
+		queryURL.RawQuery = strings.Join(rawQueryFragments, "&")
+	}
+
+	req, err := http.NewRequest(http.MethodGet, queryURL.String(), nil)
+	if err != nil {
+		return nil, err
+	}
+
+	if params != nil {
+
+		if params.Prefer != nil {
+			var headerParam0 string
+
+			headerParam0, err = runtime.StyleParamWithOptions("simple", false, "Prefer", *params.Prefer, runtime.StyleParamOptions{ParamLocation: runtime.ParamLocationHeader, Type: "string", Format: ""})
+			if err != nil {
+				return nil, err
+			}
+
+			req.Header.Set("Prefer", headerParam0)
 		}
 
 	}
@@ -1100,9 +1555,23 @@ func WithBaseURL(baseURL string) ClientOption {
 // ClientWithResponsesInterface is the interface specification for the client with responses above.
 type ClientWithResponsesInterface interface {
 
+	// ListHashesWithResponse Follow the hashes as they are done
+	//
+	// Answers with the hashes of jobs above `after`, in the order of their ids, up to the oldest job that is
+	// pending: no job that is done later has a lower id than what was read. Give `next` as `after` to
+	// go on. So a client that keeps `next` gets every hash once, unless it is erased or past its
+	// retention before; jobs that are gone are passed over. With `Prefer: wait=N` the server waits,
+	// up to N seconds, until there is something to tell.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /hash (the `ListHashes` operationId).
+	ListHashesWithResponse(ctx context.Context, params *ListHashesParams, reqEditors ...RequestEditorFn) (*ListHashesResponse, error)
+
 	// SubmitHashWithBodyWithResponse Submit a secret to be hashed after the delay
 	//
-	// Answers at once with the job's id and the instant at which its hash will be computed.
+	// Answers at once with the job's id and the instant at which its hash will be computed. With
+	// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
 	// server that keeps jobs in memory loses them with its process.
 	//
@@ -1113,7 +1582,8 @@ type ClientWithResponsesInterface interface {
 
 	// SubmitHashWithResponse Submit a secret to be hashed after the delay
 	//
-	// Answers at once with the job's id and the instant at which its hash will be computed.
+	// Answers at once with the job's id and the instant at which its hash will be computed. With
+	// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 	// An accepted job ends with a hash unless it is canceled or the server loses its store: a
 	// server that keeps jobs in memory loses them with its process.
 	//
@@ -1121,6 +1591,31 @@ type ClientWithResponsesInterface interface {
 	//
 	// Corresponds with POST /hash (the `SubmitHash` operationId).
 	SubmitHashWithResponse(ctx context.Context, params *SubmitHashParams, body SubmitHashJSONRequestBody, reqEditors ...RequestEditorFn) (*SubmitHashResponse, error)
+
+	// CancelBatchWithResponse Cancel many jobs or erase their hashes
+	//
+	// Does to each of `count` consecutive ids, from `first` on, what `DELETE /hash/{id}` does, and counts
+	// what has become of them.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with DELETE /hash/batch (the `CancelBatch` operationId).
+	CancelBatchWithResponse(ctx context.Context, params *CancelBatchParams, reqEditors ...RequestEditorFn) (*CancelBatchResponse, error)
+
+	// GetBatchWithResponse Collect many hashes at once
+	//
+	// Tells of each of `count` consecutive ids, from `first` on, what has become of its job, in the order of the
+	// ids: those of a batch, or any others. With `Prefer: wait=N` the server waits, up to N seconds, until none of them
+	// is pending.
+	//
+	// `Accept: application/x-ndjson` asks for a line of JSON for each id in place of one document.
+	// With `Prefer: wait=N` each line is then sent as soon as its job and those before it are no more pending. After
+	// N seconds the rest are sent as they are.
+	//
+	// Returns a wrapper object for the known response body format(s).
+	//
+	// Corresponds with GET /hash/batch (the `GetBatch` operationId).
+	GetBatchWithResponse(ctx context.Context, params *GetBatchParams, reqEditors ...RequestEditorFn) (*GetBatchResponse, error)
 
 	// SubmitBatchWithBodyWithResponse Submit many secrets at once
 	//
@@ -1203,9 +1698,94 @@ type ClientWithResponsesInterface interface {
 	GetStatusWithResponse(ctx context.Context, reqEditors ...RequestEditorFn) (*GetStatusResponse, error)
 }
 
+type ListHashesResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Completions
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r ListHashesResponse) GetJSON200() *Completions {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r ListHashesResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r ListHashesResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r ListHashesResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r ListHashesResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r ListHashesResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r ListHashesResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r ListHashesResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r ListHashesResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r ListHashesResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r ListHashesResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
 type SubmitHashResponse struct {
 	Body         []byte
 	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Job
 	// JSON202 the response for an HTTP 202 `application/json` response
 	JSON202 *Job
 	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
@@ -1226,6 +1806,11 @@ type SubmitHashResponse struct {
 	ApplicationproblemJSON503 *Unavailable
 	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
 	ApplicationproblemJSONDefault *OtherProblem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r SubmitHashResponse) GetJSON200() *Job {
+	return r.JSON200
 }
 
 // GetJSON202 returns the response for an HTTP 202 `application/json` response
@@ -1301,6 +1886,172 @@ func (r SubmitHashResponse) StatusCode() int {
 
 // ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
 func (r SubmitHashResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type CancelBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Ended
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r CancelBatchResponse) GetJSON200() *Ended {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r CancelBatchResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r CancelBatchResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r CancelBatchResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r CancelBatchResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r CancelBatchResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r CancelBatchResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r CancelBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r CancelBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r CancelBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r CancelBatchResponse) ContentType() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Header.Get("Content-Type")
+	}
+	return ""
+}
+
+type GetBatchResponse struct {
+	Body         []byte
+	HTTPResponse *http.Response
+	// JSON200 the response for an HTTP 200 `application/json` response
+	JSON200 *Results
+	// ApplicationproblemJSON400 the response for an HTTP 400 `application/problem+json` response
+	ApplicationproblemJSON400 *BadRequest
+	// ApplicationproblemJSON405 the response for an HTTP 405 `application/problem+json` response
+	ApplicationproblemJSON405 *MethodNotAllowed
+	// ApplicationproblemJSON421 the response for an HTTP 421 `application/problem+json` response
+	ApplicationproblemJSON421 *MisdirectedRequest
+	// ApplicationproblemJSON500 the response for an HTTP 500 `application/problem+json` response
+	ApplicationproblemJSON500 *InternalError
+	// ApplicationproblemJSON503 the response for an HTTP 503 `application/problem+json` response
+	ApplicationproblemJSON503 *Unavailable
+	// ApplicationproblemJSONDefault the response for an HTTP default `application/problem+json` response
+	ApplicationproblemJSONDefault *OtherProblem
+}
+
+// GetJSON200 returns the response for an HTTP 200 `application/json` response
+func (r GetBatchResponse) GetJSON200() *Results {
+	return r.JSON200
+}
+
+// GetApplicationproblemJSON400 returns the response for an HTTP 400 `application/problem+json` response
+func (r GetBatchResponse) GetApplicationproblemJSON400() *BadRequest {
+	return r.ApplicationproblemJSON400
+}
+
+// GetApplicationproblemJSON405 returns the response for an HTTP 405 `application/problem+json` response
+func (r GetBatchResponse) GetApplicationproblemJSON405() *MethodNotAllowed {
+	return r.ApplicationproblemJSON405
+}
+
+// GetApplicationproblemJSON421 returns the response for an HTTP 421 `application/problem+json` response
+func (r GetBatchResponse) GetApplicationproblemJSON421() *MisdirectedRequest {
+	return r.ApplicationproblemJSON421
+}
+
+// GetApplicationproblemJSON500 returns the response for an HTTP 500 `application/problem+json` response
+func (r GetBatchResponse) GetApplicationproblemJSON500() *InternalError {
+	return r.ApplicationproblemJSON500
+}
+
+// GetApplicationproblemJSON503 returns the response for an HTTP 503 `application/problem+json` response
+func (r GetBatchResponse) GetApplicationproblemJSON503() *Unavailable {
+	return r.ApplicationproblemJSON503
+}
+
+// GetApplicationproblemJSONDefault returns the response for an HTTP default `application/problem+json` response
+func (r GetBatchResponse) GetApplicationproblemJSONDefault() *OtherProblem {
+	return r.ApplicationproblemJSONDefault
+}
+
+// GetBody returns the raw response body bytes
+func (r GetBatchResponse) GetBody() []byte {
+	return r.Body
+}
+
+// Status returns HTTPResponse.Status
+func (r GetBatchResponse) Status() string {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.Status
+	}
+	return http.StatusText(0)
+}
+
+// StatusCode returns HTTPResponse.StatusCode
+func (r GetBatchResponse) StatusCode() int {
+	if r.HTTPResponse != nil {
+		return r.HTTPResponse.StatusCode
+	}
+	return 0
+}
+
+// ContentType is a convenience method to retrieve the Content-Type value from the HTTP response headers
+func (r GetBatchResponse) ContentType() string {
 	if r.HTTPResponse != nil {
 		return r.HTTPResponse.Header.Get("Content-Type")
 	}
@@ -1888,9 +2639,29 @@ func (r GetStatusResponse) ContentType() string {
 	return ""
 }
 
+// ListHashesWithResponse Follow the hashes as they are done
+//
+// Answers with the hashes of jobs above `after`, in the order of their ids, up to the oldest job that is
+// pending: no job that is done later has a lower id than what was read. Give `next` as `after` to
+// go on. So a client that keeps `next` gets every hash once, unless it is erased or past its
+// retention before; jobs that are gone are passed over. With `Prefer: wait=N` the server waits,
+// up to N seconds, until there is something to tell.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /hash (the `ListHashes` operationId).
+func (c *ClientWithResponses) ListHashesWithResponse(ctx context.Context, params *ListHashesParams, reqEditors ...RequestEditorFn) (*ListHashesResponse, error) {
+	rsp, err := c.ListHashes(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseListHashesResponse(rsp)
+}
+
 // SubmitHashWithBodyWithResponse Submit a secret to be hashed after the delay
 //
-// Answers at once with the job's id and the instant at which its hash will be computed.
+// Answers at once with the job's id and the instant at which its hash will be computed. With
+// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 // An accepted job ends with a hash unless it is canceled or the server loses its store: a
 // server that keeps jobs in memory loses them with its process.
 //
@@ -1907,7 +2678,8 @@ func (c *ClientWithResponses) SubmitHashWithBodyWithResponse(ctx context.Context
 
 // SubmitHashWithResponse Submit a secret to be hashed after the delay
 //
-// Answers at once with the job's id and the instant at which its hash will be computed.
+// Answers at once with the job's id and the instant at which its hash will be computed. With
+// `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
 // An accepted job ends with a hash unless it is canceled or the server loses its store: a
 // server that keeps jobs in memory loses them with its process.
 //
@@ -1920,6 +2692,43 @@ func (c *ClientWithResponses) SubmitHashWithResponse(ctx context.Context, params
 		return nil, err
 	}
 	return ParseSubmitHashResponse(rsp)
+}
+
+// CancelBatchWithResponse Cancel many jobs or erase their hashes
+//
+// Does to each of `count` consecutive ids, from `first` on, what `DELETE /hash/{id}` does, and counts
+// what has become of them.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with DELETE /hash/batch (the `CancelBatch` operationId).
+func (c *ClientWithResponses) CancelBatchWithResponse(ctx context.Context, params *CancelBatchParams, reqEditors ...RequestEditorFn) (*CancelBatchResponse, error) {
+	rsp, err := c.CancelBatch(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseCancelBatchResponse(rsp)
+}
+
+// GetBatchWithResponse Collect many hashes at once
+//
+// Tells of each of `count` consecutive ids, from `first` on, what has become of its job, in the order of the
+// ids: those of a batch, or any others. With `Prefer: wait=N` the server waits, up to N seconds, until none of them
+// is pending.
+//
+// `Accept: application/x-ndjson` asks for a line of JSON for each id in place of one document.
+// With `Prefer: wait=N` each line is then sent as soon as its job and those before it are no more pending. After
+// N seconds the rest are sent as they are.
+//
+// Returns a wrapper object for the known response body format(s).
+//
+// Corresponds with GET /hash/batch (the `GetBatch` operationId).
+func (c *ClientWithResponses) GetBatchWithResponse(ctx context.Context, params *GetBatchParams, reqEditors ...RequestEditorFn) (*GetBatchResponse, error) {
+	rsp, err := c.GetBatch(ctx, params, reqEditors...)
+	if err != nil {
+		return nil, err
+	}
+	return ParseGetBatchResponse(rsp)
 }
 
 // SubmitBatchWithBodyWithResponse Submit many secrets at once
@@ -2050,6 +2859,74 @@ func (c *ClientWithResponses) GetStatusWithResponse(ctx context.Context, reqEdit
 	return ParseGetStatusResponse(rsp)
 }
 
+// ParseListHashesResponse parses an HTTP response from a ListHashesWithResponse call
+func ParseListHashesResponse(rsp *http.Response) (*ListHashesResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &ListHashesResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Completions
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
 // ParseSubmitHashResponse parses an HTTP response from a SubmitHashWithResponse call
 func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 	bodyBytes, err := io.ReadAll(rsp.Body)
@@ -2064,6 +2941,13 @@ func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 	}
 
 	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Job
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
 	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 202:
 		var dest Job
 		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
@@ -2133,6 +3017,145 @@ func ParseSubmitHashResponse(rsp *http.Response) (*SubmitHashResponse, error) {
 			return nil, err
 		}
 		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseCancelBatchResponse parses an HTTP response from a CancelBatchWithResponse call
+func ParseCancelBatchResponse(rsp *http.Response) (*CancelBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &CancelBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Ended
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	}
+
+	return response, nil
+}
+
+// ParseGetBatchResponse parses an HTTP response from a GetBatchWithResponse call
+func ParseGetBatchResponse(rsp *http.Response) (*GetBatchResponse, error) {
+	bodyBytes, err := io.ReadAll(rsp.Body)
+	defer func() { _ = rsp.Body.Close() }()
+	if err != nil {
+		return nil, err
+	}
+
+	response := &GetBatchResponse{
+		Body:         bodyBytes,
+		HTTPResponse: rsp,
+	}
+
+	switch {
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 200:
+		var dest Results
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.JSON200 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 400:
+		var dest BadRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON400 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 405:
+		var dest MethodNotAllowed
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON405 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 421:
+		var dest MisdirectedRequest
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON421 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 500:
+		var dest InternalError
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON500 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && rsp.StatusCode == 503:
+		var dest Unavailable
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSON503 = &dest
+
+	case strings.Contains(rsp.Header.Get("Content-Type"), "json") && true:
+		var dest OtherProblem
+		if err := json.Unmarshal(bodyBytes, &dest); err != nil {
+			return nil, err
+		}
+		response.ApplicationproblemJSONDefault = &dest
+
+	case rsp.StatusCode == 200:
+		// Content-type (application/x-ndjson) unsupported
 
 	}
 

@@ -7,6 +7,7 @@ package server
 
 import (
 	"context"
+	"iter"
 	"math"
 	"net/http"
 
@@ -16,9 +17,18 @@ import (
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	// ListHashes Follow the hashes as they are done
+	// (GET /hash)
+	ListHashes(ctx echo.Context, params ListHashesParams) error
 	// SubmitHash Submit a secret to be hashed after the delay
 	// (POST /hash)
 	SubmitHash(ctx echo.Context, params SubmitHashParams) error
+	// CancelBatch Cancel many jobs or erase their hashes
+	// (DELETE /hash/batch)
+	CancelBatch(ctx echo.Context, params CancelBatchParams) error
+	// GetBatch Collect many hashes at once
+	// (GET /hash/batch)
+	GetBatch(ctx echo.Context, params GetBatchParams) error
 	// SubmitBatch Submit many secrets at once
 	// (POST /hash/batch)
 	SubmitBatch(ctx echo.Context, params SubmitBatchParams) error
@@ -47,15 +57,75 @@ type ServerInterfaceWrapper struct {
 	Handler ServerInterface
 }
 
+// ListHashes converts echo context to params.
+func (w *ServerInterfaceWrapper) ListHashes(ctx echo.Context) error {
+	var d strict.Params
+	var params ListHashesParams
+	params.Prefer = d.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
+	d.Query(ctx.Request().URL.RawQuery, "after", "limit")
+	if d.QueryOne("after", false) {
+		to := strict.New(&params.After)
+		d.Int64((*int64)(to), 0, 9.007199254740991e+15)
+	}
+	if d.QueryOne("limit", false) {
+		to := strict.New(&params.Limit)
+		d.Int32((*int32)(to), 1, 10000)
+	}
+	if err := d.Err(); err != nil {
+		return err
+	}
+	return w.Handler.ListHashes(ctx, params)
+}
+
 // SubmitHash converts echo context to params.
 func (w *ServerInterfaceWrapper) SubmitHash(ctx echo.Context) error {
 	var d strict.Params
 	var params SubmitHashParams
 	params.IdempotencyKey = d.HeaderKey("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
+	params.Prefer = d.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
 	if err := d.Err(); err != nil {
 		return err
 	}
 	return w.Handler.SubmitHash(ctx, params)
+}
+
+// CancelBatch converts echo context to params.
+func (w *ServerInterfaceWrapper) CancelBatch(ctx echo.Context) error {
+	var d strict.Params
+	var params CancelBatchParams
+	d.Query(ctx.Request().URL.RawQuery, "first", "count")
+	if d.QueryOne("first", true) {
+		to := &params.First
+		d.Int64((*int64)(to), 1, 9.007199254740991e+15)
+	}
+	if d.QueryOne("count", true) {
+		to := &params.Count
+		d.Int32((*int32)(to), 1, 10000)
+	}
+	if err := d.Err(); err != nil {
+		return err
+	}
+	return w.Handler.CancelBatch(ctx, params)
+}
+
+// GetBatch converts echo context to params.
+func (w *ServerInterfaceWrapper) GetBatch(ctx echo.Context) error {
+	var d strict.Params
+	var params GetBatchParams
+	params.Prefer = d.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
+	d.Query(ctx.Request().URL.RawQuery, "first", "count")
+	if d.QueryOne("first", true) {
+		to := &params.First
+		d.Int64((*int64)(to), 1, 9.007199254740991e+15)
+	}
+	if d.QueryOne("count", true) {
+		to := &params.Count
+		d.Int32((*int32)(to), 1, 10000)
+	}
+	if err := d.Err(); err != nil {
+		return err
+	}
+	return w.Handler.GetBatch(ctx, params)
 }
 
 // SubmitBatch converts echo context to params.
@@ -168,15 +238,47 @@ func RegisterHandlersWithOptions(router EchoRouter, si ServerInterface, options 
 		Handler: si,
 	}
 
+	router.GET(options.BaseURL+"/hash", wrapper.ListHashes, options.OperationMiddlewares["listHashes"]...)
 	router.POST(options.BaseURL+"/hash", wrapper.SubmitHash, options.OperationMiddlewares["submitHash"]...)
 	router.DELETE(options.BaseURL+"/hash/:id", wrapper.CancelHash, options.OperationMiddlewares["cancelHash"]...)
 	router.GET(options.BaseURL+"/hash/:id", wrapper.GetHash, options.OperationMiddlewares["getHash"]...)
+	router.DELETE(options.BaseURL+"/hash/batch", wrapper.CancelBatch, options.OperationMiddlewares["cancelBatch"]...)
+	router.GET(options.BaseURL+"/hash/batch", wrapper.GetBatch, options.OperationMiddlewares["getBatch"]...)
 	router.POST(options.BaseURL+"/hash/batch", wrapper.SubmitBatch, options.OperationMiddlewares["submitBatch"]...)
 	router.GET(options.BaseURL+"/healthz", wrapper.GetHealth, options.OperationMiddlewares["getHealth"]...)
 	router.GET(options.BaseURL+"/readyz", wrapper.GetReadiness, options.OperationMiddlewares["getReadiness"]...)
 	router.GET(options.BaseURL+"/stats", wrapper.GetStats, options.OperationMiddlewares["getStats"]...)
 	router.GET(options.BaseURL+"/v/status", wrapper.GetStatus, options.OperationMiddlewares["getStatus"]...)
 
+}
+
+// ListHashesRequestObject is a valid request for ListHashes.
+type ListHashesRequestObject struct {
+	Params ListHashesParams
+}
+
+// ListHashesResponseObject is an answer of success for ListHashes.
+type ListHashesResponseObject interface {
+	VisitListHashesResponse(w http.ResponseWriter) error
+}
+
+// ListHashes200ResponseHeaders are the headers of a 200 answer.
+type ListHashes200ResponseHeaders struct {
+	PreferenceApplied *string
+	RetryAfter        *int64
+}
+
+// ListHashes200JSONResponse is the 200 answer for ListHashes in application/json.
+type ListHashes200JSONResponse struct {
+	Body    Completions
+	Headers ListHashes200ResponseHeaders
+}
+
+// VisitListHashesResponse writes the answer.
+func (response ListHashes200JSONResponse) VisitListHashesResponse(w http.ResponseWriter) error {
+	strict.SetHeader(w, "Preference-Applied", response.Headers.PreferenceApplied)
+	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
+	return strict.WriteJSON(w, 200, &response.Body)
 }
 
 // SubmitHashRequestObject is a valid request for SubmitHash.
@@ -190,10 +292,30 @@ type SubmitHashResponseObject interface {
 	VisitSubmitHashResponse(w http.ResponseWriter) error
 }
 
+// SubmitHash200ResponseHeaders are the headers of a 200 answer.
+type SubmitHash200ResponseHeaders struct {
+	Location          string
+	PreferenceApplied *string
+}
+
+// SubmitHash200JSONResponse is the 200 answer for SubmitHash in application/json.
+type SubmitHash200JSONResponse struct {
+	Body    Job
+	Headers SubmitHash200ResponseHeaders
+}
+
+// VisitSubmitHashResponse writes the answer.
+func (response SubmitHash200JSONResponse) VisitSubmitHashResponse(w http.ResponseWriter) error {
+	strict.SetHeader(w, "Location", response.Headers.Location)
+	strict.SetHeader(w, "Preference-Applied", response.Headers.PreferenceApplied)
+	return strict.WriteJSON(w, 200, &response.Body)
+}
+
 // SubmitHash202ResponseHeaders are the headers of a 202 answer.
 type SubmitHash202ResponseHeaders struct {
-	Location   string
-	RetryAfter int64
+	Location          string
+	PreferenceApplied *string
+	RetryAfter        int64
 }
 
 // SubmitHash202JSONResponse is the 202 answer for SubmitHash in application/json.
@@ -205,8 +327,74 @@ type SubmitHash202JSONResponse struct {
 // VisitSubmitHashResponse writes the answer.
 func (response SubmitHash202JSONResponse) VisitSubmitHashResponse(w http.ResponseWriter) error {
 	strict.SetHeader(w, "Location", response.Headers.Location)
+	strict.SetHeader(w, "Preference-Applied", response.Headers.PreferenceApplied)
 	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
 	return strict.WriteJSON(w, 202, &response.Body)
+}
+
+// CancelBatchRequestObject is a valid request for CancelBatch.
+type CancelBatchRequestObject struct {
+	Params CancelBatchParams
+}
+
+// CancelBatchResponseObject is an answer of success for CancelBatch.
+type CancelBatchResponseObject interface {
+	VisitCancelBatchResponse(w http.ResponseWriter) error
+}
+
+// CancelBatch200JSONResponse is the 200 answer for CancelBatch in application/json.
+type CancelBatch200JSONResponse struct {
+	Body Ended
+}
+
+// VisitCancelBatchResponse writes the answer.
+func (response CancelBatch200JSONResponse) VisitCancelBatchResponse(w http.ResponseWriter) error {
+	return strict.WriteJSON(w, 200, &response.Body)
+}
+
+// GetBatchRequestObject is a valid request for GetBatch.
+type GetBatchRequestObject struct {
+	Params    GetBatchParams
+	MediaType string // the answer's, of those there are, that the client likes best
+}
+
+// GetBatchResponseObject is an answer of success for GetBatch.
+type GetBatchResponseObject interface {
+	VisitGetBatchResponse(w http.ResponseWriter) error
+}
+
+// GetBatch200ResponseHeaders are the headers of a 200 answer.
+type GetBatch200ResponseHeaders struct {
+	PreferenceApplied *string
+	RetryAfter        *int64
+}
+
+// GetBatch200JSONResponse is the 200 answer for GetBatch in application/json.
+type GetBatch200JSONResponse struct {
+	Body    Results
+	Headers GetBatch200ResponseHeaders
+}
+
+// VisitGetBatchResponse writes the answer.
+func (response GetBatch200JSONResponse) VisitGetBatchResponse(w http.ResponseWriter) error {
+	strict.SetHeader(w, "Preference-Applied", response.Headers.PreferenceApplied)
+	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
+	strict.VaryByAccept(w)
+	return strict.WriteJSON(w, 200, &response.Body)
+}
+
+// GetBatch200NDJSONResponse is the 200 answer for GetBatch in application/x-ndjson.
+type GetBatch200NDJSONResponse struct {
+	Body    iter.Seq2[[]Result, error]
+	Headers GetBatch200ResponseHeaders
+}
+
+// VisitGetBatchResponse writes the answer.
+func (response GetBatch200NDJSONResponse) VisitGetBatchResponse(w http.ResponseWriter) error {
+	strict.SetHeader(w, "Preference-Applied", response.Headers.PreferenceApplied)
+	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
+	strict.VaryByAccept(w)
+	return strict.WriteNDJSON(w, 200, response.Body)
 }
 
 // SubmitBatchRequestObject is a valid request for SubmitBatch.
@@ -222,6 +410,7 @@ type SubmitBatchResponseObject interface {
 
 // SubmitBatch202ResponseHeaders are the headers of a 202 answer.
 type SubmitBatch202ResponseHeaders struct {
+	Location   string
 	RetryAfter int64
 }
 
@@ -233,6 +422,7 @@ type SubmitBatch202JSONResponse struct {
 
 // VisitSubmitBatchResponse writes the answer.
 func (response SubmitBatch202JSONResponse) VisitSubmitBatchResponse(w http.ResponseWriter) error {
+	strict.SetHeader(w, "Location", response.Headers.Location)
 	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
 	return strict.WriteJSON(w, 202, &response.Body)
 }
@@ -382,9 +572,18 @@ func (response GetStatus200JSONResponse) VisitGetStatusResponse(w http.ResponseW
 
 // StrictServerInterface represents all server handlers.
 type StrictServerInterface interface {
+	// ListHashes Follow the hashes as they are done
+	// (GET /hash)
+	ListHashes(ctx context.Context, request ListHashesRequestObject) (ListHashesResponseObject, error)
 	// SubmitHash Submit a secret to be hashed after the delay
 	// (POST /hash)
 	SubmitHash(ctx context.Context, request SubmitHashRequestObject) (SubmitHashResponseObject, error)
+	// CancelBatch Cancel many jobs or erase their hashes
+	// (DELETE /hash/batch)
+	CancelBatch(ctx context.Context, request CancelBatchRequestObject) (CancelBatchResponseObject, error)
+	// GetBatch Collect many hashes at once
+	// (GET /hash/batch)
+	GetBatch(ctx context.Context, request GetBatchRequestObject) (GetBatchResponseObject, error)
 	// SubmitBatch Submit many secrets at once
 	// (POST /hash/batch)
 	SubmitBatch(ctx context.Context, request SubmitBatchRequestObject) (SubmitBatchResponseObject, error)
@@ -421,6 +620,17 @@ type strictHandler struct {
 	read BodyReader
 }
 
+// ListHashes answers one request for ListHashes.
+func (sh *strictHandler) ListHashes(ctx echo.Context, params ListHashesParams) error {
+	var request ListHashesRequestObject
+	request.Params = params
+	response, err := sh.ssi.ListHashes(ctx.Request().Context(), request)
+	if err != nil {
+		return err
+	}
+	return response.VisitListHashesResponse(ctx.Response())
+}
+
 // SubmitHash answers one request for SubmitHash.
 func (sh *strictHandler) SubmitHash(ctx echo.Context, params SubmitHashParams) error {
 	var request SubmitHashRequestObject
@@ -434,6 +644,29 @@ func (sh *strictHandler) SubmitHash(ctx echo.Context, params SubmitHashParams) e
 		return err
 	}
 	return response.VisitSubmitHashResponse(ctx.Response())
+}
+
+// CancelBatch answers one request for CancelBatch.
+func (sh *strictHandler) CancelBatch(ctx echo.Context, params CancelBatchParams) error {
+	var request CancelBatchRequestObject
+	request.Params = params
+	response, err := sh.ssi.CancelBatch(ctx.Request().Context(), request)
+	if err != nil {
+		return err
+	}
+	return response.VisitCancelBatchResponse(ctx.Response())
+}
+
+// GetBatch answers one request for GetBatch.
+func (sh *strictHandler) GetBatch(ctx echo.Context, params GetBatchParams) error {
+	var request GetBatchRequestObject
+	request.Params = params
+	request.MediaType = strict.Negotiate(ctx.Request().Header["Accept"], "application/json", "application/x-ndjson")
+	response, err := sh.ssi.GetBatch(ctx.Request().Context(), request)
+	if err != nil {
+		return err
+	}
+	return response.VisitGetBatchResponse(ctx.Response())
 }
 
 // SubmitBatch answers one request for SubmitBatch.

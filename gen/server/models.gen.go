@@ -30,16 +30,40 @@ func (e ServerStatus) Valid() bool {
 
 // Defines values for JobStatus.
 const (
-	Done    JobStatus = "done"
-	Pending JobStatus = "pending"
+	JobStatusDone    JobStatus = "done"
+	JobStatusPending JobStatus = "pending"
 )
 
 // Valid indicates whether the value is a known member of the JobStatus enum.
 func (e JobStatus) Valid() bool {
 	switch e {
-	case Done:
+	case JobStatusDone:
 		return true
-	case Pending:
+	case JobStatusPending:
+		return true
+	default:
+		return false
+	}
+}
+
+// Defines values for ResultStatus.
+const (
+	ResultStatusDone    ResultStatus = "done"
+	ResultStatusGone    ResultStatus = "gone"
+	ResultStatusPending ResultStatus = "pending"
+	ResultStatusUnknown ResultStatus = "unknown"
+)
+
+// Valid indicates whether the value is a known member of the ResultStatus enum.
+func (e ResultStatus) Valid() bool {
+	switch e {
+	case ResultStatusDone:
+		return true
+	case ResultStatusGone:
+		return true
+	case ResultStatusPending:
+		return true
+	case ResultStatusUnknown:
 		return true
 	default:
 		return false
@@ -95,6 +119,9 @@ type ServerStatus string
 // JobStatus Whether the hash is there
 type JobStatus string
 
+// ResultStatus `gone`: canceled, erased or past its retention; `unknown`: never given to a job of this store
+type ResultStatus string
+
 // Algorithm The hash function (FIPS 180-4, FIPS 202)
 type Algorithm string
 
@@ -141,6 +168,30 @@ type BatchRequest struct {
 
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
 	Algorithm *Algorithm `json:"algorithm,omitempty"`
+}
+
+// Completions defines model for Completions.
+type Completions struct {
+	// Results Jobs that are done, in the order of their ids
+	Results []Result `json:"results"`
+
+	// Next What to give as `after` to go on
+	Next int64 `json:"next"`
+}
+
+// Ended What has become of a range of ids
+type Ended struct {
+	// Canceled Jobs that were pending, and are never hashed
+	Canceled int32 `json:"canceled"`
+
+	// Erased Jobs whose hashes were there
+	Erased int32 `json:"erased"`
+
+	// Gone Jobs that were gone before
+	Gone int32 `json:"gone"`
+
+	// Unknown Ids that were never given to a job of this store
+	Unknown int32 `json:"unknown"`
 }
 
 // FieldError What is wrong with a part of the body, named by `pointer`, or with a parameter
@@ -251,6 +302,35 @@ type Problem struct {
 	Errors *[]FieldError `json:"errors,omitempty"`
 }
 
+// Result What has become of a job. A done one has `algorithm` and `hash`.
+type Result struct {
+	// Id Counts up by one in the order of acceptance. The first of a store is drawn when the store is
+	// made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
+	// in memory, give out the same id. Exact in JavaScript.
+	//
+	//
+	// Example: 42
+	Id JobID `json:"id"`
+
+	// Status `gone`: canceled, erased or past its retention; `unknown`: never given to a job of this store
+	Status ResultStatus `json:"status"`
+
+	// Algorithm The hash function (FIPS 180-4, FIPS 202)
+	Algorithm Algorithm `json:"algorithm,omitempty,omitzero"`
+
+	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
+	Hash Hash `json:"hash,omitempty,omitzero"`
+}
+
+// Results defines model for Results.
+type Results struct {
+	// Results One for each id, in their order
+	Results []Result `json:"results"`
+
+	// Pending How many of them are pending
+	Pending int32 `json:"pending"`
+}
+
 // Stats defines model for Stats.
 type Stats struct {
 	// Total Jobs accepted since start
@@ -316,8 +396,20 @@ type Status struct {
 	Store string `json:"store"`
 }
 
+// After Example: 41
+type After = int64
+
+// Count Example: 2
+type Count = int32
+
+// First Example: 43
+type First = int64
+
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
+
+// Limit Example: 100
+type Limit = int32
 
 // Prefer Example: wait=10
 type Prefer = string
@@ -355,6 +447,20 @@ type Unavailable = Problem
 // UnsupportedMediaType RFC 9457 problem details
 type UnsupportedMediaType = Problem
 
+// ListHashesParams defines parameters for ListHashes.
+type ListHashesParams struct {
+	// After The id above which to look, such as `next` of the answer before
+	After *After `form:"after,omitempty" json:"after,omitempty"`
+
+	// Limit The most hashes to answer with
+	Limit *Limit `form:"limit,omitempty" json:"limit,omitempty"`
+
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Other and malformed preferences are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
 // SubmitHashParams defines parameters for SubmitHash.
 type SubmitHashParams struct {
 	// IdempotencyKey Makes a retry safe: within the server's idempotency window, a request with a key already
@@ -365,6 +471,34 @@ type SubmitHashParams struct {
 	// A string in quotes (RFC 9651) and the same text without quotes are one key. The header must
 	// not be repeated.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
+
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Other and malformed preferences are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
+}
+
+// CancelBatchParams defines parameters for CancelBatch.
+type CancelBatchParams struct {
+	// First The lowest id
+	First First `form:"first" json:"first"`
+
+	// Count How many ids
+	Count Count `form:"count" json:"count"`
+}
+
+// GetBatchParams defines parameters for GetBatch.
+type GetBatchParams struct {
+	// First The lowest id
+	First First `form:"first" json:"first"`
+
+	// Count How many ids
+	Count Count `form:"count" json:"count"`
+
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Other and malformed preferences are ignored.
+	Prefer *Prefer `json:"Prefer,omitempty"`
 }
 
 // SubmitBatchParams defines parameters for SubmitBatch.
@@ -381,8 +515,8 @@ type SubmitBatchParams struct {
 
 // GetHashParams defines parameters for GetHash.
 type GetHashParams struct {
-	// Prefer RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
-	// server's limit if that is shorter; `Preference-Applied` then says what was applied.
+	// Prefer RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+	// the server's limit if that is shorter; `Preference-Applied` then says what was applied.
 	// Other and malformed preferences are ignored.
 	Prefer *Prefer `json:"Prefer,omitempty"`
 }

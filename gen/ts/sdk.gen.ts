@@ -2,7 +2,7 @@
 
 import type { Client, Options as Options2, TDataShape } from '../transport.js';
 
-import type { CancelHashData, CancelHashErrors, CancelHashResponses, GetHashData, GetHashErrors, GetHashResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, SubmitBatchData, SubmitBatchErrors, SubmitBatchResponses, SubmitHashData, SubmitHashErrors, SubmitHashResponses } from './types.gen.js';
+import type { CancelBatchData, CancelBatchErrors, CancelBatchResponses, CancelHashData, CancelHashErrors, CancelHashResponses, GetBatchData, GetBatchErrors, GetBatchResponses, GetHashData, GetHashErrors, GetHashResponses, GetHealthData, GetHealthErrors, GetHealthResponses, GetReadinessData, GetReadinessErrors, GetReadinessResponses, GetStatsData, GetStatsErrors, GetStatsResponses, GetStatusData, GetStatusErrors, GetStatusResponses, ListHashesData, ListHashesErrors, ListHashesResponses, SubmitBatchData, SubmitBatchErrors, SubmitBatchResponses, SubmitHashData, SubmitHashErrors, SubmitHashResponses } from './types.gen.js';
 
 export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends boolean = boolean, TResponse = unknown> = Options2<TData, ThrowOnError, TResponse> & {
     /**
@@ -19,9 +19,22 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
 };
 
 /**
+ * Follow the hashes as they are done
+ *
+ * Answers with the hashes of jobs above `after`, in the order of their ids, up to the oldest job that is
+ * pending: no job that is done later has a lower id than what was read. Give `next` as `after` to
+ * go on. So a client that keeps `next` gets every hash once, unless it is erased or past its
+ * retention before; jobs that are gone are passed over. With `Prefer: wait=N` the server waits,
+ * up to N seconds, until there is something to tell.
+ *
+ */
+export const listHashes = <ThrowOnError extends boolean = true>(options: Options<ListHashesData, ThrowOnError>) => options.client.get<ListHashesResponses, ListHashesErrors, ThrowOnError>({ url: '/hash', ...options });
+
+/**
  * Submit a secret to be hashed after the delay
  *
- * Answers at once with the job's id and the instant at which its hash will be computed.
+ * Answers at once with the job's id and the instant at which its hash will be computed. With
+ * `Prefer: wait=N` the server waits for the hash, up to N seconds, and answers `200` if it comes.
  * An accepted job ends with a hash unless it is canceled or the server loses its store: a
  * server that keeps jobs in memory loses them with its process.
  *
@@ -34,6 +47,29 @@ export const submitHash = <ThrowOnError extends boolean = true>(options: Options
         ...options.headers
     }
 });
+
+/**
+ * Cancel many jobs or erase their hashes
+ *
+ * Does to each of `count` consecutive ids, from `first` on, what `DELETE /hash/{id}` does, and counts
+ * what has become of them.
+ *
+ */
+export const cancelBatch = <ThrowOnError extends boolean = true>(options: Options<CancelBatchData, ThrowOnError>) => options.client.delete<CancelBatchResponses, CancelBatchErrors, ThrowOnError>({ url: '/hash/batch', ...options });
+
+/**
+ * Collect many hashes at once
+ *
+ * Tells of each of `count` consecutive ids, from `first` on, what has become of its job, in the order of the
+ * ids: those of a batch, or any others. With `Prefer: wait=N` the server waits, up to N seconds, until none of them
+ * is pending.
+ *
+ * `Accept: application/x-ndjson` asks for a line of JSON for each id in place of one document.
+ * With `Prefer: wait=N` each line is then sent as soon as its job and those before it are no more pending. After
+ * N seconds the rest are sent as they are.
+ *
+ */
+export const getBatch = <ThrowOnError extends boolean = true>(options: Options<GetBatchData, ThrowOnError>) => options.client.get<GetBatchResponses, GetBatchErrors, ThrowOnError>({ url: '/hash/batch', ...options });
 
 /**
  * Submit many secrets at once

@@ -71,6 +71,65 @@ export type AcceptedBatch = {
 };
 
 /**
+ * What has become of a job. A done one has `algorithm` and `hash`.
+ */
+export type Result = {
+    id: JobId;
+    status: ResultStatus;
+    algorithm?: Algorithm;
+    hash?: Hash;
+};
+
+/**
+ * `gone`: canceled, erased or past its retention; `unknown`: never given to a job of this store
+ */
+export type ResultStatus = 'done' | 'pending' | 'gone' | 'unknown';
+
+export type Results = {
+    /**
+     * One for each id, in their order
+     */
+    results: Array<Result>;
+    /**
+     * How many of them are pending
+     */
+    pending: number;
+};
+
+export type Completions = {
+    /**
+     * Jobs that are done, in the order of their ids
+     */
+    results: Array<Result>;
+    /**
+     * What to give as `after` to go on
+     */
+    next: number;
+};
+
+/**
+ * What has become of a range of ids
+ */
+export type Ended = {
+    /**
+     * Jobs that were pending, and are never hashed
+     */
+    canceled: number;
+    /**
+     * Jobs whose hashes were there
+     */
+    erased: number;
+    /**
+     * Jobs that were gone before
+     */
+    gone: number;
+    /**
+     * Ids that were never given to a job of this store
+     */
+    unknown: number;
+};
+
+/**
  * When the hash is computed: at this instant or a little later, never before
  */
 export type Due = string;
@@ -267,12 +326,95 @@ export type JobId2 = JobId;
 export type IdempotencyKey = string;
 
 /**
- * RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
- * server's limit if that is shorter; `Preference-Applied` then says what was applied.
+ * The lowest id
+ */
+export type First = number;
+
+/**
+ * How many ids
+ */
+export type Count = number;
+
+/**
+ * The id above which to look, such as `next` of the answer before
+ */
+export type After = number;
+
+/**
+ * The most hashes to answer with
+ */
+export type Limit = number;
+
+/**
+ * RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+ * the server's limit if that is shorter; `Preference-Applied` then says what was applied.
  * Other and malformed preferences are ignored.
  *
  */
 export type Prefer = string;
+
+export type ListHashesData = {
+    body?: never;
+    headers?: {
+        /**
+         * RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+         * the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+         * Other and malformed preferences are ignored.
+         *
+         */
+        Prefer?: string;
+    };
+    path?: never;
+    query?: {
+        /**
+         * The id above which to look, such as `next` of the answer before
+         */
+        after?: number;
+        /**
+         * The most hashes to answer with
+         */
+        limit?: number;
+    };
+    url: '/hash';
+};
+
+export type ListHashesErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; its log has the cause under the request id
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type ListHashesError = ListHashesErrors[keyof ListHashesErrors];
+
+export type ListHashesResponses = {
+    /**
+     * What is done
+     */
+    200: Completions;
+};
+
+export type ListHashesResponse = ListHashesResponses[keyof ListHashesResponses];
 
 export type SubmitHashData = {
     body: HashRequest;
@@ -288,6 +430,13 @@ export type SubmitHashData = {
          *
          */
         'Idempotency-Key'?: string;
+        /**
+         * RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+         * the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+         * Other and malformed preferences are ignored.
+         *
+         */
+        Prefer?: string;
     };
     path?: never;
     query?: never;
@@ -337,12 +486,133 @@ export type SubmitHashError = SubmitHashErrors[keyof SubmitHashErrors];
 
 export type SubmitHashResponses = {
     /**
+     * Accepted, and done while the server waited
+     */
+    200: Job;
+    /**
      * Accepted
      */
     202: Job;
 };
 
 export type SubmitHashResponse = SubmitHashResponses[keyof SubmitHashResponses];
+
+export type CancelBatchData = {
+    body?: never;
+    path?: never;
+    query: {
+        /**
+         * The lowest id
+         */
+        first: number;
+        /**
+         * How many ids
+         */
+        count: number;
+    };
+    url: '/hash/batch';
+};
+
+export type CancelBatchErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; its log has the cause under the request id
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type CancelBatchError = CancelBatchErrors[keyof CancelBatchErrors];
+
+export type CancelBatchResponses = {
+    /**
+     * How many were canceled and erased
+     */
+    200: Ended;
+};
+
+export type CancelBatchResponse = CancelBatchResponses[keyof CancelBatchResponses];
+
+export type GetBatchData = {
+    body?: never;
+    headers?: {
+        /**
+         * RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+         * the server's limit if that is shorter; `Preference-Applied` then says what was applied.
+         * Other and malformed preferences are ignored.
+         *
+         */
+        Prefer?: string;
+    };
+    path?: never;
+    query: {
+        /**
+         * The lowest id
+         */
+        first: number;
+        /**
+         * How many ids
+         */
+        count: number;
+    };
+    url: '/hash/batch';
+};
+
+export type GetBatchErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
+     * The path exists, but not with this method
+     */
+    405: Problem;
+    /**
+     * The request names a host that the server does not answer for
+     */
+    421: Problem;
+    /**
+     * The server failed; its log has the cause under the request id
+     */
+    500: Problem;
+    /**
+     * A limit is reached, or the server is draining or down
+     */
+    503: Problem;
+    /**
+     * Any other problem; its type and status say which
+     */
+    default: Problem;
+};
+
+export type GetBatchError = GetBatchErrors[keyof GetBatchErrors];
+
+export type GetBatchResponses = {
+    /**
+     * What has become of the jobs
+     */
+    200: Results;
+};
+
+export type GetBatchResponse = GetBatchResponses[keyof GetBatchResponses];
 
 export type SubmitBatchData = {
     body: BatchRequest;
@@ -476,8 +746,8 @@ export type GetHashData = {
     body?: never;
     headers?: {
         /**
-         * RFC 7240. `wait=N` holds the answer for a pending job up to N seconds, or up to the
-         * server's limit if that is shorter; `Preference-Applied` then says what was applied.
+         * RFC 7240. `wait=N` holds the answer while what it is about is pending, up to N seconds, or up to
+         * the server's limit if that is shorter; `Preference-Applied` then says what was applied.
          * Other and malformed preferences are ignored.
          *
          */

@@ -27,7 +27,7 @@ func TestContractIsHeld(t *testing.T) {
 	}{
 		"right answer":        {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", job, ""},
 		"right problem":       {get, 404, "Content-Type: application/problem+json", problem, ""},
-		"undeclared status":   {submit, 200, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", job, "status is not supported"},
+		"undeclared status":   {submit, 201, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", job, "status is not supported"},
 		"undeclared problem":  {submit, 404, "Content-Type: application/problem+json", problem, "status is not supported"},
 		"missing member":      {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", `{"id":7,"status":"done"}`, `property "algorithm" is missing`},
 		"additional member":   {submit, 202, "Content-Type: application/json; Location: /hash/7; Retry-After: 5", `{"secret":"x",` + job[1:], `property "secret" is unsupported`},

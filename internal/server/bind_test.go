@@ -235,7 +235,8 @@ func TestBatchMemory(t *testing.T) {
 	full(strings.NewReader(other(101)))
 	s.ask("POST /hash", password).want(202)
 	s.ask("GET /hash/7", "").want(202)
-	s.ask("GET /hash/batch", "").want(405)
+	s.ask("GET /hash/batch?first=7&count=2", "").want(200)
+	s.ask("DELETE /hash/batch?first=7&count=2", "").want(200)
 	for range 2 {
 		leave <- struct{}{}
 		(<-answers).want(202)

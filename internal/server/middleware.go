@@ -91,7 +91,7 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 		c.Response().Header().Set("Allow", allow)
 		return errMethodNotAllowed
 	}
-	if c.Path() == batchPath {
+	if c.Path() == batchPath && r.Method == http.MethodPost {
 		release, err := h.batches.take(c)
 		if err != nil {
 			return err
@@ -160,8 +160,8 @@ func (p *panicError) Error() string { return "panic: " + p.what }
 // the route, never the path a client sent, and no method but HTTP's own.
 func (h *handler) observe(c echoContext, took time.Duration) {
 	r, status := c.Request(), responseOf(c).Status
-	if status == http.StatusAccepted && r.Method == http.MethodPost {
-		h.service.Answered(took)
+	if status == http.StatusAccepted && r.Method == http.MethodPost && c.Response().Header()["Preference-Applied"] == nil {
+		h.service.Answered(took) // the service counts those that waited
 	}
 	if log := h.cfg.Log; log.Enabled(r.Context(), slog.LevelDebug) {
 		log.LogAttrs(r.Context(), slog.LevelDebug, "request",
@@ -218,19 +218,25 @@ func (h *handler) identify(c echoContext) {
 }
 
 // fields are values of header fields that many answers share, so that none has to make its own.
-type fields struct{ noStore, noSniff, key, prefer []string }
+type fields struct{ noStore, noSniff, prefer, hash, batch []string }
 
 func newFields() fields {
-	return fields{noStore: []string{"no-store"}, noSniff: []string{"nosniff"}, key: []string{"Idempotency-Key"}, prefer: []string{"Prefer"}}
+	return fields{
+		noStore: []string{"no-store"}, noSniff: []string{"nosniff"},
+		prefer: []string{"Prefer"}, hash: []string{"Idempotency-Key, Prefer"}, batch: []string{"Accept, Idempotency-Key, Prefer"},
+	}
 }
 
 // set sets the fields of an answer to the path. No answer of the API may be cached: an id that has no
-// job now may have one later. Vary names the header fields that the contract has an operation read.
+// job now may have one later. Vary names the header fields that the contract has the operations of the
+// path read.
 func (f *fields) set(h http.Header, path string) {
 	h["Cache-Control"], h["X-Content-Type-Options"] = f.noStore, f.noSniff
 	switch path {
-	case "/hash", batchPath:
-		h["Vary"] = f.key
+	case "/hash":
+		h["Vary"] = f.hash
+	case batchPath:
+		h["Vary"] = f.batch
 	case "/hash/:id":
 		h["Vary"] = f.prefer
 	}

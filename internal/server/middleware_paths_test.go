@@ -104,7 +104,8 @@ func TestMethodIsAsSent(t *testing.T) {
 	s := newSite(t, on(fake{}))
 	s.ask("post /hash", password).wantProblem(405, "method-not-allowed")
 	s.ask("Get /stats", "").wantProblem(405, "method-not-allowed")
-	s.ask("GET /hash", password, "X-Http-Method-Override: POST").wantProblem(405, "method-not-allowed")
+	s.ask("GET /hash/batch", password, "X-Http-Method-Override: POST").wantProblem(400, "invalid-request",
+		`query parameter "first" is required`, `query parameter "count" is required`)
 }
 
 // The contract has no query parameters: whatever stands there is ignored.

@@ -134,7 +134,7 @@ func TestAnswersAreCounted(t *testing.T) {
 					return nil, engine.ErrDraining
 				}
 				return wire.SubmitHash202JSONResponse{
-					Body:    wire.Job{Id: 1, Status: wire.Pending, Algorithm: wire.Sha512, Due: strict.Time{Time: time.Now().UTC()}},
+					Body:    wire.Job{Id: 1, Status: wire.JobStatusPending, Algorithm: wire.Sha512, Due: strict.Time{Time: time.Now().UTC()}},
 					Headers: wire.SubmitHash202ResponseHeaders{Location: "/hash/1", RetryAfter: 1},
 				}, nil
 			},
@@ -163,7 +163,9 @@ func TestAnswersAreCounted(t *testing.T) {
 	// A batch is one answer, however many its jobs.
 	s.ask("POST /hash/batch", passwords).want(http.StatusAccepted)
 	s.ask("POST /hash/batch", `{"passwords":[]}`).want(http.StatusBadRequest)
-	s.ask("GET /hash/batch", "").want(http.StatusMethodNotAllowed)
+	s.ask("GET /hash/batch?first=7&count=2", "").want(http.StatusOK)
+	// The wait that a client prefers is no part of the time: the service counts it.
+	s.ask("POST /hash", password, "Prefer: wait=1").want(http.StatusAccepted)
 	if len(answered) != 1 {
 		t.Errorf("counted %v", answered)
 	}

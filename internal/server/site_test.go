@@ -212,22 +212,30 @@ func (s *site) examine(r *http.Request, res *http.Response) answer {
 // X-Content-Type-Options.
 const always = 3
 
-// varies returns the header fields that an operation's answers depend on, in the form of Vary, if there are any.
-func (s *site) varies(what string) (lines []string) {
+// varies returns the line of Vary that names the header fields which an operation's answers depend on, if there are any.
+func (s *site) varies(what string) []string {
 	method, target, _ := strings.Cut(what, " ")
 	route, _, err := s.oracle.FindRoute(httptest.NewRequest(method, target, http.NoBody))
 	if err != nil {
 		s.Fatal(err)
 	}
 	// The operations of a path share what they depend on.
+	var names []string
 	for _, operation := range route.PathItem.Operations() {
 		for _, p := range operation.Parameters {
-			if p.Value.In == openapi3.ParameterInHeader && !slices.Contains(lines, "Vary: "+p.Value.Name) {
-				lines = append(lines, "Vary: "+p.Value.Name)
+			if p.Value.In == openapi3.ParameterInHeader && !slices.Contains(names, p.Value.Name) {
+				names = append(names, p.Value.Name)
 			}
 		}
+		if answer := operation.Responses.Value("200"); answer != nil && len(answer.Value.Content) > 1 {
+			names = append(names, "Accept")
+		}
 	}
-	return lines
+	if names == nil {
+		return nil
+	}
+	slices.Sort(names)
+	return []string{"Vary: " + strings.Join(names, ", ")}
 }
 
 // obeys says how the answer breaks the contract: what it has for the operation, or if there is
@@ -392,6 +400,44 @@ func (f fake) Wait(ctx context.Context, id int64) (engine.Record, error) {
 		f.record = f.wait(ctx)
 	}
 	return f.Get(ctx, id)
+}
+
+func (f fake) Read(ctx context.Context, first int64, to []engine.Record) error {
+	for i := range to {
+		to[i], _ = f.Get(ctx, first+int64(i))
+	}
+	return f.err
+}
+
+func (f fake) Survey(ctx context.Context, first int64, count int) (engine.Survey, error) {
+	last, err := f.Get(ctx, first+int64(count)-1)
+	if err != nil || last.State != engine.Pending {
+		return engine.Survey{}, err
+	}
+	return engine.Survey{Pending: count, Last: last}, nil
+}
+
+// Completed says that there are no jobs but those from 8 to 10.
+func (f fake) Completed(ctx context.Context, after int64, to []engine.Record) (n int, next int64, err error) {
+	if f.record.State != engine.Done {
+		return 0, after, f.err
+	}
+	for id := max(after+1, 8); id <= 10 && n < len(to); id++ {
+		to[n], _ = f.Get(ctx, id)
+		n, after = n+1, id
+	}
+	return n, after, f.err
+}
+
+func (f fake) AwaitCompleted(ctx context.Context, _ int64) error {
+	if f.wait != nil {
+		f.wait(ctx)
+	}
+	return f.err
+}
+
+func (f fake) CancelRange(_ context.Context, _ int64, count int) (engine.Ended, error) {
+	return engine.Ended{Canceled: count - 1, Gone: 1}, f.err
 }
 
 func (f fake) Cancel(context.Context, int64) error { return f.err }

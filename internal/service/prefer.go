@@ -22,8 +22,32 @@ func preferredWait(prefer *string) (time.Duration, bool) {
 	return time.Duration(n) * time.Second, err == nil || errors.Is(err, strconv.ErrRange)
 }
 
+// preference is what a request prefers of waiting.
+type preference struct {
+	prefers bool          // that the answer waits
+	wait    time.Duration // how long at most
+	applied *string       // what Preference-Applied says
+}
+
+// preferred reads the header Prefer, within the server's limit.
+func (s *Service) preferred(prefer *string) preference {
+	wait, ok := preferredWait(prefer)
+	if !ok {
+		return preference{}
+	}
+	wait = min(wait, s.cfg.MaxWait)
+	applied := "wait=" + strconv.FormatInt(int64(wait/time.Second), 10)
+	return preference{prefers: true, wait: wait, applied: &applied}
+}
+
 // location returns the path of the job.
 func location(id int64) string {
 	var b [26]byte
 	return string(strconv.AppendInt(append(b[:0], "/hash/"...), id, 10))
+}
+
+// batchLocation returns the path of a batch's results.
+func batchLocation(first int64, count int) string {
+	b := strconv.AppendInt([]byte("/hash/batch?first="), first, 10)
+	return string(strconv.AppendInt(append(b, "&count="...), int64(count), 10))
 }

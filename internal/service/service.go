@@ -47,6 +47,7 @@ type Config struct {
 // Service implements the contract. Its methods may be called by any number of goroutines.
 type Service struct {
 	cfg      Config
+	ranges   engine.Ranges // the engine's
 	started  time.Time
 	draining atomic.Bool
 
@@ -69,6 +70,7 @@ func New(cfg Config) *Service {
 		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
 	s := &Service{cfg: cfg, started: time.Now()}
+	s.ranges, _ = cfg.Engine.(engine.Ranges)
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	return s
 }
@@ -91,7 +93,8 @@ func (s *Service) Drain(ctx context.Context) error {
 func (s *Service) EndWaits() { s.endWaits() }
 
 // Answered counts a submission that was answered with an accepted job, and how long that took
-// from its arrival.
+// from its arrival. One that waited for its hash, because its client prefers that, is counted by the
+// service itself: the wait is no part of the time.
 func (s *Service) Answered(took time.Duration) {
 	s.answers.Add(1)
 	s.answering.Add(int64(took))
@@ -105,16 +108,29 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 	if key := req.Params.IdempotencyKey; key != nil {
 		job.IdempotencyKey = s.key(*key, kindJob, job.Algorithm, job.Secret)
 	}
+	w := s.preferred(req.Params.Prefer)
+	began := time.Now()
 	receipt, err := s.cfg.Engine.Accept(ctx, job)
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
+	if w.prefers {
+		secret.Wipe() // it is the engine's now, and the wait may be long
+		s.Answered(time.Since(began))
+		if rec, err := s.await(ctx, w, receipt.ID); err == nil && rec.State == engine.Done {
+			return wire.SubmitHash200JSONResponse{
+				Body:    doneJob(&rec),
+				Headers: wire.SubmitHash200ResponseHeaders{Location: location(receipt.ID), PreferenceApplied: w.applied},
+			}, nil
+		} // else the client gets what it would get without a wait: its job is accepted, whatever became of it
+	}
 	due, wait := until(receipt.Due)
 	return wire.SubmitHash202JSONResponse{
-		Body: wire.Job{Id: receipt.ID, Status: wire.Pending, Algorithm: nameOf(job.Algorithm), Due: strict.Time{Time: due}},
+		Body: wire.Job{Id: receipt.ID, Status: wire.JobStatusPending, Algorithm: nameOf(job.Algorithm), Due: strict.Time{Time: due}},
 		Headers: wire.SubmitHash202ResponseHeaders{
-			Location:   location(receipt.ID),
-			RetryAfter: header.Seconds(wait),
+			Location:          location(receipt.ID),
+			RetryAfter:        header.Seconds(wait),
+			PreferenceApplied: w.applied,
 		},
 	}, nil
 }
@@ -134,7 +150,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	due, wait := until(receipt.Due)
 	return wire.SubmitBatch202JSONResponse{
 		Body:    wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
-		Headers: wire.SubmitBatch202ResponseHeaders{RetryAfter: header.Seconds(wait)},
+		Headers: wire.SubmitBatch202ResponseHeaders{Location: batchLocation(receipt.ID, len(batch.Secrets)), RetryAfter: header.Seconds(wait)},
 	}, nil
 }
 
@@ -159,30 +175,38 @@ func (s *Service) GetHash(ctx context.Context, req wire.GetHashRequestObject) (w
 	}
 	if rec.State == engine.Done {
 		return wire.GetHash200JSONResponse{
-			Body:    wire.Job{Id: rec.ID, Status: wire.Done, Algorithm: nameOf(rec.Algorithm), Hash: digest.Encode(rec.Digest())},
+			Body:    doneJob(&rec),
 			Headers: wire.GetHash200ResponseHeaders{PreferenceApplied: applied},
 		}, nil
 	}
 	due, wait := until(rec.Due)
 	return wire.GetHash202JSONResponse{
-		Body:    wire.Job{Id: rec.ID, Status: wire.Pending, Algorithm: nameOf(rec.Algorithm), Due: strict.Time{Time: due}},
+		Body:    wire.Job{Id: rec.ID, Status: wire.JobStatusPending, Algorithm: nameOf(rec.Algorithm), Due: strict.Time{Time: due}},
 		Headers: wire.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: header.Seconds(wait)},
 	}, nil
 }
 
+// doneJob returns a done job as clients see it.
+func doneJob(rec *engine.Record) wire.Job {
+	return wire.Job{Id: rec.ID, Status: wire.JobStatusDone, Algorithm: nameOf(rec.Algorithm), Hash: digest.Encode(rec.Digest())}
+}
+
 // lookUp gets the job, waiting for it if the client prefers that, and says what was applied.
 func (s *Service) lookUp(ctx context.Context, id int64, prefer *string) (engine.Record, *string, error) {
-	wait, ok := preferredWait(prefer)
-	if !ok {
+	w := s.preferred(prefer)
+	if !w.prefers {
 		rec, err := s.cfg.Engine.Get(ctx, id)
 		return rec, nil, err
 	}
-	wait = min(wait, s.cfg.MaxWait)
-	applied := "wait=" + fmt.Sprint(int64(wait/time.Second))
-	ctx, cancel := s.waiting(ctx, wait)
+	rec, err := s.await(ctx, w, id)
+	return rec, w.applied, err
+}
+
+// await returns the job once it is not pending, or the wait is over.
+func (s *Service) await(ctx context.Context, w preference, id int64) (engine.Record, error) {
+	ctx, cancel := s.waiting(ctx, w.wait)
 	defer cancel()
-	rec, err := s.cfg.Engine.Wait(ctx, id)
-	return rec, &applied, err
+	return s.cfg.Engine.Wait(ctx, id)
 }
 
 // waiting returns a context for a wait of that length, which EndWaits ends too.

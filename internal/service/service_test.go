@@ -105,7 +105,7 @@ func TestGet(t *testing.T) {
 			t.Fatal(err)
 		}
 		got := answer.(wire.GetHash200JSONResponse)
-		if got.Body != (wire.Job{Id: 42, Status: wire.Done, Algorithm: wire.Algorithm(algorithm.String()), Hash: want}) || got.Headers.PreferenceApplied != nil {
+		if got.Body != (wire.Job{Id: 42, Status: wire.JobStatusDone, Algorithm: wire.Algorithm(algorithm.String()), Hash: want}) || got.Headers.PreferenceApplied != nil {
 			t.Errorf("%s: %+v, want %s", algorithm, got, want)
 		}
 	}
@@ -123,7 +123,7 @@ func TestDueIsShownAlike(t *testing.T) {
 				t.Fatal(err)
 			}
 			got := answer.(wire.GetHash202JSONResponse)
-			if got.Body.Id != 42 || got.Body.Status != wire.Pending || got.Body.Due != first.Body.Due {
+			if got.Body.Id != 42 || got.Body.Status != wire.JobStatusPending || got.Body.Due != first.Body.Due {
 				t.Errorf("after %d s: %+v, first %+v", wait, got.Body, first.Body)
 			}
 			if want := max(1, 6-wait); got.Headers.RetryAfter != want {

@@ -3,6 +3,7 @@ package strict
 import (
 	"net/http"
 	"slices"
+	"strings"
 
 	"github.com/hashd-project/hashd/internal/header"
 )
@@ -19,8 +20,13 @@ func Negotiate(accept []string, offers ...string) string {
 	return best
 }
 
-// VaryByAccept says that the answer depends on the request's Accept.
+// VaryByAccept says that the answer depends on the request's Accept, unless that is said already.
 func VaryByAccept(w http.ResponseWriter) {
 	h := w.Header()
+	for name := range strings.SplitSeq(header.Join(h["Vary"]), ",") {
+		if strings.TrimSpace(name) == "Accept" {
+			return
+		}
+	}
 	h["Vary"] = append(slices.Clip(h["Vary"]), "Accept") // what others share stays as it is
 }

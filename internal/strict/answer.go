@@ -81,7 +81,7 @@ func writeLines[T any](w http.ResponseWriter, items []T) error {
 // SetHeader sets a header field of a kind that the contract's headers have; a nil pointer
 // leaves it out. The name must be in canonical form: bringing it there, as http.Header.Set
 // does, would cost a sixth of answering a request.
-func SetHeader[T string | *string | int64](w http.ResponseWriter, name string, value T) {
+func SetHeader[T string | *string | int64 | *int64](w http.ResponseWriter, name string, value T) {
 	switch v := any(value).(type) {
 	case string:
 		w.Header()[name] = []string{v}
@@ -91,5 +91,9 @@ func SetHeader[T string | *string | int64](w http.ResponseWriter, name string, v
 		}
 	case int64:
 		w.Header()[name] = []string{strconv.FormatInt(v, 10)}
+	case *int64:
+		if v != nil {
+			w.Header()[name] = []string{strconv.FormatInt(*v, 10)}
+		}
 	}
 }

@@ -49,7 +49,7 @@ func (n nowhere) WriteHeader(int)             {}
 func BenchmarkAnswer(b *testing.B) {
 	b.ReportAllocs()
 	w := nowhere{http.Header{}}
-	job := wire.Job{Id: 42, Status: wire.Pending, Algorithm: wire.Sha512, Due: strict.Time{Time: time.Unix(1_700_000_000, 0).UTC()}}
+	job := wire.Job{Id: 42, Status: wire.JobStatusPending, Algorithm: wire.Sha512, Due: strict.Time{Time: time.Unix(1_700_000_000, 0).UTC()}}
 	for b.Loop() {
 		if err := strict.WriteJSON(w, http.StatusAccepted, job); err != nil {
 			b.Fatal(err)

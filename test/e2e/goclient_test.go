@@ -52,7 +52,7 @@ func TestGoClient(t *testing.T) {
 	if err != nil || got.JSON200 == nil {
 		t.Fatalf("get: %+v, %v", got, err)
 	}
-	if want := (goclient.Job{Id: 1, Status: goclient.Done, Algorithm: goclient.Sha256, Hash: "/iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8="}); *got.JSON200 != want {
+	if want := (goclient.Job{Id: 1, Status: goclient.JobStatusDone, Algorithm: goclient.Sha256, Hash: "/iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8="}); *got.JSON200 != want {
 		t.Errorf("result %+v, want %+v", *got.JSON200, want)
 	}
 	second, err := c.GetHashWithResponse(t.Context(), batch.JSON202.First, &goclient.GetHashParams{Prefer: &wait})
@@ -103,7 +103,7 @@ func TestGoClientJobs(t *testing.T) {
 	i := start(t, "--delay=300ms")
 	j, ctx, none := i.jobs(t, nil), t.Context(), goclient.Options{}
 	result, err := j.SubmitAndWait(ctx, []byte("angryMonkey"), goclient.Options{Algorithm: goclient.Sha256})
-	if want := (goclient.Job{Id: 1, Status: goclient.Done, Algorithm: goclient.Sha256, Hash: "/iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8="}); err != nil || result != want {
+	if want := (goclient.Job{Id: 1, Status: goclient.JobStatusDone, Algorithm: goclient.Sha256, Hash: "/iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8="}); err != nil || result != want {
 		t.Errorf("got %+v, %v, want %+v", result, err, want)
 	}
 	batch, err := j.SubmitBatch(ctx, [][]byte{[]byte("angryMonkey"), []byte("\u2028\x01\"<ü>😀")}, none)

@@ -74,7 +74,7 @@ func TestBatchSession(t *testing.T) {
 	if batch.First != 2 || batch.Count != 4 || a.header.Get("Retry-After") != "1" || a.header.Get("Location") != "" {
 		t.Errorf("accepted %+v with %v", batch, a.header)
 	}
-	wantPending(t, c, wire.Job{Id: batch.First + 3, Status: wire.Pending, Algorithm: batch.Algorithm, Due: strict.Time{Time: batch.Due}}, before.Add(time.Second))
+	wantPending(t, c, wire.Job{Id: batch.First + 3, Status: wire.JobStatusPending, Algorithm: batch.Algorithm, Due: strict.Time{Time: batch.Due}}, before.Add(time.Second))
 	c.do(t, http.MethodDelete, "/hash/3", "").want(t, http.StatusNoContent)
 	for n, secret := range secrets {
 		id := batch.First + int64(n)
@@ -107,7 +107,7 @@ func wantPending(t *testing.T, c *client, job wire.Job, earliest time.Time) {
 			return
 		}
 		a.want(t, http.StatusAccepted)
-		if got := decode[wire.Job](t, a); got != job || got.Status != wire.Pending {
+		if got := decode[wire.Job](t, a); got != job || got.Status != wire.JobStatusPending {
 			t.Errorf("Prefer %q: pending job %+v, want %+v", tt.prefer, got, job)
 		}
 		if got := a.header.Get("Retry-After"); got != "1" {
@@ -125,7 +125,7 @@ func wantHash(t *testing.T, c *client, job wire.Job, earliest time.Time) {
 	for _, prefer := range []string{"wait=20", "", "wait=20"} {
 		a := c.do(t, http.MethodGet, path(job.Id), "", header("Prefer", prefer)).want(t, http.StatusOK)
 		wantNotEarly(t, earliest)
-		want := wire.Job{Id: job.Id, Status: wire.Done, Algorithm: wire.Sha512, Hash: angryMonkeyHash}
+		want := wire.Job{Id: job.Id, Status: wire.JobStatusDone, Algorithm: wire.Sha512, Hash: angryMonkeyHash}
 		if got := decode[wire.Job](t, a); got != want {
 			t.Errorf("result %+v, want %+v", got, want)
 		}
