@@ -61,6 +61,7 @@ type Engine struct {
 	keys       keys
 	claimTimes window[claimTime]
 	waiters    map[int64]*waiter
+	progress   chan struct{} // closed at the next end of a job; nil while nobody waits for one
 
 	before                                restored
 	completed, canceled, erased, rejected int64
@@ -144,28 +145,33 @@ func (e *Engine) Get(ctx context.Context, id int64) (engine.Record, error) {
 	return e.get(ctx, id)
 }
 
-func (e *Engine) get(ctx context.Context, id int64) (engine.Record, error) {
+func (e *Engine) get(ctx context.Context, id int64) (rec engine.Record, err error) {
 	s, i, err := e.find(id)
 	if err != nil {
 		return engine.Record{}, err
 	}
+	e.show(&rec, s, i, engine.IsGlance(ctx))
+	return rec, nil
+}
+
+// show fills in the record of a job that is pending or done.
+func (e *Engine) show(rec *engine.Record, s *segment, i int, glance bool) {
 	m := s.meta(i)
-	rec := engine.Record{ID: id}
+	rec.ID = s.first + int64(i)
 	switch {
 	case m.state() == done:
 		rec.State = engine.Done
 		rec.Sum = *s.slot(i)
-		if m.owed() && !engine.IsGlance(ctx) {
+		if m.owed() && !glance {
 			e.collected(s, i)
 		}
-	case id < e.head: // claimed: the slot is a worker's, and the job was due by now
-		rec.Due = time.Now()
+	case rec.ID < e.head: // claimed: the slot is a worker's, and the job was due by now
+		rec.State, rec.Due = engine.Pending, time.Now()
 	default:
 		m = s.header(i)
-		rec.Due = e.epoch.Add(time.Duration(s.due(i).Load()))
+		rec.State, rec.Due = engine.Pending, e.epoch.Add(time.Duration(s.due(i).Load()))
 	}
 	rec.Algorithm, rec.Tenant = m.algorithm(), m.tenant()
-	return rec, nil
 }
 
 // find returns where the job lies, if it is pending or done.
@@ -198,7 +204,14 @@ func (e *Engine) Cancel(_ context.Context, id int64) error {
 	if err != nil {
 		return err
 	}
-	m := s.meta(i)
+	e.cancel(s, i)
+	e.canceledSome()
+	return nil
+}
+
+// cancel ends a pending job or erases a result. canceledSome must follow.
+func (e *Engine) cancel(s *segment, i int) {
+	id, m := s.first+int64(i), s.meta(i)
 	s.setMeta(i, m.with(gone))
 	if m.state() == done {
 		if m.owed() {
@@ -206,8 +219,7 @@ func (e *Engine) Cancel(_ context.Context, id int64) error {
 		}
 		e.erased++
 		e.retire(s, i)
-		e.raise()
-		return nil
+		return
 	}
 	if id >= e.head { // else its worker sees the new state when it publishes
 		e.wipe(s, i)
@@ -216,9 +228,13 @@ func (e *Engine) Cancel(_ context.Context, id int64) error {
 		e.notify(id)
 	}
 	e.canceled++
+}
+
+// canceledSome does what follows from canceled jobs and erased results.
+func (e *Engine) canceledSome() {
 	e.raise()
+	e.advance()
 	e.endDrain()
-	return nil
 }
 
 // collected notes that a result of the drain has been read, or never will be.

@@ -222,6 +222,7 @@ func (e *Engine) publish(c *claim) {
 		}
 	}
 	e.raise()
+	e.advance()
 	e.endDrain()
 	e.expire(now) // here too, for under full load nobody rests
 }

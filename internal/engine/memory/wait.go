@@ -2,6 +2,7 @@ package memory
 
 import (
 	"context"
+	"errors"
 
 	"github.com/hashd-project/hashd/internal/engine"
 )
@@ -66,4 +67,58 @@ func (e *Engine) setAwaited(id int64, bit meta) {
 func (e *Engine) notify(id int64) {
 	close(e.waiters[id].over)
 	delete(e.waiters, id)
+}
+
+// AwaitCompleted implements engine.Ranges. It waits for the job that comes next, and while that is not yet
+// accepted for the end of any.
+func (e *Engine) AwaitCompleted(ctx context.Context, after int64) error {
+	if after < 0 {
+		return engine.ErrInvalid
+	}
+	for {
+		id, ended, progress, err := e.upNext(after)
+		switch {
+		case err != nil || ended || ctx.Err() != nil:
+			return err
+		case progress == nil:
+			if _, err := e.Wait(engine.Glance(ctx), id); errors.Is(err, engine.ErrClosed) {
+				return err
+			}
+			continue
+		}
+		select {
+		case <-progress:
+		case <-ctx.Done():
+		case <-e.stop:
+		}
+	}
+}
+
+// upNext returns the id that the cursor passes next, whether its job has ended, and if there is none yet
+// what is closed when any job ends.
+func (e *Engine) upNext(after int64) (id int64, ended bool, progress <-chan struct{}, err error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	id = max(add(after, 1), e.cfg.FirstID)
+	s, i, err := e.find(id)
+	switch {
+	case errors.Is(err, engine.ErrGone):
+		return id, true, nil, nil
+	case errors.Is(err, engine.ErrUnknown):
+		if e.progress == nil {
+			e.progress = make(chan struct{})
+		}
+		return id, false, e.progress, nil
+	case err != nil:
+		return id, false, nil, err
+	}
+	return id, s.meta(i).state() == done, nil, nil
+}
+
+// advance tells those who wait for the end of any job that there was one.
+func (e *Engine) advance() {
+	if e.progress != nil {
+		close(e.progress)
+		e.progress = nil
+	}
 }
