@@ -8,6 +8,7 @@
 package enginetest
 
 import (
+	"slices"
 	"testing"
 	"testing/synctest"
 
@@ -38,11 +39,12 @@ type Suite struct {
 
 // Run runs the whole suite as subtests of t.
 func (s Suite) Run(t *testing.T) {
-	t.Run("RealClock", func(t *testing.T) { s.onRealClock(t, append(tests(), batchTests()...)) })
+	t.Run("RealClock", func(t *testing.T) { s.onRealClock(t, slices.Concat(tests(), batchTests(), rangeTests())) })
 	if s.FakeClock {
 		t.Run("FakeClock", func(t *testing.T) {
 			s.onFakeClock(t, tests())
 			s.onFakeClock(t, batchTests())
+			s.onFakeClock(t, rangeTests())
 			s.onFakeClock(t, timeTests())
 			t.Run("Model", func(t *testing.T) { s.checkModel(t) })
 		})
@@ -152,6 +154,28 @@ func batchTests() []test {
 		{"TwinsGetOneAnswer", twinsGetOneAnswer},
 		{"RivalsForAKey", rivalsForAKey},
 		{"LimitIsExactAmongBatches", limitIsExactAmongBatches},
+	}
+}
+
+// rangeTests returns those on many ids at once, of the same kind.
+func rangeTests() []test {
+	return []test{
+		{"RangeShowsEachJob", rangeShowsEachJob},
+		{"RangeShowsPendingAndGone", rangeShowsPendingAndGone},
+		{"CancelRange", cancelRange},
+		{"CancelRangeOfPending", cancelRangeOfPending},
+		{"CancelRangeAtOnce", cancelRangeAtOnce},
+		{"InvalidRanges", invalidRanges},
+		{"RangesFarAway", rangesFarAway},
+		{"CursorShowsWhatIsDone", cursorShowsWhatIsDone},
+		{"CursorStopsAtPending", cursorStopsAtPending},
+		{"CursorMissesNothing", cursorMissesNothing},
+		{"AwaitCompletedEnds", awaitCompletedEnds},
+		{"AwaitRange", awaitRange},
+		{"AwaitRangeOfCanceled", awaitRangeOfCanceled},
+		{"RangesWhileDraining", rangesWhileDraining},
+		{"ClosedEngineRefusesRanges", closedEngineRefusesRanges},
+		{"RangesAmongSubmitters", rangesAmongSubmitters},
 	}
 }
 

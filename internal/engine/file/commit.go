@@ -148,7 +148,9 @@ func (c *committer) prepare(due time.Time, accepted moment) {
 	c.record = appendGroupHeader(slices.Grow(c.record[:0], size), accepted, c.cfg.Delay)
 	for _, r := range c.group {
 		if r.gone > 0 {
-			c.dirty = append(c.dirty, blockOf(r.gone))
+			for n := blockOf(r.gone); n <= blockOf(r.gone+r.count-1); n++ {
+				c.dirty = append(c.dirty, n)
+			}
 			continue
 		}
 		r.prepared, r.err = c.durable.Prepare(&r.batch, due)

@@ -191,14 +191,7 @@ func (e *Engine) Cancel(ctx context.Context, id int64) error {
 	if err := e.jobs.Cancel(ctx, position); err != nil {
 		return err
 	}
-	r := newRequest()
-	defer r.release()
-	r.gone = position
-	if err := e.queue.put(r); err != nil {
-		return err
-	}
-	<-r.answered
-	return r.err
+	return e.storeGone(position, 1)
 }
 
 // Full implements engine.Engine.

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/sha256"
 	"encoding/binary"
+	"iter"
 	"slices"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -94,6 +95,47 @@ func (l lives) position(id int64) int64 {
 		return 0
 	}
 	return position
+}
+
+// positionUpTo returns the highest position whose job has an id up to the one given; 0 if there is none.
+func (l lives) positionUpTo(id int64) int64 {
+	n := len(l) - 1
+	for n > 0 && id < l[n].id {
+		n--
+	}
+	position := max(l[n].position-1, l[n].position+(id-l[n].id))
+	if n < len(l)-1 {
+		position = min(position, l[n+1].position-1)
+	}
+	return position
+}
+
+// span is consecutive ids whose jobs have consecutive positions, or all none.
+type span struct {
+	id       int64
+	position int64 // of the first; 0 if the ids are never given
+	count    int
+}
+
+// spans yields those of so many ids from the first on.
+func (l lives) spans(first int64, count int) iter.Seq[span] {
+	return func(yield func(span) bool) {
+		for count > 0 {
+			s := span{id: first, position: l.position(first), count: count}
+			for _, one := range l { // a span ends where a life begins, or has no more positions
+				if one.id > first {
+					s.count = int(min(int64(s.count), one.id-first))
+				}
+				if s.position > 0 && one.position > s.position {
+					s.count = int(min(int64(s.count), one.position-s.position))
+				}
+			}
+			if !yield(s) {
+				return
+			}
+			first, count = first+int64(s.count), count-s.count
+		}
+	}
 }
 
 // lifeBytes is what a life takes in the store: position, id, name, and 1 if it is bound.

@@ -14,7 +14,8 @@ import (
 type request struct {
 	batch    engine.Batch
 	secret   [1][]byte // room for a batch of one
-	gone     int64     // id of a job that was canceled, if there is no batch
+	gone     int64     // where jobs were canceled, if there is no batch
+	count    int64     // how many jobs from there on to look at
 	prepared memory.Prepared
 	err      error
 	answered chan struct{} // gets a value once the two above are final
