@@ -57,10 +57,10 @@ type Ended struct {
 
 // AwaitRange returns nil once no job of the range is pending, or once ctx has ended. Due order is
 // acceptance order, so that a wait for the last job is nearly always the only one. It collects nothing.
-func AwaitRange(ctx context.Context, e Engine, r Ranges, first int64, count int) error {
+func AwaitRange(ctx context.Context, e Engine, first int64, count int) error {
 	ctx = Glance(ctx)
 	for {
-		s, err := r.Survey(ctx, first, count)
+		s, err := e.Survey(ctx, first, count)
 		if err != nil || s.Pending == 0 || ctx.Err() != nil {
 			return err
 		}

@@ -36,7 +36,7 @@ func (s *Service) GetBatch(ctx context.Context, req wire.GetBatchRequestObject) 
 			return nil, fmt.Errorf("get batch: %w", err)
 		}
 	}
-	survey, err := s.ranges.Survey(ctx, first, count)
+	survey, err := s.cfg.Engine.Survey(ctx, first, count)
 	if err != nil {
 		return nil, fmt.Errorf("get batch: %w", err)
 	}
@@ -78,7 +78,7 @@ func pendingIn(results []wire.Result) (n int32) {
 func (s *Service) awaitRange(ctx context.Context, w preference, first int64, count int) error {
 	ctx, cancel := s.waiting(ctx, w.wait)
 	defer cancel()
-	return engine.AwaitRange(ctx, s.cfg.Engine, s.ranges, first, count)
+	return engine.AwaitRange(ctx, s.cfg.Engine, first, count)
 }
 
 // results yields what has become of the jobs of the range, as it is now, piece by piece. What it yields is
@@ -89,7 +89,7 @@ func (s *Service) results(ctx context.Context, first int64, count int) iter.Seq2
 		defer pieces.Put(p)
 		for n := 0; n < count; n += pieceJobs {
 			records := p.records[:min(pieceJobs, count-n)]
-			if err := s.ranges.Read(ctx, first+int64(n), records); err != nil {
+			if err := s.cfg.Engine.Read(ctx, first+int64(n), records); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -113,7 +113,7 @@ func (s *Service) resultsInTime(ctx context.Context, w preference, first int64, 
 		defer cancel()
 		for end := first + int64(count); first < end; {
 			records := p.records[:min(pieceJobs, end-first)]
-			if err := s.ranges.Read(ctx, first, records); err != nil {
+			if err := s.cfg.Engine.Read(ctx, first, records); err != nil {
 				yield(nil, err)
 				return
 			}
@@ -189,7 +189,7 @@ func (s *Service) ListHashes(ctx context.Context, req wire.ListHashesRequestObje
 	p := pieces.Get().(*piece)
 	defer pieces.Put(p)
 	for len(body.Results) < limit {
-		n, next, err := s.ranges.Completed(ctx, body.Next, p.records[:min(pieceJobs, limit-len(body.Results))])
+		n, next, err := s.cfg.Engine.Completed(ctx, body.Next, p.records[:min(pieceJobs, limit-len(body.Results))])
 		if err != nil {
 			return nil, fmt.Errorf("list: %w", err)
 		}
@@ -213,12 +213,12 @@ const defaultLimit = 1000
 func (s *Service) awaitCompleted(ctx context.Context, w preference, after int64) error {
 	ctx, cancel := s.waiting(ctx, w.wait)
 	defer cancel()
-	return s.ranges.AwaitCompleted(ctx, after)
+	return s.cfg.Engine.AwaitCompleted(ctx, after)
 }
 
 // CancelBatch implements DELETE /hash/batch.
 func (s *Service) CancelBatch(ctx context.Context, req wire.CancelBatchRequestObject) (wire.CancelBatchResponseObject, error) {
-	ended, err := s.ranges.CancelRange(ctx, req.Params.First, int(req.Params.Count))
+	ended, err := s.cfg.Engine.CancelRange(ctx, req.Params.First, int(req.Params.Count))
 	if err != nil {
 		return nil, fmt.Errorf("cancel batch: %w", err)
 	}

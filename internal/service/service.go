@@ -47,7 +47,6 @@ type Config struct {
 // Service implements the contract. Its methods may be called by any number of goroutines.
 type Service struct {
 	cfg      Config
-	ranges   engine.Ranges // the engine's
 	started  time.Time
 	draining atomic.Bool
 
@@ -70,7 +69,6 @@ func New(cfg Config) *Service {
 		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
 	s := &Service{cfg: cfg, started: time.Now()}
-	s.ranges, _ = cfg.Engine.(engine.Ranges)
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	return s
 }

@@ -2,6 +2,7 @@ package enginetest
 
 import (
 	"context"
+	"maps"
 	"math"
 	"slices"
 	"sync"
@@ -10,9 +11,6 @@ import (
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
 )
-
-// ranges returns the side of the engine that takes many ids at once.
-func (s *subject) ranges() engine.Ranges { return s.Engine.(engine.Ranges) }
 
 // read reads a range, in one piece of each size until it has all.
 func (s *subject) read(first int64, count int) []engine.Record {
@@ -23,7 +21,7 @@ func (s *subject) read(first int64, count int) []engine.Record {
 	}
 	for n, size := 0, 1; n < count; n, size = n+size, 2*size+1 {
 		size = min(size, count-n)
-		if err := s.ranges().Read(s.x.Context(), first+int64(n), all[n:n+size]); err != nil {
+		if err := s.Read(s.x.Context(), first+int64(n), all[n:n+size]); err != nil {
 			s.x.Fatalf("read %d from %d: %v", size, first+int64(n), err)
 		}
 	}
@@ -61,7 +59,7 @@ func (s *subject) wantRange(first int64, count int, want map[int64]engine.State,
 // wantSurvey fails the test unless so many jobs of the range are pending, the last with that id.
 func (s *subject) wantSurvey(first int64, count, pending int, last int64) {
 	s.x.Helper()
-	found, err := s.ranges().Survey(s.x.Context(), first, count)
+	found, err := s.Survey(s.x.Context(), first, count)
 	if err != nil || found.Pending != pending || found.Last.ID != last {
 		s.x.Errorf("survey of %d from %d: %d pending, the last %d, error %v; want %d, %d", count, first, found.Pending, found.Last.ID, err, pending, last)
 	}
@@ -99,9 +97,7 @@ func (s *subject) submitMany(n int) (first int64, jobs map[int64]engine.Job) {
 		if first == 0 {
 			first = r.ID
 		}
-		for id, job := range jobsOf(b, r.ID) {
-			jobs[id] = job
-		}
+		maps.Copy(jobs, jobsOf(b, r.ID))
 	}
 	return first, jobs
 }
@@ -153,7 +149,7 @@ func cancelRange(x *trial) {
 	e.wantResults(jobs)
 	x.wantErr("cancel", e.Cancel(x.Context(), first+1), nil)
 	for _, want := range []engine.Ended{{Erased: 199, Gone: 1}, {Gone: 200}} {
-		if got, err := e.ranges().CancelRange(x.Context(), first, 200); got != want || err != nil {
+		if got, err := e.CancelRange(x.Context(), first, 200); got != want || err != nil {
 			x.Errorf("cancel of done jobs: %+v, error %v, want %+v", got, err, want)
 		}
 	}
@@ -169,7 +165,7 @@ func cancelRangeOfPending(x *trial) {
 	first, jobs := e.submitMany(300)
 	ctx := x.context()
 	answers := e.polls(ctx, first+250, 2)
-	if got, err := e.ranges().CancelRange(x.Context(), first+200, 150); got != (engine.Ended{Canceled: 100, Unknown: 50}) || err != nil {
+	if got, err := e.CancelRange(x.Context(), first+200, 150); got != (engine.Ended{Canceled: 100, Unknown: 50}) || err != nil {
 		x.Errorf("%+v, error %v", got, err)
 	}
 	for _, a := range answers() {
@@ -183,7 +179,7 @@ func cancelRangeOfPending(x *trial) {
 	if st := e.Stats(); st.Canceled != 100 || st.Pending != 200 {
 		x.Errorf("counters %+v", st)
 	}
-	if got, err := e.ranges().CancelRange(x.Context(), first, 200); got.Canceled != 200 || err != nil {
+	if got, err := e.CancelRange(x.Context(), first, 200); got.Canceled != 200 || err != nil {
 		x.Errorf("%+v, error %v", got, err)
 	}
 	x.wantErr("drain of canceled jobs", e.Drain(x.context()), nil)
@@ -197,7 +193,7 @@ func cancelRangeAtOnce(x *trial) {
 	g := x.group()
 	for range 3 {
 		g.Go(func() {
-			got, err := e.ranges().CancelRange(x.Context(), first, 400)
+			got, err := e.CancelRange(x.Context(), first, 400)
 			x.wantErr("cancel", err, nil)
 			ended.Add(int64(got.Canceled + got.Erased))
 			gone.Add(int64(got.Gone))
@@ -212,24 +208,24 @@ func cancelRangeAtOnce(x *trial) {
 func invalidRanges(x *trial) {
 	e := x.engine(engine.Limits{Delay: unreached})
 	e.accept("secret")
-	ctx, r := x.Context(), e.ranges()
+	ctx := x.Context()
 	for _, one := range []struct {
 		first int64
 		count int
 	}{{0, 1}, {-1, 1}, {math.MinInt64, 1}, {1, 0}, {1, engine.MaxRange + 1}} {
-		x.wantErr("read", r.Read(ctx, one.first, make([]engine.Record, one.count)), engine.ErrInvalid)
-		_, err := r.Survey(ctx, one.first, one.count)
+		x.wantErr("read", e.Read(ctx, one.first, make([]engine.Record, one.count)), engine.ErrInvalid)
+		_, err := e.Survey(ctx, one.first, one.count)
 		x.wantErr("survey", err, engine.ErrInvalid)
-		_, err = r.CancelRange(ctx, one.first, one.count)
+		_, err = e.CancelRange(ctx, one.first, one.count)
 		x.wantErr("cancel", err, engine.ErrInvalid)
 	}
 	for _, size := range []int{0, engine.MaxRange + 1} {
-		_, _, err := r.Completed(ctx, 0, make([]engine.Record, size))
+		_, _, err := e.Completed(ctx, 0, make([]engine.Record, size))
 		x.wantErr("completed", err, engine.ErrInvalid)
 	}
-	_, _, err := r.Completed(ctx, -1, make([]engine.Record, 1))
+	_, _, err := e.Completed(ctx, -1, make([]engine.Record, 1))
 	x.wantErr("completed after -1", err, engine.ErrInvalid)
-	x.wantErr("await after -1", r.AwaitCompleted(ctx, -1), engine.ErrInvalid)
+	x.wantErr("await after -1", e.AwaitCompleted(ctx, -1), engine.ErrInvalid)
 }
 
 // Ids far from those that were given are unknown like any other, and cost nothing.
@@ -238,10 +234,10 @@ func rangesFarAway(x *trial) {
 	id := e.accept("secret").ID
 	for _, first := range []int64{id + 1, id + 1<<40, 1<<53 - 1} {
 		e.wantRange(first, 10, nil, nil)
-		if got, err := e.ranges().CancelRange(x.Context(), first, engine.MaxRange); got != (engine.Ended{Unknown: engine.MaxRange}) || err != nil {
+		if got, err := e.CancelRange(x.Context(), first, engine.MaxRange); got != (engine.Ended{Unknown: engine.MaxRange}) || err != nil {
 			x.Errorf("cancel from %d: %+v, error %v", first, got, err)
 		}
-		n, next, err := e.ranges().Completed(x.Context(), first, make([]engine.Record, 1))
+		n, next, err := e.Completed(x.Context(), first, make([]engine.Record, 1))
 		if n != 0 || next != first || err != nil {
 			x.Errorf("completed after %d: %d, next %d, error %v", first, n, next, err)
 		}
@@ -249,11 +245,11 @@ func rangesFarAway(x *trial) {
 }
 
 // follow reads what is done after an id until nothing more is, in pieces of the size, and returns where it is.
-func (s *subject) follow(after int64, size int, see func(engine.Record)) int64 {
+func (s *subject) follow(ctx context.Context, after int64, size int, see func(engine.Record)) int64 {
 	s.x.Helper()
 	to := make([]engine.Record, size)
 	for {
-		n, next, err := s.ranges().Completed(s.x.Context(), after, to)
+		n, next, err := s.Completed(ctx, after, to)
 		if err != nil || next < after || n > 0 && next < to[n-1].ID {
 			s.x.Fatalf("completed after %d: %d, next %d, error %v", after, n, next, err)
 		}
@@ -273,7 +269,7 @@ func (s *subject) follow(after int64, size int, see func(engine.Record)) int64 {
 
 func cursorShowsWhatIsDone(x *trial) {
 	e := x.engine(engine.Limits{Delay: short})
-	if at := e.follow(0, 10, func(engine.Record) { x.Error("a job in an empty engine") }); at != 0 {
+	if at := e.follow(x.Context(), 0, 10, func(engine.Record) { x.Error("a job in an empty engine") }); at != 0 {
 		x.Errorf("in an empty engine the cursor goes on after %d", at)
 	}
 	first, jobs := e.submitMany(x.many())
@@ -286,14 +282,14 @@ func cursorShowsWhatIsDone(x *trial) {
 	}
 	x.wantErr("drain", e.Drain(x.context()), nil)
 	seen := make(map[int64]bool)
-	at := e.follow(0, 777, func(rec engine.Record) {
+	at := e.follow(x.Context(), 0, 777, func(rec engine.Record) {
 		x.wantResult(rec, rec.ID, jobs[rec.ID])
 		seen[rec.ID] = true
 	})
 	if len(seen) != len(jobs) || at != last {
 		x.Errorf("saw %d of %d jobs, up to %d of %d", len(seen), len(jobs), at, last)
 	}
-	if at = e.follow(last+5, 10, func(engine.Record) { x.Error("a job above the last") }); at != last+5 {
+	if at = e.follow(x.Context(), last+5, 10, func(engine.Record) { x.Error("a job above the last") }); at != last+5 {
 		x.Errorf("above the last job the cursor goes on after %d", at)
 	}
 }
@@ -305,10 +301,10 @@ func cursorStopsAtPending(x *trial) {
 	for _, id := range []int64{first, first + 1, first + 4} {
 		x.wantErr("cancel", e.Cancel(x.Context(), id), nil)
 	}
-	if at := e.follow(0, 10, func(rec engine.Record) { x.Errorf("job %d is done", rec.ID) }); at != first+1 {
+	if at := e.follow(x.Context(), 0, 10, func(rec engine.Record) { x.Errorf("job %d is done", rec.ID) }); at != first+1 {
 		x.Errorf("the cursor is at %d, want %d", at, first+1)
 	}
-	if at := e.follow(first+3, 10, func(engine.Record) {}); at != first+4 { // the caller says that it knows what is before
+	if at := e.follow(x.Context(), first+3, 10, func(engine.Record) {}); at != first+4 { // the caller says that it knows what is before
 		x.Errorf("the cursor is at %d, want %d", at, first+4)
 	}
 }
@@ -322,8 +318,8 @@ func cursorMissesNothing(x *trial) {
 	follower, g := x.group(), x.group()
 	follower.Go(func() {
 		for ctx.Err() == nil {
-			x.wantErr("await", e.ranges().AwaitCompleted(ctx, at), nil)
-			at = e.follow(at, 100, func(rec engine.Record) {
+			x.wantErr("await", e.AwaitCompleted(ctx, at), nil)
+			at = e.follow(ctx, at, 100, func(rec engine.Record) {
 				if seen[rec.ID] {
 					x.Errorf("job %d comes twice", rec.ID)
 				}
@@ -347,7 +343,7 @@ func cursorMissesNothing(x *trial) {
 	x.wantErr("drain", e.Drain(x.context()), nil)
 	stop()
 	follower.Wait()
-	e.follow(at, 100, func(rec engine.Record) { seen[rec.ID] = true })
+	e.follow(x.Context(), at, 100, func(rec engine.Record) { seen[rec.ID] = true })
 	for id := range all {
 		if !canceled[id] && !seen[id] {
 			x.Errorf("job %d was never seen", id)
@@ -361,7 +357,7 @@ func awaitCompletedEnds(x *trial) {
 	g := x.group()
 	await := func(ctx context.Context, after int64) <-chan error {
 		ended := make(chan error, 1)
-		g.Go(func() { ended <- e.ranges().AwaitCompleted(ctx, after) })
+		g.Go(func() { ended <- e.AwaitCompleted(ctx, after) })
 		return ended
 	}
 	inTime := x.context()
@@ -373,7 +369,7 @@ func awaitCompletedEnds(x *trial) {
 	x.wantErr("cancel", e.Cancel(x.Context(), first), nil)
 	x.wantErr("await of anything", <-nothing, nil)
 	x.wantErr("await of the first", <-pending, nil)
-	x.wantErr("await after what is gone", e.ranges().AwaitCompleted(inTime, first-1), nil)
+	x.wantErr("await after what is gone", e.AwaitCompleted(inTime, first-1), nil)
 	cancel()
 	x.wantErr("await that is given up", <-leaving, nil)
 	x.wantErr("cancel", e.Cancel(x.Context(), first+1), nil)
@@ -390,10 +386,10 @@ func awaitRange(x *trial) {
 	e := x.engine(engine.Limits{Delay: short})
 	first, jobs := e.submitMany(300)
 	ctx := x.context()
-	x.wantErr("await", engine.AwaitRange(ctx, e, e.ranges(), first, 400), nil)
+	x.wantErr("await", engine.AwaitRange(ctx, e, first, 400), nil)
 	x.wantInTime(ctx)
 	e.wantRange(first, 300, states(jobs, engine.Done), jobs)
-	x.wantErr("await of nothing", engine.AwaitRange(ctx, e, e.ranges(), first, 400), nil)
+	x.wantErr("await of nothing", engine.AwaitRange(ctx, e, first, 400), nil)
 }
 
 // A wait for a range ends when its last job is canceled, and with its context.
@@ -403,14 +399,14 @@ func awaitRangeOfCanceled(x *trial) {
 	ctx := x.context()
 	g := x.group()
 	ended := make(chan error, 1)
-	g.Go(func() { ended <- engine.AwaitRange(ctx, e, e.ranges(), first, 10) })
+	g.Go(func() { ended <- engine.AwaitRange(ctx, e, first, 10) })
 	x.waitIdle()
-	if _, err := e.ranges().CancelRange(x.Context(), first, 10); err != nil {
+	if _, err := e.CancelRange(x.Context(), first, 10); err != nil {
 		x.Error(err)
 	}
 	x.wantErr("await", <-ended, nil)
 	x.wantInTime(ctx)
-	x.wantErr("await of an ended context", engine.AwaitRange(x.ended(), e, e.ranges(), first, 20), nil)
+	x.wantErr("await of an ended context", engine.AwaitRange(x.ended(), e, first, 20), nil)
 }
 
 // While an engine drains, ranges are read as before, and what is read is collected.
@@ -426,17 +422,17 @@ func rangesWhileDraining(x *trial) {
 	}
 	uncollected := e.Uncollected() // all, unless some were hashed before
 	to := make([]engine.Record, 100)
-	x.wantErr("a look", e.ranges().Read(engine.Glance(x.Context()), first, to), nil)
+	x.wantErr("a look", e.Read(engine.Glance(x.Context()), first, to), nil)
 	e.wantSurvey(first, 300, 0, 0)
 	collect(uncollected)
 	if uncollected == 300 {
-		x.wantErr("read", e.ranges().Read(x.Context(), first, to), nil)
+		x.wantErr("read", e.Read(x.Context(), first, to), nil)
 		collect(200)
-		if _, _, err := e.ranges().Completed(x.Context(), first+99, to); err != nil {
+		if _, _, err := e.Completed(x.Context(), first+99, to); err != nil {
 			x.Error(err)
 		}
 		collect(100)
-		if _, err := e.ranges().CancelRange(x.Context(), first+200, 50); err != nil {
+		if _, err := e.CancelRange(x.Context(), first+200, 50); err != nil {
 			x.Error(err)
 		}
 		collect(50)
@@ -455,14 +451,14 @@ func closedEngineRefusesRanges(x *trial) {
 	e := x.engine(engine.Limits{Delay: unreached})
 	id := e.accept("secret").ID
 	x.wantErr("close", e.Close(), nil)
-	ctx, r := x.Context(), e.ranges()
-	x.wantErr("read", r.Read(ctx, id, make([]engine.Record, 1)), engine.ErrClosed)
-	_, err := r.Survey(ctx, id, 1)
+	ctx := x.Context()
+	x.wantErr("read", e.Read(ctx, id, make([]engine.Record, 1)), engine.ErrClosed)
+	_, err := e.Survey(ctx, id, 1)
 	x.wantErr("survey", err, engine.ErrClosed)
-	_, _, err = r.Completed(ctx, 0, make([]engine.Record, 1))
+	_, _, err = e.Completed(ctx, 0, make([]engine.Record, 1))
 	x.wantErr("completed", err, engine.ErrClosed)
-	x.wantErr("await", r.AwaitCompleted(ctx, 0), engine.ErrClosed)
-	_, err = r.CancelRange(ctx, id, 1)
+	x.wantErr("await", e.AwaitCompleted(ctx, 0), engine.ErrClosed)
+	_, err = e.CancelRange(ctx, id, 1)
 	x.wantErr("cancel", err, engine.ErrClosed)
 }
 
@@ -481,7 +477,7 @@ func rangesAmongSubmitters(x *trial) {
 				before[i] = engine.Unknown
 			}
 			for ctx.Err() == nil {
-				e.readAgain(first, before)
+				e.readAgain(ctx, first, before)
 			}
 		})
 	}
@@ -489,7 +485,7 @@ func rangesAmongSubmitters(x *trial) {
 		g.Go(func() {
 			for id := range e.submitRounds(n, rounds) {
 				if id%4 == 0 {
-					_, err := e.ranges().CancelRange(x.Context(), id, 1+int(id%3))
+					_, err := e.CancelRange(x.Context(), id, 1+int(id%3))
 					x.wantErr("cancel", err, nil)
 				}
 			}
@@ -501,10 +497,10 @@ func rangesAmongSubmitters(x *trial) {
 }
 
 // readAgain reads the jobs whose states were those before, and fails the test if one has gone back.
-func (s *subject) readAgain(first int64, before []engine.State) {
+func (s *subject) readAgain(ctx context.Context, first int64, before []engine.State) {
 	rank := [...]int{engine.Unknown: 0, engine.Pending: 1, engine.Done: 2, engine.Gone: 3}
 	to := make([]engine.Record, len(before))
-	if err := s.ranges().Read(s.x.Context(), first, to); err != nil {
+	if err := s.Read(ctx, first, to); err != nil {
 		s.x.Errorf("read: %v", err)
 		return
 	}

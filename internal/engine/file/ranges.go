@@ -6,8 +6,6 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-var _ engine.Ranges = (*Engine)(nil)
-
 // Read implements engine.Ranges.
 func (e *Engine) Read(ctx context.Context, first int64, to []engine.Record) error {
 	return e.spans(first, len(to), func(s span) error {

@@ -58,7 +58,7 @@ func testRangesOutlive(t *testing.T, again func(*testing.T, *Engine, ...func(*Co
 		b.Secrets = append(b.Secrets, []byte("secret"))
 	}
 	first, err := e.AcceptBatch(t.Context(), b)
-	must(t, err, engine.AwaitRange(t.Context(), e, e, first.ID, 1_000))
+	must(t, err, engine.AwaitRange(t.Context(), e, first.ID, 1_000))
 	ended, err := e.CancelRange(t.Context(), first.ID+300, 500)
 	if must(t, err); ended != (engine.Ended{Erased: 500}) {
 		t.Errorf("ended %+v", ended)
@@ -71,7 +71,7 @@ func testRangesOutlive(t *testing.T, again func(*testing.T, *Engine, ...func(*Co
 		t.Errorf("ended %+v", ended)
 	}
 	e = again(t, e, slowly)
-	must(t, engine.AwaitRange(t.Context(), e, e, first.ID, 1_000))
+	must(t, engine.AwaitRange(t.Context(), e, first.ID, 1_000))
 	to := make([]engine.Record, 2_000)
 	must(t, e.Read(t.Context(), first.ID, to))
 	for i, rec := range to {

@@ -15,22 +15,31 @@ import (
 // Cancel implements engine.Engine. The tombstone ends the job: an instance that hashes it afterwards, or
 // does so now, cannot store its result. The job's message is then overwritten.
 func (e *Engine) Cancel(ctx context.Context, id int64) error {
-	const tries = 20
-	for range tries {
-		err := e.call(ctx, func(ctx context.Context) error { return e.tryCancel(ctx, id) })
-		if !errors.Is(err, errTaken) {
-			return err
-		}
-	}
-	return down(errTaken)
+	_, err := e.cancelJob(ctx, id)
+	return err
 }
 
-// tryCancel returns errTaken if the job has changed meanwhile.
-func (e *Engine) tryCancel(ctx context.Context, id int64) error {
-	s, err := e.look(ctx, id)
-	if err != nil {
-		return err
+// cancelJob also returns the state that the job was in.
+func (e *Engine) cancelJob(ctx context.Context, id int64) (was engine.State, err error) {
+	const tries = 20
+	for range tries {
+		err := e.call(ctx, func(ctx context.Context) error {
+			s, err := e.look(ctx, id)
+			if err != nil {
+				return err
+			}
+			was = s.State
+			return e.tryCancel(ctx, id, s)
+		})
+		if !errors.Is(err, errTaken) {
+			return was, err
+		}
 	}
+	return was, down(errTaken)
+}
+
+// tryCancel returns errTaken if the job has changed since it was looked at.
+func (e *Engine) tryCancel(ctx context.Context, id int64, s sight) error {
 	end := isCanceled
 	if s.State == engine.Done {
 		end = isErased
@@ -42,7 +51,7 @@ func (e *Engine) tryCancel(ctx context.Context, id int64) error {
 	if end == isErased {
 		return nil
 	}
-	err = e.link().jobs.SecureDeleteMsg(ctx, s.place)
+	err := e.link().jobs.SecureDeleteMsg(ctx, s.place)
 	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the tombstone
 	if err != nil && !refused && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
 		e.cfg.Log.Warn("the sealed secret of a canceled job stays in the cluster until the job is due", "id", id, "error", err)

@@ -288,3 +288,15 @@ func (l *ledger) stats() engine.Stats {
 		Rejected: l.rejected, Kept: l.kept.live, Lateness: l.lateness.Summary(),
 	}
 }
+
+// pendingIn returns how many of so many jobs from first on are ours and pending.
+func (l *ledger) pendingIn(first int64, count int) (n int) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	for i := range int64(count) {
+		if l.pending.has(first + i) {
+			n++
+		}
+	}
+	return n
+}

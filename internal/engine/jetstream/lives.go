@@ -47,6 +47,21 @@ func (l lives) sequence(id int64) (uint64, bool) {
 	return 0, false
 }
 
+// placeAfter returns the first place of the log whose id is above the one given.
+func (l lives) placeAfter(id int64) uint64 {
+	for n, one := range slices.Backward(l) {
+		if id < one.first {
+			continue
+		}
+		at := one.from + uint64(id-one.first) + 1
+		if n < len(l)-1 {
+			at = min(at, l[n+1].from)
+		}
+		return at
+	}
+	return l[0].from
+}
+
 // How far above the last id the ids of a new life begin: by more than were given out since any copy
 // was made, and elsewhere each time that the same copy is restored. 255 such steps lead from the
 // highest first id of a store to the end of the integers that JavaScript holds exactly.

@@ -17,6 +17,7 @@ import (
 type request struct {
 	Seq     uint64 `json:"seq,omitempty"`
 	LastFor string `json:"last_by_subj,omitempty"`
+	NextFor string `json:"next_by_subj,omitempty"` // the next from Seq on
 }
 
 // message is one that a stream holds.

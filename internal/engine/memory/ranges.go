@@ -12,8 +12,6 @@ import (
 // next to nothing, few enough that submitters and workers do not wait for it noticeably.
 const lookJobs = 512
 
-var _ engine.Ranges = (*Engine)(nil)
-
 // inPieces calls do for the range's ids, lookJobs of them at a time, with the engine locked.
 func (e *Engine) inPieces(first int64, count int, do func(first int64, count int)) error {
 	if first < 1 || count < 1 || count > engine.MaxRange {
