@@ -205,7 +205,9 @@ func (c caller) call(t *testing.T, method, path, body string, sent func(), statu
 		return nil
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Prefer", "wait=30")
+	if method == http.MethodGet {
+		req.Header.Set("Prefer", "wait=30")
+	}
 	resp, err := c.http.Do(req)
 	if err != nil {
 		t.Error(err)

@@ -67,7 +67,10 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := service.New(service.Config{Engine: made.engine, Build: b, MaxWait: cfg.MaxWait, FingerprintKey: made.fingerprintKey, Store: made.storeID})
+	s := service.New(service.Config{
+		Engine: made.engine, Build: b, MaxWait: cfg.MaxWait, AnswerMemory: cfg.MaxBatchMemory,
+		FingerprintKey: made.fingerprintKey, Store: made.storeID,
+	})
 	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections:    cfg.MaxConnections,

@@ -60,9 +60,9 @@ type ServerInterfaceWrapper struct {
 // ListHashes converts echo context to params.
 func (w *ServerInterfaceWrapper) ListHashes(ctx *echo.Context) error {
 	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery, "after", "limit")
 	var params ListHashesParams
 	params.Prefer = d.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
-	d.Query(ctx.Request().URL.RawQuery, "after", "limit")
 	if d.QueryOne("after", false) {
 		to := strict.New(&params.After)
 		d.Int64((*int64)(to), 0, 9.007199254740991e+15)
@@ -80,6 +80,7 @@ func (w *ServerInterfaceWrapper) ListHashes(ctx *echo.Context) error {
 // SubmitHash converts echo context to params.
 func (w *ServerInterfaceWrapper) SubmitHash(ctx *echo.Context) error {
 	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery)
 	var params SubmitHashParams
 	params.IdempotencyKey = d.HeaderKey("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
 	params.Prefer = d.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
@@ -92,8 +93,8 @@ func (w *ServerInterfaceWrapper) SubmitHash(ctx *echo.Context) error {
 // CancelBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) CancelBatch(ctx *echo.Context) error {
 	var d strict.Params
-	var params CancelBatchParams
 	d.Query(ctx.Request().URL.RawQuery, "first", "count")
+	var params CancelBatchParams
 	if d.QueryOne("first", true) {
 		to := &params.First
 		d.Int64((*int64)(to), 1, 9.007199254740991e+15)
@@ -111,9 +112,9 @@ func (w *ServerInterfaceWrapper) CancelBatch(ctx *echo.Context) error {
 // GetBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) GetBatch(ctx *echo.Context) error {
 	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery, "first", "count")
 	var params GetBatchParams
 	params.Prefer = d.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
-	d.Query(ctx.Request().URL.RawQuery, "first", "count")
 	if d.QueryOne("first", true) {
 		to := &params.First
 		d.Int64((*int64)(to), 1, 9.007199254740991e+15)
@@ -131,6 +132,7 @@ func (w *ServerInterfaceWrapper) GetBatch(ctx *echo.Context) error {
 // SubmitBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) SubmitBatch(ctx *echo.Context) error {
 	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery)
 	var params SubmitBatchParams
 	params.IdempotencyKey = d.HeaderKey("Idempotency-Key", ctx.Request().Header["Idempotency-Key"], 1, 255)
 	if err := d.Err(); err != nil {
@@ -148,6 +150,7 @@ func (w *ServerInterfaceWrapper) CancelHash(ctx *echo.Context) error {
 		d.Path("id", ctx.Param("id"), ctx.Request().URL.RawPath != "")
 		d.Int64((*int64)(to), 1, math.MaxInt64)
 	}
+	d.Query(ctx.Request().URL.RawQuery)
 	if err := d.Err(); err != nil {
 		return err
 	}
@@ -163,6 +166,7 @@ func (w *ServerInterfaceWrapper) GetHash(ctx *echo.Context) error {
 		d.Path("id", ctx.Param("id"), ctx.Request().URL.RawPath != "")
 		d.Int64((*int64)(to), 1, math.MaxInt64)
 	}
+	d.Query(ctx.Request().URL.RawQuery)
 	var params GetHashParams
 	params.Prefer = d.HeaderList("Prefer", ctx.Request().Header["Prefer"], 0, 1024)
 	if err := d.Err(); err != nil {
@@ -173,21 +177,41 @@ func (w *ServerInterfaceWrapper) GetHash(ctx *echo.Context) error {
 
 // GetHealth converts echo context to params.
 func (w *ServerInterfaceWrapper) GetHealth(ctx *echo.Context) error {
+	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery)
+	if err := d.Err(); err != nil {
+		return err
+	}
 	return w.Handler.GetHealth(ctx)
 }
 
 // GetReadiness converts echo context to params.
 func (w *ServerInterfaceWrapper) GetReadiness(ctx *echo.Context) error {
+	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery)
+	if err := d.Err(); err != nil {
+		return err
+	}
 	return w.Handler.GetReadiness(ctx)
 }
 
 // GetStats converts echo context to params.
 func (w *ServerInterfaceWrapper) GetStats(ctx *echo.Context) error {
+	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery)
+	if err := d.Err(); err != nil {
+		return err
+	}
 	return w.Handler.GetStats(ctx)
 }
 
 // GetStatus converts echo context to params.
 func (w *ServerInterfaceWrapper) GetStatus(ctx *echo.Context) error {
+	var d strict.Params
+	d.Query(ctx.Request().URL.RawQuery)
+	if err := d.Err(); err != nil {
+		return err
+	}
 	return w.Handler.GetStatus(ctx)
 }
 

@@ -173,10 +173,10 @@ type BatchRequest struct {
 // Completions defines model for Completions.
 type Completions struct {
 	// Results Jobs that are done, in the order of their ids
-	Results []Result `json:"results"`
+	Results strict.Stream[Result] `json:"results"`
 
 	// Next What to give as `after` to go on
-	Next int64 `json:"next"`
+	Next strict.Late `json:"next"`
 }
 
 // Ended What has become of a range of ids
@@ -319,16 +319,16 @@ type Result struct {
 	Algorithm Algorithm `json:"algorithm,omitempty,omitzero"`
 
 	// Hash The digest in standard base64 with padding (RFC 4648, section 4)
-	Hash Hash `json:"hash,omitempty,omitzero"`
+	Hash strict.Base64 `json:"hash,omitempty,omitzero"`
 }
 
 // Results defines model for Results.
 type Results struct {
 	// Results One for each id, in their order
-	Results []Result `json:"results"`
+	Results strict.Stream[Result] `json:"results"`
 
 	// Pending How many of them are pending
-	Pending int32 `json:"pending"`
+	Pending strict.Late `json:"pending"`
 }
 
 // Stats defines model for Stats.

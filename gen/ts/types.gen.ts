@@ -822,6 +822,10 @@ export type GetStatsData = {
 
 export type GetStatsErrors = {
     /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
      * The path exists, but not with this method
      */
     405: Problem;
@@ -858,6 +862,10 @@ export type GetStatusData = {
 };
 
 export type GetStatusErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
     /**
      * The path exists, but not with this method
      */
@@ -896,6 +904,10 @@ export type GetHealthData = {
 
 export type GetHealthErrors = {
     /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
+    /**
      * The path exists, but not with this method
      */
     405: Problem;
@@ -932,6 +944,10 @@ export type GetReadinessData = {
 };
 
 export type GetReadinessErrors = {
+    /**
+     * Malformed JSON, or a body or parameter that breaks this contract
+     */
+    400: Problem;
     /**
      * The path exists, but not with this method
      */

@@ -210,8 +210,8 @@ func limits() []setting {
 		}, {
 			name: "max-batch-memory", initial: "256MiB",
 			kind: size(1<<20, 1<<40, func(c *Config) *int64 { return &c.MaxBatchMemory }),
-			usage: "Memory for the batches that are being read at one time; " +
-				"each takes twice the size of its body.",
+			usage: "Memory for the batches that are being read at one time; each takes twice the size of its body. " +
+				"Answers with many hashes may take as much again, 128 KiB each.",
 		}, {
 			name: "max-connections", initial: "10000",
 			kind:  number(1, 1_000_000, func(c *Config) *int { return &c.MaxConnections }),
@@ -238,7 +238,7 @@ func timeouts() []setting {
 		}, {
 			name: "write-timeout", initial: "10s",
 			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.WriteTimeout }),
-			usage: "Time for an answer to be written, from its first byte.",
+			usage: "Time for each piece of an answer to be written; a client that takes less is cut off.",
 		}, {
 			name: "idle-timeout", initial: "2m",
 			kind:  duration(least, most, func(c *Config) *time.Duration { return &c.IdleTimeout }),

@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/go-json-experiment/json"
@@ -16,11 +15,11 @@ import (
 	wire "github.com/hashd-project/hashd/gen/server"
 )
 
-// answering is a listener. Its connections time each answer from the answer's first byte, and turn what
-// net/http refuses by itself into a problem like any other.
+// answering is a listener. Its connections time each piece of an answer, and turn what net/http refuses by
+// itself into a problem like any other.
 type answering struct {
 	net.Listener
-	limit time.Duration // for an answer to be written
+	limit time.Duration // for a piece of an answer to be written
 	ids   *requestIDs
 	log   *slog.Logger
 }
@@ -31,32 +30,22 @@ func (a *answering) Accept() (net.Conn, error) {
 	if err != nil {
 		return nil, err //nolint:wrapcheck // net/http asks this error what kind it is
 	}
-	return &conn{Conn: c, on: a}, nil
+	return &conn{c, a}, nil
 }
 
 // conn is a connection of answering. net/http times an answer from the end of the request's header. That
 // time can be over before a slow body has arrived, a long-poll has ended or a slow store has the job:
-// then an accepted job would never be answered.
+// then an accepted job would never be answered. And a long answer takes a slow reader a long time: as long
+// as it takes piece after piece, it gets the next.
 type conn struct {
 	net.Conn
-	on      *answering
-	written atomic.Bool // since something was last read: an answer is on its way
-}
-
-// Read implements net.Conn. What is written after a read is another answer, even if nothing was read:
-// then that answer says so.
-func (c *conn) Read(p []byte) (int, error) {
-	n, err := c.Conn.Read(p)
-	c.written.Store(false)
-	return n, err //nolint:wrapcheck // net/http asks this error what kind it is
+	on *answering
 }
 
 // Write implements net.Conn.
 func (c *conn) Write(p []byte) (int, error) {
-	if !c.written.Swap(true) {
-		if err := c.SetWriteDeadline(time.Now().Add(c.on.limit)); err != nil {
-			return 0, err //nolint:wrapcheck // as it would be without this
-		}
+	if err := c.SetWriteDeadline(time.Now().Add(c.on.limit)); err != nil {
+		return 0, err //nolint:wrapcheck // as it would be without this
 	}
 	if status, reason, ok := refusal(p); ok {
 		if _, err := c.Conn.Write(c.on.refuse(status, reason)); err != nil {

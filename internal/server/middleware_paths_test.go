@@ -108,14 +108,44 @@ func TestMethodIsAsSent(t *testing.T) {
 		`query parameter "first" is required`, `query parameter "count" is required`)
 }
 
-// The contract has no query parameters: whatever stands there is ignored.
-func TestQueryIsIgnored(t *testing.T) {
+// A query parameter that an operation does not have is refused, and named, on each of them: else a typing error is
+// silence. So is one that stands there twice. Its value is not told.
+func TestQueriesAreClosed(t *testing.T) {
 	s := newSite(t, on(fake{}))
-	for _, query := range []string{"?", "?x", "?id=0", "?password=" + canary, "?%zz", "?a=1;b=2", "?/"} {
-		s.ask("GET /hash/42"+query, "").want(202)
-		s.ask("POST /hash"+query, password).want(202)
+	paths, methods, target := s.oracle.paths()
+	for _, path := range paths {
+		for _, method := range methods[path] {
+			name, _, _ := strings.Cut(target[path], "?")
+			a := s.ask(method+" "+name+"?wait="+canary+"&limit=1&limit=2", passwords)
+			if method == http.MethodHead {
+				a.want(400)
+				continue
+			}
+			var told []string
+			for _, e := range *a.want(400).problem().Errors {
+				if e.In == "query" {
+					told = append(told, e.Parameter)
+				}
+			}
+			if !slices.Contains(told, "wait") || !slices.Contains(told, "limit") {
+				t.Errorf("%s %s: told of %q", method, path, told)
+			}
+		}
 	}
-	s.ask("POST /hash?password=x", `{}`).wantProblem(400, "invalid-request", `"#/password" is required`)
+	for query, name := range map[string]string{
+		"?x": `"x"`, "?id=0": `"id"`, "?a=1&b=2&a=1": `"a"`, "?First=1": `"First"`, "?pass%20word=" + canary: "", "?%zz": "", "?a=1;b=2": "", "?/": "",
+	} {
+		for _, what := range []string{"GET /hash/42", "POST /hash", "GET /healthz"} {
+			if a := s.ask(what+query, password); !strings.Contains(a.want(400).body, name) || strings.Contains(a.body, canary) {
+				t.Errorf("%s%s: %s", what, query, a.body)
+			}
+		}
+	}
+	s.ask("GET /hash/42?", "").want(202)
+	s.ask("GET /hash/batch?first=1&count=1&count=1", "").wantProblem(400, "invalid-request", `query parameter "count" must not be repeated`)
+	s.ask("GET /hash/batch?first=1&count=10001", "").wantProblem(400, "invalid-request", `query parameter "count" must be an integer from 1 to 10000`)
+	s.ask("GET /hash?after=01&limit=+1", "").wantProblem(400, "invalid-request",
+		`query parameter "after" must be an integer from 0 to 9007199254740991`, `query parameter "limit" must be an integer from 1 to 10000`)
 }
 
 // Operations that take no body ignore one.

@@ -74,11 +74,12 @@ func TestDebugLog(t *testing.T) {
 			"POST /hash":                       {"/hash", 202},
 			"GET /hash/42":                     {"/hash/:id", 202},
 			"GET /hash/" + canary:              {"/hash/:id", 400},
-			"DELETE /hash/42?x=" + canary:      {"/hash/:id", 204},
+			"DELETE /hash/42":                  {"/hash/:id", 204},
+			"DELETE /hash/42?x=" + canary:      {"/hash/:id", 400},
 			"PUT /hash/42":                     {"/hash/:id", 405},
 			"GET /" + canary:                   {"", 404},
 			"GET /hash/42/" + canary:           {"/hash/:id", 404},
-			"GET /v/status?password=" + canary: {"/v/status", 200},
+			"GET /v/status?password=" + canary: {"/v/status", 400},
 		} {
 			a := s.ask(what, password, "User-Agent:"+canary, "Prefer: wait=0, "+canary, "Idempotency-Key:"+canary, "Cookie:"+canary).want(want.status)
 			lines := s.log.lines("request")
@@ -92,8 +93,8 @@ func TestDebugLog(t *testing.T) {
 				t.Errorf("%s:\nlogged %v\nwant   %v", what, line, expected)
 			}
 		}
-		if n := len(s.log.lines("request")); n != 8 || len(s.log.lines("request failed")) != 0 {
-			t.Errorf("%d lines for 8 requests:\n%s", n, &s.log.text)
+		if n := len(s.log.lines("request")); n != 9 || len(s.log.lines("request failed")) != 0 {
+			t.Errorf("%d lines for 9 requests:\n%s", n, &s.log.text)
 		}
 	})
 }

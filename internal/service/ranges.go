@@ -1,20 +1,29 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"iter"
+	"math"
 	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // pieceJobs is how many jobs of a range are looked at together: enough that the calls of the engine cost
 // next to nothing, few enough that an answer under way takes little memory, however long it is.
 const pieceJobs = 256
+
+// pieceMemory is about what an answer under way takes, in bytes: a piece, its text, and what the
+// connection buffers.
+const pieceMemory = 128 << 10
 
 // piece is the memory of an answer under way.
 type piece struct {
@@ -22,7 +31,42 @@ type piece struct {
 	results [pieceJobs]wire.Result
 }
 
-var pieces = sync.Pool{New: func() any { return new(piece) }}
+// desk is where answers are written, at so many places.
+type desk struct {
+	places *semaphore.Weighted
+	pieces sync.Pool
+}
+
+// newDesk returns one for answers that take so much memory together, in bytes; 0 for any.
+func newDesk(memory int64) *desk {
+	if memory == 0 {
+		memory = math.MaxInt64
+	}
+	return &desk{semaphore.NewWeighted(max(1, memory/pieceMemory)), sync.Pool{New: func() any { return new(piece) }}}
+}
+
+// tryTake returns a piece, which is to be put back, or the refusal if all places are taken.
+func (d *desk) tryTake() (*piece, error) {
+	if !d.places.TryAcquire(1) {
+		return nil, &engine.FullError{Limit: "max-batch-memory", RetryAfter: time.Second}
+	}
+	return d.pieces.Get().(*piece), nil
+}
+
+// take waits for a place.
+func (d *desk) take(ctx context.Context) (*piece, error) {
+	if err := d.places.Acquire(ctx, 1); err != nil {
+		return nil, err
+	}
+	return d.pieces.Get().(*piece), nil
+}
+
+func (d *desk) put(p *piece) {
+	if p != nil {
+		d.pieces.Put(p)
+		d.places.Release(1)
+	}
+}
 
 // ndjson is the media type of an answer in lines.
 const ndjson = "application/x-ndjson"
@@ -44,15 +88,11 @@ func (s *Service) GetBatch(ctx context.Context, req wire.GetBatchRequestObject) 
 	if req.MediaType == ndjson {
 		return wire.GetBatch200NDJSONResponse{Body: s.resultsInTime(ctx, w, first, count), Headers: headers}, nil
 	}
-	var body wire.Results
-	for results, err := range s.results(ctx, first, count) {
-		if err != nil {
-			return nil, fmt.Errorf("get batch: %w", err)
-		}
-		body.Results = append(body.Results, results...)
-		body.Pending += pendingIn(results)
-	}
-	return wire.GetBatch200JSONResponse{Body: body, Headers: headers}, nil
+	pending := int64(0)
+	return wire.GetBatch200JSONResponse{Headers: headers, Body: wire.Results{
+		Results: strict.Stream[wire.Result](s.results(ctx, first, count, &pending)),
+		Pending: func() int64 { return pending },
+	}}, nil
 }
 
 // retryAfter returns when what is pending of a range is due; nil if nothing is.
@@ -65,15 +105,6 @@ func retryAfter(survey engine.Survey) *int64 {
 	return &seconds
 }
 
-func pendingIn(results []wire.Result) (n int32) {
-	for i := range results {
-		if results[i].Status == wire.ResultStatusPending {
-			n++
-		}
-	}
-	return n
-}
-
 // awaitRange returns once no job of the range is pending, or the wait is over.
 func (s *Service) awaitRange(ctx context.Context, w preference, first int64, count int) error {
 	ctx, cancel := s.waiting(ctx, w.wait)
@@ -81,21 +112,20 @@ func (s *Service) awaitRange(ctx context.Context, w preference, first int64, cou
 	return engine.AwaitRange(ctx, s.cfg.Engine, first, count)
 }
 
-// results yields what has become of the jobs of the range, as it is now, piece by piece. What it yields is
-// valid until the next.
-func (s *Service) results(ctx context.Context, first int64, count int) iter.Seq2[[]wire.Result, error] {
+// results yields what has become of the jobs of the range, as it is now, piece by piece, and counts those
+// that are pending. What it yields is valid until the next.
+func (s *Service) results(ctx context.Context, first int64, count int, pending *int64) iter.Seq2[[]wire.Result, error] {
 	return func(yield func([]wire.Result, error) bool) {
-		p := pieces.Get().(*piece)
-		defer pieces.Put(p)
-		for n := 0; n < count; n += pieceJobs {
+		p, err := s.desk.tryTake()
+		defer s.desk.put(p)
+		for n := 0; n < count && err == nil && ctx.Err() == nil; n += pieceJobs {
 			records := p.records[:min(pieceJobs, count-n)]
-			if err := s.cfg.Engine.Read(ctx, first+int64(n), records); err != nil {
-				yield(nil, err)
+			if err = s.cfg.Engine.Read(ctx, first+int64(n), records); err == nil && !yield(p.show(records, pending), nil) {
 				return
 			}
-			if !yield(p.show(records), nil) {
-				return
-			}
+		}
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			yield(nil, err)
 		}
 	}
 }
@@ -103,35 +133,34 @@ func (s *Service) results(ctx context.Context, first int64, count int) iter.Seq2
 // resultsInTime yields what has become of the jobs of the range, in their order, each once it is not
 // pending; and all that are left once the wait is over.
 func (s *Service) resultsInTime(ctx context.Context, w preference, first int64, count int) iter.Seq2[[]wire.Result, error] {
+	pending := int64(0)
 	if !w.prefers {
-		return s.results(ctx, first, count)
+		return s.results(ctx, first, count, &pending)
 	}
 	return func(yield func([]wire.Result, error) bool) {
-		p := pieces.Get().(*piece)
-		defer func() { pieces.Put(p) }()
+		p, err := s.desk.tryTake()
+		defer func() { s.desk.put(p) }()
 		waiting, cancel := s.waiting(ctx, w.wait)
 		defer cancel()
-		for end := first + int64(count); first < end; {
+		for end := first + int64(count); first < end && err == nil && ctx.Err() == nil; {
 			records := p.records[:min(pieceJobs, end-first)]
-			if err := s.cfg.Engine.Read(ctx, first, records); err != nil {
-				yield(nil, err)
-				return
+			if err = s.cfg.Engine.Read(ctx, first, records); err != nil {
+				break
 			}
 			if waiting.Err() == nil {
 				records = records[:settled(records)]
 			}
-			if len(records) > 0 && !yield(p.show(records), nil) {
+			if len(records) == 0 {
+				s.desk.put(p) // a wait takes no memory but its own
+				_, _ = s.cfg.Engine.Wait(engine.Glance(waiting), first)
+				p, err = s.desk.take(ctx)
+			} else if !yield(p.show(records, &pending), nil) {
 				return
 			}
 			first += int64(len(records))
-			if len(records) == 0 {
-				pieces.Put(p) // a wait takes no memory but its own
-				_, _ = s.cfg.Engine.Wait(engine.Glance(waiting), first)
-				p = pieces.Get().(*piece)
-			}
-			if ctx.Err() != nil { // nobody is there to read on
-				return
-			}
+		}
+		if err = cmp.Or(err, ctx.Err()); err != nil {
+			yield(nil, err) // also if nobody is there to read on
 		}
 	}
 }
@@ -146,10 +175,18 @@ func settled(records []engine.Record) int {
 	return len(records)
 }
 
-// show returns the records as clients see them.
-func (p *piece) show(records []engine.Record) []wire.Result {
+// show returns the records as clients see them, and counts those that are pending.
+func (p *piece) show(records []engine.Record, pending *int64) []wire.Result {
 	for i := range records {
-		p.results[i] = resultOf(&records[i])
+		rec, r := &records[i], &p.results[i]
+		*r = wire.Result{Id: rec.ID, Status: statusNames[rec.State]}
+		switch rec.State {
+		case engine.Done:
+			r.Algorithm, r.Hash = nameOf(rec.Algorithm), rec.Digest()
+		case engine.Pending:
+			*pending++
+		case engine.Gone, engine.Unknown:
+		}
 	}
 	return p.results[:len(records)]
 }
@@ -162,48 +199,78 @@ var statusNames = [...]wire.ResultStatus{
 	engine.Unknown: wire.ResultStatusUnknown,
 }
 
-func resultOf(rec *engine.Record) wire.Result {
-	r := wire.Result{Id: rec.ID, Status: statusNames[rec.State]}
-	if rec.State == engine.Done {
-		r.Algorithm, r.Hash = nameOf(rec.Algorithm), digest.Encode(rec.Digest())
-	}
-	return r
-}
-
 // ListHashes implements GET /hash.
 func (s *Service) ListHashes(ctx context.Context, req wire.ListHashesRequestObject) (wire.ListHashesResponseObject, error) {
-	after, limit := int64(0), defaultLimit
+	c := completions{service: s, limit: defaultLimit}
 	if a := req.Params.After; a != nil {
-		after = *a
+		c.next = *a
 	}
 	if l := req.Params.Limit; l != nil {
-		limit = int(*l)
+		c.limit = int(*l)
 	}
 	w := s.preferred(req.Params.Prefer)
 	if w.prefers {
-		if err := s.awaitCompleted(ctx, w, after); err != nil {
+		if err := s.awaitCompleted(ctx, w, c.next); err != nil {
 			return nil, fmt.Errorf("list: %w", err)
 		}
-	}
-	body := wire.Completions{Results: []wire.Result{}, Next: after}
-	p := pieces.Get().(*piece)
-	defer pieces.Put(p)
-	for len(body.Results) < limit {
-		n, next, err := s.cfg.Engine.Completed(ctx, body.Next, p.records[:min(pieceJobs, limit-len(body.Results))])
-		if err != nil {
-			return nil, fmt.Errorf("list: %w", err)
-		}
-		body.Results = append(body.Results, p.show(p.records[:n])...)
-		if next == body.Next {
-			break
-		}
-		body.Next = next
 	}
 	headers := wire.ListHashes200ResponseHeaders{PreferenceApplied: w.applied}
-	if len(body.Results) == 0 {
+	empty, err := c.isEmpty(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("list: %w", err)
+	}
+	if empty {
 		headers.RetryAfter = new(int64(1))
 	}
-	return wire.ListHashes200JSONResponse{Body: body, Headers: headers}, nil
+	return wire.ListHashes200JSONResponse{Headers: headers, Body: wire.Completions{
+		Results: func(yield func([]wire.Result, error) bool) { c.yieldAll(ctx, yield) },
+		Next:    func() int64 { return c.next },
+	}}, nil
+}
+
+// completions are the done jobs after an id, up to a limit.
+type completions struct {
+	service *Service
+	next    int64 // as far as they were read
+	limit   int
+}
+
+// isEmpty moves next to where something is done, and says whether there is nothing.
+func (c *completions) isEmpty(ctx context.Context) (bool, error) {
+	var one [1]engine.Record
+	for range maxSteps {
+		n, next, err := c.service.cfg.Engine.Completed(engine.Glance(ctx), c.next, one[:])
+		if err != nil || n == 0 && next == c.next {
+			return true, err
+		}
+		if n > 0 {
+			c.next = max(c.next, one[0].ID-1)
+			return false, nil
+		}
+		c.next = next
+	}
+	return true, nil
+}
+
+// maxSteps bounds how often an engine is asked for one answer, if it has to look for what is done.
+const maxSteps = 100
+
+func (c *completions) yieldAll(ctx context.Context, yield func([]wire.Result, error) bool) {
+	p, err := c.service.desk.tryTake()
+	defer c.service.desk.put(p)
+	pending, n := int64(0), 1
+	for left := c.limit; left > 0 && n > 0 && err == nil && ctx.Err() == nil; left -= n {
+		after := c.next
+		n, c.next, err = c.service.cfg.Engine.Completed(ctx, after, p.records[:min(pieceJobs, left)])
+		if err != nil {
+			c.next = after
+		} else if n > 0 && !yield(p.show(p.records[:n], &pending), nil) {
+			return
+		}
+	}
+	if err = cmp.Or(err, ctx.Err()); err != nil {
+		yield(nil, err)
+	}
 }
 
 // defaultLimit is the contract's for GET /hash.

@@ -1,8 +1,12 @@
 package service_test
 
 import (
+	"bytes"
 	"context"
+	"errors"
 	"fmt"
+	"reflect"
+	"slices"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,6 +17,7 @@ import (
 	"github.com/hashd-project/hashd/internal/engine/memory"
 	"github.com/hashd-project/hashd/internal/secret"
 	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // live is a service on an engine that hashes, in a bubble.
@@ -62,14 +67,14 @@ func (l live) submit(n int) (first int64) {
 }
 
 // hashOf returns the hash of the job that submit made.
-func hashOf(id int64) string {
+func hashOf(id int64) strict.Base64 {
 	var sum [digest.MaxSize]byte
 	digest.SHA512.Sum(&sum, fmt.Append(nil, id))
-	return digest.Encode(sum[:])
+	return sum[:]
 }
 
 // get asks for a range, and checks that each result is the one of its id.
-func (l live) get(prefer string, first int64, count int) wire.GetBatch200JSONResponse {
+func (l live) get(prefer string, first int64, count int) batchAnswer {
 	l.Helper()
 	answer, err := l.GetBatch(l.Context(), wire.GetBatchRequestObject{
 		Params: wire.GetBatchParams{First: first, Count: int32(count), Prefer: &prefer}, MediaType: "application/json",
@@ -78,8 +83,37 @@ func (l live) get(prefer string, first int64, count int) wire.GetBatch200JSONRes
 		l.Fatal(err)
 	}
 	got := answer.(wire.GetBatch200JSONResponse)
-	l.check(first, count, got.Body.Results)
-	return got
+	results := l.collect(got.Body.Results)
+	l.check(first, count, results)
+	return batchAnswer{got.Headers, results, got.Body.Pending()}
+}
+
+// batchAnswer is what get has got.
+type batchAnswer struct {
+	Headers wire.GetBatch200ResponseHeaders
+	results []wire.Result
+	pending int64
+}
+
+// collect returns all that is streamed.
+func (l live) collect(stream strict.Stream[wire.Result]) (results []wire.Result) {
+	l.Helper()
+	for piece, err := range stream {
+		if err != nil {
+			l.Fatal(err)
+		}
+		results = append(results, clone(piece)...)
+	}
+	return results
+}
+
+// clone copies a piece, which is valid only until the next.
+func clone(piece []wire.Result) []wire.Result {
+	piece = slices.Clone(piece)
+	for i := range piece {
+		piece[i].Hash = slices.Clone(piece[i].Hash)
+	}
+	return piece
 }
 
 // check checks that the results are those of the range.
@@ -93,7 +127,7 @@ func (l live) check(first int64, count int, results []wire.Result) {
 		if r.Status == wire.ResultStatusDone {
 			want.Algorithm, want.Hash = wire.Sha512, hashOf(r.Id)
 		}
-		if r != want {
+		if !reflect.DeepEqual(r, want) {
 			l.Fatalf("result %d: %+v, want %+v", i, r, want)
 		}
 	}
@@ -115,14 +149,14 @@ func TestGetBatch(t *testing.T) {
 			l.Fatal(err)
 		}
 		got := l.get("", first, 1_001)
-		n := count(got.Body.Results)
-		if n["pending"] != 999 || n["gone"] != 1 || n["unknown"] != 1 || got.Body.Pending != 999 || *got.Headers.RetryAfter != 5 || got.Headers.PreferenceApplied != nil {
+		n := count(got.results)
+		if n["pending"] != 999 || n["gone"] != 1 || n["unknown"] != 1 || got.pending != 999 || *got.Headers.RetryAfter != 5 || got.Headers.PreferenceApplied != nil {
 			l.Errorf("pending: %v, %+v", n, got.Headers)
 		}
 		time.Sleep(delayed)
 		synctest.Wait()
 		got = l.get("", first, 1_001)
-		if n := count(got.Body.Results); n["done"] != 999 || got.Body.Pending != 0 || got.Headers.RetryAfter != nil {
+		if n := count(got.results); n["done"] != 999 || got.pending != 0 || got.Headers.RetryAfter != nil {
 			l.Errorf("done: %v, %+v", n, got.Headers)
 		}
 	})
@@ -137,12 +171,12 @@ func TestGetBatchInTime(t *testing.T) {
 		for _, tt := range []struct {
 			prefer  string
 			took    time.Duration
-			pending int32
+			pending int64
 		}{{"wait=0", 0, 600}, {"wait=1", time.Second, 600}, {"wait=2", 2 * time.Second, 600}, {"wait=60", 2 * time.Second, 0}, {"wait=60", 0, 0}} {
 			began := time.Now()
 			got := l.get(tt.prefer, first, 600)
-			if took := time.Since(began).Truncate(time.Second / 10); took != tt.took || got.Body.Pending != tt.pending || *got.Headers.PreferenceApplied != tt.prefer {
-				l.Errorf("%s: took %v, %d pending, applied %s", tt.prefer, took, got.Body.Pending, *got.Headers.PreferenceApplied)
+			if took := time.Since(began).Truncate(time.Second / 10); took != tt.took || got.pending != tt.pending || *got.Headers.PreferenceApplied != tt.prefer {
+				l.Errorf("%s: took %v, %d pending, applied %s", tt.prefer, took, got.pending, *got.Headers.PreferenceApplied)
 			}
 		}
 	})
@@ -161,10 +195,13 @@ func (l live) lines(ctx context.Context, prefer string, first int64, n int) (res
 	at = map[time.Duration]int{}
 	for piece, err := range answer.(wire.GetBatch200NDJSONResponse).Body {
 		if err != nil {
-			l.Fatal(err)
+			if !errors.Is(err, context.Canceled) {
+				l.Fatal(err)
+			}
+			break
 		}
 		at[time.Since(began).Truncate(time.Second/10)] += len(piece)
-		results = append(results, piece...)
+		results = append(results, clone(piece)...)
 	}
 	return results, at
 }
@@ -212,38 +249,47 @@ func TestEndOfWaitsEndsRanges(t *testing.T) {
 	inLive(t, func(l live) {
 		first := l.submit(10)
 		time.AfterFunc(time.Second, l.EndWaits)
-		if got := l.get("wait=60", first, 10); got.Body.Pending != 10 {
+		if got := l.get("wait=60", first, 10); got.pending != 10 {
 			l.Errorf("%+v", got)
 		}
 		if results, _ := l.lines(l.Context(), "wait=60", first, 10); count(results)["pending"] != 10 {
 			l.Errorf("lines %+v", results)
 		}
-		if got := l.list("wait=60", 0, 10); got.Body.Next != 0 || len(got.Body.Results) != 0 {
+		if got := l.list("wait=60", 0, 10); got.next != 0 || len(got.results) != 0 {
 			l.Errorf("%+v", got)
 		}
 	})
 }
 
 // list asks for what is done.
-func (l live) list(prefer string, after int64, limit int32) wire.ListHashes200JSONResponse {
+func (l live) list(prefer string, after int64, limit int32) listAnswer {
 	l.Helper()
 	answer, err := l.ListHashes(l.Context(), wire.ListHashesRequestObject{Params: wire.ListHashesParams{After: &after, Limit: &limit, Prefer: &prefer}})
 	if err != nil {
 		l.Fatal(err)
 	}
-	got := answer.(wire.ListHashes200JSONResponse)
-	for _, r := range got.Body.Results {
-		if r.Status != wire.ResultStatusDone || r.Hash != hashOf(r.Id) || r.Id <= after || r.Id > got.Body.Next {
+	body := answer.(wire.ListHashes200JSONResponse)
+	got := listAnswer{Headers: body.Headers, results: l.collect(body.Body.Results)}
+	got.next = body.Body.Next()
+	for _, r := range got.results {
+		if r.Status != wire.ResultStatusDone || !bytes.Equal(r.Hash, hashOf(r.Id)) || r.Id <= after || r.Id > got.next {
 			l.Fatalf("after %d: %+v", after, r)
 		}
 	}
 	return got
 }
 
+// listAnswer is what list has got.
+type listAnswer struct {
+	Headers wire.ListHashes200ResponseHeaders
+	results []wire.Result
+	next    int64
+}
+
 // Whoever follows the cursor sees each job that ends done once, in the order of ids.
 func TestListHashes(t *testing.T) {
 	inLive(t, func(l live) {
-		if got := l.list("", 0, 1); got.Body.Results == nil || len(got.Body.Results) != 0 || *got.Headers.RetryAfter != 1 {
+		if got := l.list("", 0, 1); len(got.results) != 0 || *got.Headers.RetryAfter != 1 {
 			l.Errorf("empty: %+v", got)
 		}
 		began := time.Now()
@@ -258,12 +304,12 @@ func TestListHashes(t *testing.T) {
 			if took := time.Since(began); took < time.Second+delayed || took > 3*time.Second+delayed {
 				l.Fatalf("answer after %v: %+v", took, got)
 			}
-			seen, after = seen+len(got.Body.Results), got.Body.Next
+			seen, after = seen+len(got.results), got.next
 		}
 		if seen != 1_399 || after != 1_400 {
 			l.Errorf("saw %d up to %d", seen, after)
 		}
-		if got := l.list("wait=10", after, 1); got.Body.Next != after || *got.Headers.PreferenceApplied != "wait=10" || *got.Headers.RetryAfter != 1 {
+		if got := l.list("wait=10", after, 1); got.next != after || *got.Headers.PreferenceApplied != "wait=10" || *got.Headers.RetryAfter != 1 {
 			l.Errorf("at the end: %+v", got)
 		}
 	})
@@ -277,8 +323,9 @@ func TestListHashesHasDefaults(t *testing.T) {
 		if err != nil {
 			l.Fatal(err)
 		}
-		if got := answer.(wire.ListHashes200JSONResponse).Body; len(got.Results) != 1_000 || got.Next != 1_000 {
-			l.Errorf("%d results, next %d", len(got.Results), got.Next)
+		got := answer.(wire.ListHashes200JSONResponse).Body
+		if n := len(l.collect(got.Results)); n != 1_000 || got.Next() != 1_000 {
+			l.Errorf("%d results, next %d", n, got.Next())
 		}
 	})
 }
@@ -323,7 +370,7 @@ func TestSubmitInTime(t *testing.T) {
 			if took := time.Since(began).Truncate(time.Second / 10); took != tt.took || done != tt.done {
 				l.Errorf("%s: took %v, %+v", tt.prefer, took, answer)
 			}
-			if done && (got.Body.Hash != hashOf(1) || got.Headers.Location != fmt.Sprint("/hash/", got.Body.Id) || *got.Headers.PreferenceApplied != tt.prefer) {
+			if done && (got.Body.Hash != digest.Encode(hashOf(1)) || got.Headers.Location != fmt.Sprint("/hash/", got.Body.Id) || *got.Headers.PreferenceApplied != tt.prefer) {
 				l.Errorf("%s: %+v", tt.prefer, got)
 			}
 			time.Sleep(time.Minute)

@@ -34,6 +34,9 @@ type Config struct {
 	Build   Build
 	MaxWait time.Duration // longest that a Prefer: wait holds an answer
 
+	// AnswerMemory is the memory for answers with many results that are being written, in bytes; 0 is any.
+	AnswerMemory int64
+
 	// FingerprintKey is the HMAC key for the fingerprints of requests with an idempotency key. It must be
 	// as old as the idempotency keys that the engine remembers; nil means a new one, for an engine that
 	// remembers none yet.
@@ -47,6 +50,7 @@ type Config struct {
 // Service implements the contract. Its methods may be called by any number of goroutines.
 type Service struct {
 	cfg      Config
+	desk     *desk
 	started  time.Time
 	draining atomic.Bool
 
@@ -68,7 +72,7 @@ func New(cfg Config) *Service {
 	if cfg.Store == nil {
 		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
-	s := &Service{cfg: cfg, started: time.Now()}
+	s := &Service{cfg: cfg, desk: newDesk(cfg.AnswerMemory), started: time.Now()}
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	return s
 }

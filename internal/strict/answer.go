@@ -1,19 +1,19 @@
 package strict
 
 import (
-	"bytes"
+	"context"
+	"errors"
 	"fmt"
 	"iter"
 	"net/http"
+	"reflect"
 	"strconv"
 	"sync"
 )
 
-// answers keeps the buffers in which answers are encoded.
-var answers = sync.Pool{New: func() any { return new(bytes.Buffer) }}
-
 // WriteJSON answers with the status and the body as JSON. If the body cannot be encoded it
-// returns an error and has answered nothing.
+// returns an error and has answered nothing. A body with a Stream is sent piece by piece; an error after
+// the first piece cuts the answer off, or the client would take it for whole.
 func WriteJSON(w http.ResponseWriter, status int, body any) error {
 	return write(w, "application/json", status, body)
 }
@@ -24,58 +24,86 @@ func WriteProblem(w http.ResponseWriter, status int, body any) error {
 }
 
 func write(w http.ResponseWriter, contentType string, status int, body any) error {
-	b := answers.Get().(*bytes.Buffer)
-	defer answers.Put(b)
-	b.Reset()
-	if err := encode(b, body); err != nil {
-		return fmt.Errorf("encode %T: %w", body, err)
+	a := newAnswer(w, contentType, status)
+	defer a.close()
+	if err := a.encode(body); err != nil {
+		return a.fail(fmt.Errorf("encode %T: %w", body, err))
 	}
-	b.WriteByte('\n') // for those who read it on a terminal
-	SetHeader(w, "Content-Type", contentType)
-	w.WriteHeader(status)
-	_, err := w.Write(b.Bytes())
-	return err
+	a.text = append(a.text, '\n') // for those who read it on a terminal
+	return a.send()
 }
 
 // WriteNDJSON answers with a line of JSON for each item. The items that are yielded together are sent
 // at once. It returns an error that comes before any of them, and has answered nothing; after a later
 // one the answer is cut off, or the client would take it for whole.
 func WriteNDJSON[T any](w http.ResponseWriter, status int, lines iter.Seq2[[]T, error]) error {
-	begun := false
-	begin := func() {
-		if !begun {
-			SetHeader(w, "Content-Type", "application/x-ndjson")
-			w.WriteHeader(status)
-			begun = true
-		}
-	}
+	a := newAnswer(w, "application/x-ndjson", status)
+	defer a.close()
+	p := planOf(reflect.TypeFor[*T]())
 	for items, err := range lines {
-		if err != nil && !begun {
-			return err
+		for i := range items {
+			if err == nil {
+				err = a.item(p, &items[i])
+				a.text = append(a.text, '\n')
+			}
 		}
-		begin()
-		if err != nil || writeLines(w, items) != nil {
-			panic(http.ErrAbortHandler)
+		if err == nil {
+			err = a.send()
+		}
+		if err != nil {
+			return a.fail(err)
+		}
+		if err := http.NewResponseController(w).Flush(); err != nil {
+			return a.fail(err)
 		}
 	}
-	begin()
-	return nil
+	return a.send()
 }
 
-func writeLines[T any](w http.ResponseWriter, items []T) error {
-	b := answers.Get().(*bytes.Buffer)
-	defer answers.Put(b)
-	b.Reset()
-	for i := range items {
-		if err := encode(b, &items[i]); err != nil {
-			return err
-		}
-		b.WriteByte('\n')
+// pieceBytes is about how much of an answer is sent at once, and held in memory.
+const pieceBytes = 32 << 10
+
+// answer is one that is being written, piece by piece.
+type answer struct {
+	w           http.ResponseWriter
+	contentType string
+	status      int
+	begun       bool
+	text        []byte // not yet sent
+}
+
+// answers keeps those that are not in use, for their text's memory.
+var answers = sync.Pool{New: func() any { return new(answer) }}
+
+func newAnswer(w http.ResponseWriter, contentType string, status int) *answer {
+	a := answers.Get().(*answer)
+	*a = answer{w: w, contentType: contentType, status: status, text: a.text[:0]}
+	return a
+}
+
+func (a *answer) close() {
+	a.w = nil
+	answers.Put(a)
+}
+
+// send sends what is encoded so far.
+func (a *answer) send() error {
+	if !a.begun {
+		SetHeader(a.w, "Content-Type", a.contentType)
+		a.w.WriteHeader(a.status)
+		a.begun = true
 	}
-	if _, err := w.Write(b.Bytes()); err != nil {
-		return err
+	_, err := a.w.Write(a.text)
+	a.text = a.text[:0]
+	return err
+}
+
+// fail returns the error if nothing is sent yet. Otherwise, or if the client has gone, it cuts the answer off.
+func (a *answer) fail(err error) error {
+	if a.begun || errors.Is(err, context.Canceled) {
+		panic(http.ErrAbortHandler)
 	}
-	return http.NewResponseController(w).Flush()
+	return err
 }
 
 // SetHeader sets a header field of a kind that the contract's headers have; a nil pointer

@@ -1,6 +1,7 @@
 package strict
 
 import (
+	"cmp"
 	"iter"
 	"maps"
 	"math"
@@ -87,13 +88,16 @@ func (p *Params) HeaderItems(name string, lines []string, required bool) bool {
 
 // Query reads the query, which may hold no parameters but those named.
 func (p *Params) Query(raw string, names ...string) {
+	if raw == "" {
+		return // nearly always
+	}
 	query, err := url.ParseQuery(raw)
 	if err != nil {
 		p.add(FieldError{In: "query", Detail: "must be name=value pairs with & between them, percent-encoded"})
 	}
 	for _, name := range slices.Sorted(maps.Keys(query)) {
 		if !slices.Contains(names, name) {
-			p.add(FieldError{In: "query", Parameter: tellable(name), Detail: "must not be there; the operation takes " + strings.Join(names, ", ")})
+			p.add(FieldError{In: "query", Parameter: tellable(name), Detail: "must not be there; the operation takes " + cmp.Or(strings.Join(names, ", "), "none")})
 		}
 	}
 	p.query = query

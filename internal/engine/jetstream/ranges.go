@@ -181,7 +181,7 @@ func (e *Engine) Completed(ctx context.Context, after int64, to []engine.Record)
 		return err
 	})
 	for pieces := 0; err == nil && from < end && n < len(to) && pieces < engine.MaxRange/askJobs && ctx.Err() == nil; pieces++ {
-		piece := make([]engine.Record, 0, askJobs)
+		piece := make([]engine.Record, 0, min(askJobs, len(to)-n))
 		for ; from < end && len(piece) < cap(piece); from++ {
 			piece = append(piece, engine.Record{ID: e.lives().id(from), State: engine.Pending})
 		}
