@@ -57,13 +57,42 @@ func (c *Contract) Check(req *http.Request, status int, header http.Header, body
 			return err
 		}
 	}
+	inLines := a.header.Get("Content-Type") == ndjson
+	if inLines {
+		if err := checkLines(route.Operation.Responses.Status(a.status), a.body); err != nil {
+			return err
+		}
+	}
 	return openapi3filter.ValidateResponse(req.Context(), &openapi3filter.ResponseValidationInput{
 		RequestValidationInput: &openapi3filter.RequestValidationInput{Request: req, PathParams: params, Route: route},
 		Status:                 a.status,
 		Header:                 a.header,
 		Body:                   io.NopCloser(bytes.NewReader(a.body)),
-		Options:                &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true},
+		Options:                &openapi3filter.Options{IncludeResponseStatus: true, MultiError: true, ExcludeResponseBody: inLines},
 	})
+}
+
+const ndjson = "application/x-ndjson"
+
+// checkLines checks each line of an answer in lines, the last of which ends too.
+func checkLines(response *openapi3.ResponseRef, body []byte) error {
+	if response == nil || response.Value.Content[ndjson] == nil {
+		return errors.New("an answer in lines is not declared")
+	}
+	schema := response.Value.Content[ndjson].Schema.Value
+	for line := range bytes.Lines(body) {
+		var v any
+		if err := json.Unmarshal(line, &v); err != nil {
+			return err
+		}
+		if err := schema.VisitJSON(v, openapi3.VisitAsResponse()); err != nil {
+			return err
+		}
+		if !bytes.HasSuffix(line, []byte("\n")) {
+			return errors.New("the last line does not end")
+		}
+	}
+	return nil
 }
 
 // checkProblem checks that the answer is a problem document of that status and kind; "" is any.

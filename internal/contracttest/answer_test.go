@@ -18,6 +18,7 @@ func TestContractIsHeld(t *testing.T) {
 		problem = `{"type":"urn:hashd:problem:unknown-job","title":"Unknown job","status":404,"detail":"No such job.","instance":"urn:hashd:request:x"}`
 	)
 	submit, get := []string{http.MethodPost, "/hash"}, []string{http.MethodGet, "/hash/7"}
+	lines, result := []string{http.MethodGet, "/hash/batch?first=7&count=2"}, `{"id":7,"status":"pending"}`+"\n"
 	for name, test := range map[string]struct {
 		request []string // method and path
 		status  int
@@ -39,6 +40,11 @@ func TestContractIsHeld(t *testing.T) {
 		"problem in JSON":     {get, 404, "Content-Type: application/json", problem, "application/json"},
 		"status of another":   {get, 410, "Content-Type: application/problem+json", problem, "want [410"},
 		"instance of another": {get, 404, "Content-Type: application/problem+json", strings.Replace(problem, "request:x", "request:y", 1), "instance"},
+		"lines":               {lines, 200, "Content-Type: application/x-ndjson", result + result, ""},
+		"no lines":            {lines, 200, "Content-Type: application/x-ndjson", "", ""},
+		"wrong line":          {lines, 200, "Content-Type: application/x-ndjson", result + `{"id":8,"status":"lost"}` + "\n", "not one of the allowed values"},
+		"line cut off":        {lines, 200, "Content-Type: application/x-ndjson", result + result[:len(result)-1], "does not end"},
+		"undeclared lines":    {get, 200, "Content-Type: application/x-ndjson", result, "is not declared"},
 		"unknown path":        {[]string{http.MethodGet, "/jobs"}, 200, "Content-Type: application/json", job, "is unsupported"},
 		"method without list": {[]string{http.MethodPut, "/hash"}, 405, "Content-Type: application/problem+json", problem, "no Allow"},
 	} {
