@@ -11,7 +11,6 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"strconv"
 	"strings"
 	"time"
 
@@ -171,11 +170,7 @@ func pollFor(ctx context.Context) time.Duration {
 
 // get asks once for the job, and has the answer held for a pending one.
 func (j *Jobs) get(ctx context.Context, id JobID, hold time.Duration) (Job, error) {
-	var params GetHashParams
-	if hold > 0 {
-		prefer := "wait=" + strconv.Itoa(int(hold/time.Second))
-		params.Prefer = &prefer
-	}
+	params := GetHashParams{Prefer: preferring(hold)}
 	r, err := call(ctx, j, hold, func(ctx context.Context) (*http.Response, error) {
 		return j.client.GetHash(ctx, id, &params)
 	}, gen.ParseGetHashResponse)

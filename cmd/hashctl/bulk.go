@@ -89,7 +89,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 	defer out.Close() //nolint:errcheck // what counts is synced
 	b := &bulk{
 		options: options, size: o.batch, inFlight: o.inFlight, wait: !o.noWait, format: o.format,
-		in: newLineReader(in, o.raw), out: out, state: state, collecting: make(chan struct{}, 2),
+		in: newLineReader(in, o.raw), out: out, state: state,
 	}
 	if !p.json {
 		work := workload{total: total, done: state.nextLine() - 1, room: int64(o.batch) * int64(o.inFlight), wait: b.wait, resumed: state.resumed}

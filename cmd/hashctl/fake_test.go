@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -77,13 +78,15 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(w, `{"status":"ok","api":"2.0.0","version":"v","commit":"c","go":"go","started":"2026-01-01T00:00:00Z","store":%q}`, f.store)
 	case r.Method == http.MethodPost:
 		f.submit(w, r)
+	case r.URL.Path == "/hash/batch":
+		f.getBatch(w, r.URL.Query())
 	default:
 		f.get(w, strings.TrimPrefix(r.URL.Path, "/hash/"))
 	}
 	now, fetched := f.hashes, f.fetched
 	f.mu.Unlock()
-	if fetched != nil && now > hashes {
-		fetched(now)
+	for n := hashes + 1; n <= now && fetched != nil; n++ {
+		fetched(n)
 	}
 }
 
@@ -104,6 +107,31 @@ func (f *fake) submit(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, `{"first":%d,"count":%d,"algorithm":"sha512","due":%q}`, first, len(batch.Passwords), time.Now().Format(time.RFC3339))
 }
 
+// getBatch answers with the hashes of a range.
+func (f *fake) getBatch(w http.ResponseWriter, query url.Values) {
+	first, _ := strconv.ParseInt(query.Get("first"), 10, 64)
+	count, _ := strconv.ParseInt(query.Get("count"), 10, 64)
+	var results []string
+	for id := first; id < first+count; id++ {
+		secret, ok := f.secrets[id]
+		if !ok {
+			results = append(results, fmt.Sprintf(`{"id":%d,"status":"unknown"}`, id))
+			continue
+		}
+		f.hashes++
+		results = append(results, fmt.Sprintf(`{"id":%d,"status":"done","algorithm":"sha512","hash":%q}`, id, f.hashOf(secret)))
+	}
+	fmt.Fprintf(w, `{"results":[%s],"pending":0}`, strings.Join(results, ","))
+}
+
+func (f *fake) hashOf(secret string) string {
+	if f.wrong {
+		secret += "!"
+	}
+	sum := sha512.Sum512([]byte(secret))
+	return base64.StdEncoding.EncodeToString(sum[:])
+}
+
 func (f *fake) get(w http.ResponseWriter, id string) {
 	n, _ := strconv.ParseInt(id, 10, 64)
 	secret, ok := f.secrets[n]
@@ -113,10 +141,6 @@ func (f *fake) get(w http.ResponseWriter, id string) {
 		fmt.Fprint(w, `{"type":"urn:hashd:problem:unknown-job","title":"Unknown job","status":404,"detail":"No.","instance":"urn:x"}`)
 		return
 	}
-	if f.wrong {
-		secret += "!"
-	}
 	f.hashes++
-	sum := sha512.Sum512([]byte(secret))
-	fmt.Fprintf(w, `{"id":%d,"status":"done","algorithm":"sha512","hash":%q}`, n, base64.StdEncoding.EncodeToString(sum[:]))
+	fmt.Fprintf(w, `{"id":%d,"status":"done","algorithm":"sha512","hash":%q}`, n, f.hashOf(secret))
 }

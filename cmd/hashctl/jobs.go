@@ -16,6 +16,12 @@ func (p *program) getCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "get ID", Short: "Print a job's hash", Long: getUsage, Args: oneArg("a job's id"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
+			if r, ok, err := parseRange(args[0]); ok || err != nil {
+				if err != nil {
+					return err
+				}
+				return p.getRange(ctx, jobs, r)
+			}
 			ids, err := parseIDs(args)
 			if err != nil {
 				return err
@@ -34,6 +40,12 @@ func (p *program) waitCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "wait ID", Short: "Wait for a job's hash", Long: waitUsage, Args: oneArg("a job's id"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
+			if r, ok, err := parseRange(args[0]); ok || err != nil {
+				if err != nil {
+					return err
+				}
+				return p.awaitRange(ctx, jobs, r, timeout)
+			}
 			ids, err := parseIDs(args)
 			if err != nil {
 				return err
@@ -49,6 +61,12 @@ func (p *program) cancelCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel ID...", Short: "Cancel jobs or erase their hashes", Long: cancelUsage, Args: someArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
+			if r, ok, err := parseRange(args[0]); (ok || err != nil) && len(args) == 1 {
+				if err != nil {
+					return err
+				}
+				return p.cancelRange(ctx, jobs, r)
+			}
 			ids, err := parseIDs(args)
 			if err != nil {
 				return err

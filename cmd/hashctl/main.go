@@ -98,7 +98,7 @@ func (p *program) command() *cobra.Command {
 	complete(root, "server")
 	root.AddCommand(
 		p.submitCommand(), p.getCommand(), p.waitCommand(), p.cancelCommand(),
-		p.statsCommand(), p.statusCommand(), p.bulkCommand(), p.versionCommand(),
+		p.statsCommand(), p.statusCommand(), p.bulkCommand(), p.tailCommand(), p.versionCommand(),
 	)
 	return root
 }

@@ -88,6 +88,12 @@ func (p *program) outcomeOf(ctx context.Context, c *cobra.Command, err error) ou
 	if late, ok := errors.AsType[*lateError](err); ok {
 		return local("pending", "Not done yet", late, "wait longer with --timeout", exitPending)
 	}
+	if some, ok := errors.AsType[*unfinishedError](err); ok {
+		return local("pending", "Not done yet", some, "'hashctl wait' waits for them", exitPending)
+	}
+	if some, ok := errors.AsType[*absentError](err); ok {
+		return local("gone", "Some have no hash", some, "the column status tells which; check the ids and the server", exitGone)
+	}
 	if some, ok := errors.AsType[*incompleteError](err); ok {
 		return local("incomplete", "Some have no hash", some, "the column status tells which; submit those lines again", exitIncomplete)
 	}

@@ -28,8 +28,6 @@ type bulk struct {
 	state    *state
 	progress *progress
 
-	collecting chan struct{} // has room for the batches that may be collected at once
-
 	again atomic.Bool // lines were submitted again
 
 	// Once run has returned: how many lines an earlier run has done, how many this one has, and
@@ -241,63 +239,26 @@ func pendingRecords(next *batch, first client.JobID) []record {
 	return records
 }
 
-// collectors is how many hashes of a batch are fetched at once.
-const collectors = 8
-
-// collect waits for the last job of the batch, and then fetches the other hashes. It fetches none twice: a server
-// that is being stopped may end once each was fetched.
+// collect waits for the batch's jobs and collects their hashes, by ranges. It fetches none twice unless an answer is
+// lost or comes before its jobs are done: a server that is being stopped may end once each was fetched.
 func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]record, error) {
 	records := pendingRecords(next, first)
-	others, end := records[:len(records)-1], &records[len(records)-1]
 	leave := b.progress.enter(waiting)
-	var err error
-	*end, err = b.fetch(ctx, *end)
-	if leave(); err != nil {
-		return nil, err
+	defer func() { leave() }()
+	n := 0
+	for result, err := range b.jobs.WaitBatch(ctx, first, len(records)) {
+		if err != nil {
+			return nil, err
+		}
+		if n == 0 {
+			leave()
+			leave = b.progress.enter(collecting)
+		}
+		records[n].settle(result)
+		b.progress.collect(1)
+		n++
 	}
-	select {
-	case b.collecting <- struct{}{}:
-		defer func() { <-b.collecting }()
-	case <-ctx.Done():
-		return nil, context.Cause(ctx)
-	}
-	defer b.progress.enter(collecting)()
-	b.progress.collect(1)
-	g, ctx := errgroup.WithContext(ctx)
-	var last atomic.Int64
-	for range collectors {
-		g.Go(func() error {
-			for {
-				i := int(last.Add(1) - 1)
-				if i >= len(others) {
-					return nil
-				}
-				var err error
-				if others[i], err = b.fetch(ctx, others[i]); err != nil {
-					return err
-				}
-				b.progress.collect(1)
-			}
-		})
-	}
-	return records, g.Wait()
-}
-
-// fetch waits for the record's job and returns the record as it is then.
-func (b *bulk) fetch(ctx context.Context, r record) (record, error) {
-	result, err := b.jobs.Wait(ctx, r.ID)
-	problem, refused := errors.AsType[*client.ProblemError](err)
-	switch {
-	case err == nil:
-		r.Status, r.Hash = statusDone, result.Hash
-	case refused && problem.Type == client.GoneType:
-		r.Status = statusGone
-	case refused && problem.Type == client.UnknownJobType:
-		r.Status = statusUnknown
-	default:
-		return r, err
-	}
-	return r, nil
+	return records, nil
 }
 
 // write writes the records of each batch in turn.

@@ -24,10 +24,11 @@ const usage = `hashctl submits secrets to a hashd server and collects their hash
 
 Usage:
   hashctl submit [--file F] [--wait]    submit a secret, from a prompt, standard input or a file
-  hashctl get ID                        print a job's hash
-  hashctl wait ID [--timeout D]         wait for a job's hash
-  hashctl cancel ID...                  cancel jobs, or erase their hashes
+  hashctl get ID|FIRST-LAST             print a job's hash, or what has become of a range of jobs
+  hashctl wait ID|FIRST-LAST            wait for a job's hash, or for those of a range
+  hashctl cancel ID...|FIRST-LAST       cancel jobs, or erase their hashes
   hashctl bulk FILE [--output F]        submit each line of a file and collect the hashes
+  hashctl tail [--state F]              follow the hashes as they are done
   hashctl stats                         print the server's counters
   hashctl status                        print what runs at the server
   hashctl version, hashctl --version    print the version of this program
@@ -63,12 +64,20 @@ const getUsage = `Print a job's hash. A pending job has none yet: the exit code 
 
 Usage:
   hashctl get ID
+  hashctl get FIRST-LAST
+
+A range prints a line for each id: id, status and hash, as CSV, or with --json as JSON objects.
+The status is done, pending, gone or unknown. The exit code is 4 if a job is gone or unknown, and
+else 3 if one is pending.
 ` + globalUsage
 
 const waitUsage = `Wait until a job is done, and print its hash.
 
 Usage:
   hashctl wait ID [--timeout D]
+  hashctl wait FIRST-LAST [--timeout D]
+
+A range waits for each of the jobs, and prints lines like those of get, in the order of the ids.
 
 Options:
   --timeout D  give up after D, with exit code 3; 0 is never [default 0]
@@ -78,9 +87,11 @@ const cancelUsage = `Cancel pending jobs, whose secrets are wiped and never hash
 
 Usage:
   hashctl cancel ID...
+  hashctl cancel FIRST-LAST
 
 Nothing is printed for a job that was canceled or erased. If some jobs are gone or unknown, the
-others are canceled nevertheless; the exit code is then 4.
+others are canceled nevertheless; the exit code is then 4. With --json, FIRST-LAST prints how many
+jobs were canceled, erased, gone and unknown.
 ` + globalUsage
 
 const bulkUsage = `Submit each line of a file, and write a record for each: line, id, status and hash, never the
@@ -112,6 +123,24 @@ Options:
   --batch N      submit up to N lines at once, 1 to 10000 [default 10000]
   --in-flight N  have up to N batches under way, 1 to 1000; each takes about a megabyte of memory
                  [default 16]
+  --retry-for D  here the default is 0: until it succeeds
+` + globalUsage
+
+const tailUsage = `Print the hashes of all jobs as they are done, whoever submitted them, in the order of their ids:
+id, status and hash, as CSV, or with --json as JSON objects. Jobs that are gone are passed over. A
+job that is pending holds up those behind it.
+
+Usage:
+  hashctl tail [--after ID | --state F] [--once]
+
+It ends by a signal, or when the server has another store than before: its ids begin anew then, and
+the exit code is 1. With --state a tail that has ended goes on where it stopped, and misses no hash
+that is still there; after a crash it may print the last few once more.
+
+Options:
+  --after ID     begin with the hashes above ID [default 0: with the oldest that is there]
+  --state F      note in F how far the output has come, and go on from there
+  --once         end where nothing more is done, with exit code 0
   --retry-for D  here the default is 0: until it succeeds
 ` + globalUsage
 

@@ -1,0 +1,203 @@
+package main
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"iter"
+	"strings"
+	"time"
+
+	"github.com/hashd-project/hashd/client"
+)
+
+// idRange is consecutive ids.
+type idRange struct{ first, last client.JobID }
+
+func (r idRange) count() int { return int(r.last - r.first + 1) }
+
+// maxRange is the most ids that a range may have: a typing error should not take a day.
+const maxRange = 1_000_000_000
+
+// parseRange returns the range that FIRST-LAST names, and false for a single id.
+func parseRange(arg string) (r idRange, ok bool, err error) {
+	first, last, ok := strings.Cut(arg, "-")
+	if !ok || first == "" {
+		return idRange{}, false, nil
+	}
+	ids, err := parseIDs([]string{first, last})
+	switch {
+	case err != nil:
+		return r, true, &usageError{"a range of jobs is FIRST-LAST, two whole numbers from 1 on", "like 43-1042; submit and bulk print ids"}
+	case ids[1] < ids[0]:
+		return r, true, &usageError{"a range ends at or after its first id", fmt.Sprintf("like %d-%d", ids[1], ids[0])}
+	case ids[1]-ids[0] >= maxRange:
+		return r, true, &usageError{"a range has 1,000,000,000 ids at most", "split it"}
+	}
+	return idRange{ids[0], ids[1]}, true, nil
+}
+
+// found is a line of the output about a range. It never has the secret.
+type found struct {
+	ID     client.JobID        `json:"id"`
+	Status client.ResultStatus `json:"status"`
+	Hash   string              `json:"hash,omitempty"`
+}
+
+func foundOf(r client.Result) found {
+	f := found{ID: r.Id, Status: r.Status}
+	if r.Hash != nil {
+		f.Hash = *r.Hash
+	}
+	return f
+}
+
+// finder prints what is found, and counts what has no hash.
+type finder struct {
+	out                        *bufio.Writer
+	json                       bool
+	begun                      bool
+	found, pending, gone, lost int64
+}
+
+func (p *program) finder() *finder { return &finder{out: bufio.NewWriter(p.stdout), json: p.json} }
+
+func (f *finder) print(r client.Result) error {
+	f.found++
+	switch r.Status {
+	case client.ResultStatusPending:
+		f.pending++
+	case client.ResultStatusGone:
+		f.gone++
+	case client.ResultStatusUnknown:
+		f.lost++
+	case client.ResultStatusDone:
+	}
+	one := foundOf(r)
+	if f.json {
+		return json.NewEncoder(f.out).Encode(one)
+	}
+	if !f.begun {
+		f.begun = true
+		_, _ = f.out.WriteString("id,status,hash\n") // the next write has its error
+	}
+	_, err := fmt.Fprintf(f.out, "%d,%s,%s\n", one.ID, one.Status, one.Hash)
+	return err
+}
+
+// end returns what is worst about what was found.
+func (f *finder) end(err error) error {
+	err = errors.Join(err, f.out.Flush())
+	switch {
+	case err != nil:
+		return err
+	case f.gone+f.lost > 0:
+		return &absentError{f.gone, f.lost, f.found}
+	case f.pending > 0:
+		return &unfinishedError{f.pending, f.found}
+	}
+	return nil
+}
+
+// absentError tells that some jobs of a range have no hash and never will.
+type absentError struct{ gone, unknown, of int64 }
+
+func (a *absentError) Error() string {
+	return fmt.Sprintf("of %d jobs %d are gone and %d unknown", a.of, a.gone, a.unknown)
+}
+
+// unfinishedError tells that some jobs of a range are not done.
+type unfinishedError struct{ pending, of int64 }
+
+func (u *unfinishedError) Error() string {
+	return fmt.Sprintf("of %d jobs %d are pending", u.of, u.pending)
+}
+
+// getRange prints what has become of a range, as it is now.
+func (p *program) getRange(ctx context.Context, jobs *client.Jobs, r idRange) error {
+	f := p.finder()
+	const piece = 10_000
+	for first := r.first; first <= r.last; first += piece {
+		results, err := jobs.GetBatch(ctx, first, int(min(piece, r.last-first+1)))
+		if err != nil {
+			return f.end(err)
+		}
+		for _, one := range results {
+			if err := f.print(one); err != nil {
+				return f.end(err)
+			}
+		}
+	}
+	return f.end(nil)
+}
+
+// awaitRange prints each job of a range once it is not pending.
+func (p *program) awaitRange(ctx context.Context, jobs *client.Jobs, r idRange, timeout time.Duration) error {
+	if timeout < 0 {
+		return &usageError{"--timeout must not be negative", "0 waits for ever"}
+	}
+	within, cancel := context.WithCancel(ctx)
+	if timeout > 0 {
+		within, cancel = context.WithTimeout(ctx, timeout)
+	}
+	defer cancel()
+	f := p.finder()
+	err := f.printAll(jobs.WaitBatch(within, r.first, r.count()))
+	if errors.Is(err, context.DeadlineExceeded) && within.Err() != nil {
+		f.pending, err = int64(r.count())-f.found, nil
+		f.found = int64(r.count())
+	}
+	return f.end(err)
+}
+
+// printAll prints results as they come, and tells at once of those that had to be waited for.
+func (f *finder) printAll(results iter.Seq2[client.Result, error]) error {
+	for one, err := range results {
+		if err == nil {
+			err = f.print(one)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// canceledRange is what cancel prints with --json of a range.
+type canceledRange struct {
+	First    client.JobID `json:"first"`
+	Last     client.JobID `json:"last"`
+	Canceled int          `json:"canceled"`
+	Erased   int          `json:"erased"`
+	Gone     int          `json:"gone"`
+	Unknown  int          `json:"unknown"`
+}
+
+func (p *program) cancelRange(ctx context.Context, jobs *client.Jobs, r idRange) error {
+	const piece = 10_000
+	all := canceledRange{First: r.first, Last: r.last}
+	var failure error
+	for first := r.first; first <= r.last && failure == nil; first += piece {
+		var ended client.Ended
+		ended, failure = jobs.CancelBatch(ctx, first, int(min(piece, r.last-first+1)))
+		all.Canceled += int(ended.Canceled)
+		all.Erased += int(ended.Erased)
+		all.Gone += int(ended.Gone)
+		all.Unknown += int(ended.Unknown)
+	}
+	if p.json {
+		failure = errors.Join(p.printJSON(all), failure)
+	}
+	if failure == nil && all.Gone+all.Unknown > 0 {
+		failure = &absentError{int64(all.Gone), int64(all.Unknown), int64(r.count())}
+	}
+	return failure
+}
+
+// settle puts into the record what has become of its job.
+func (r *record) settle(result client.Result) {
+	one := foundOf(result)
+	r.Status, r.Hash = string(one.Status), one.Hash
+}
