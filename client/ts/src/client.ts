@@ -1,15 +1,18 @@
-import { InvalidAnswerError } from "./errors.js";
+import { InvalidAnswerError, StoreChangedError } from "./errors.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
   AcceptedBatch,
   Algorithm,
   BatchRequest,
   Due,
+  Ended,
   Hash,
   HashRequest,
   Health,
   Job as Answered,
   JobId,
+  Result,
+  Results,
   Stats,
   Status,
 } from "./generated/types.gen.js";
@@ -68,8 +71,26 @@ export type Job = DoneJob | (PendingJob & Later);
 /** A method for each operation of the contract: one missing here does not compile. */
 type Operations = { [Name in keyof typeof api]: (...args: never[]) => Promise<unknown> };
 
-/** Longest that one answer is held in submitAndWait, in seconds: under what proxies allow. */
+/** Longest that one answer is held where a method waits by itself, in seconds: under what proxies allow. */
 const HOLD = 30;
+
+/** How many results one request asks for where a method makes several: an answer stays small. */
+const PIECE = 2_000;
+
+/** What may be said about collecting what is done. */
+export interface ListOptions extends GetOptions {
+  /** The id above which to look; 0 unless given. */
+  after?: JobId | undefined;
+  /** The most hashes in one answer, 1 to 10,000; 1,000 unless given. */
+  limit?: number | undefined;
+}
+
+/** What is done, and where to go on. */
+export interface Page {
+  results: DoneJob[];
+  /** What to give as `after` to go on. */
+  next: JobId;
+}
 
 /** A client of one hashd. Any number of requests may be under way at once. */
 export class HashdClient implements Operations {
@@ -99,10 +120,37 @@ export class HashdClient implements Operations {
 
   /** Collects a hash, or says when it is due. */
   async getHash(id: JobId, { wait, timeout = this.#timeout, ...options }: GetOptions = {}): Promise<Job> {
-    const held = wait === undefined ? { timeout } : { timeout: timeout + wait * 1000, headers: { Prefer: `wait=${wait}` } };
-    const answer = await api.getHash({ client: this.#client, path: { id }, ...options, ...held });
+    const answer = await api.getHash({ client: this.#client, path: { id }, ...options, ...hold(wait, timeout) });
     if (answer.body.id !== id || answer.body.hash === "") throw new InvalidAnswerError(answer.status); // another's
     return answer.status === 200 ? { ...whole(answer, "id", "algorithm", "hash"), status: "done" } : pending(answer);
+  }
+
+  /** Tells what has become of each of `count` consecutive ids, 1 to 10,000, from `first` on, in their order. */
+  async getBatch(first: JobId, count: number, { wait, timeout = this.#timeout, ...options }: GetOptions = {}): Promise<Results & Later> {
+    const answer = await api.getBatch({ client: this.#client, query: { first, count }, ...options, ...hold(wait, timeout) });
+    const { results, pending } = whole(answer, "results", "pending");
+    if (results.length !== count || results.some((one, n) => one.id !== first + n || !isResult(one))) {
+      throw new InvalidAnswerError(answer.status);
+    }
+    return { results, pending, retryAfter: answer.retryAfter ?? 1 };
+  }
+
+  /** Does to each of `count` consecutive ids, from `first` on, what cancelHash does, and counts what has become of them. */
+  async cancelBatch(first: JobId, count: number, options: RequestOptions = {}): Promise<Ended> {
+    const answer = await api.cancelBatch({ client: this.#client, query: { first, count }, ...options });
+    return whole(answer, "canceled", "erased", "gone", "unknown");
+  }
+
+  /** Returns what is done above an id, in the order of the ids, up to the oldest pending job. */
+  async listHashes({ after = 0, limit, wait, timeout = this.#timeout, ...options }: ListOptions = {}): Promise<Page & Later> {
+    const query = limit === undefined ? { after } : { after, limit };
+    const answer = await api.listHashes({ client: this.#client, query, ...options, ...hold(wait, timeout) });
+    const { results, next } = whole(answer, "results", "next");
+    const ids = [after, ...results.map((one) => one.id), next];
+    if (!results.every(isDone) || ids.some((id, n) => id < ids[n - 1]! || (n > 0 && n < ids.length - 1 && id === ids[n - 1]))) {
+      throw new InvalidAnswerError(answer.status);
+    }
+    return { results: results as DoneJob[], next, retryAfter: answer.retryAfter ?? 1 };
   }
 
   /** Cancels a pending job, whose secret is then never hashed, or erases a hash. */
@@ -145,10 +193,69 @@ export class HashdClient implements Operations {
     }
   }
 
+  /**
+   * Yields what has become of `count` jobs from `first` on, in the order of their ids, each once it is no more
+   * pending. However many there are, only some are held. Repeats requests as submitAndWait does.
+   */
+  async *batchResults(first: JobId, count: number, options: RequestOptions = {}): AsyncGenerator<Result, void, undefined> {
+    for (let n = 0; n < count; n += PIECE) {
+      yield* await this.#settled(first + n, Math.min(PIECE, count - n), options);
+    }
+  }
+
+  /** Returns the results of a piece once none is pending. */
+  async #settled(first: JobId, count: number, options: RequestOptions): Promise<Result[]> {
+    for (;;) {
+      const piece = await retrying(() => this.getBatch(first, count, { ...options, wait: HOLD }), options.signal);
+      if (piece.pending === 0) return piece.results;
+      await sleep(piece.retryAfter * 1000, options.signal);
+    }
+  }
+
+  /** Submits many secrets and returns a result for each, in their order, once none is pending. See submitAndWait. */
+  async submitBatchAndWait(request: BatchRequest, options: SubmitOptions = {}): Promise<Result[]> {
+    const { idempotencyKey = randomKey(), ...rest } = options;
+    const { first, count } = await retrying(() => this.submitBatch(request, { ...rest, idempotencyKey }), rest.signal);
+    const all: Result[] = [];
+    for await (const one of this.batchResults(first, count, rest)) all.push(one);
+    return all;
+  }
+
+  /**
+   * Follows the hashes that the server has done, whoever submitted them: yields each job above `after` that is done,
+   * in the order of the ids, and waits for more until the signal aborts it. A pending job holds up those behind it, so
+   * whoever goes on after the last id misses none. Throws a StoreChangedError if the ids begin anew.
+   */
+  async *results({ after = 0, ...options }: { after?: JobId } & RequestOptions = {}): AsyncGenerator<DoneJob, void, undefined> {
+    const { store } = await retrying(() => this.getStatus(options), options.signal);
+    for (;;) {
+      const page = await retrying(() => this.listHashes({ ...options, after, limit: PIECE, wait: HOLD }), options.signal);
+      const now = await retrying(() => this.getStatus(options), options.signal); // later than the page
+      if (now.store !== store) throw new StoreChangedError(store, now.store);
+      yield* page.results;
+      if (page.next === after) await sleep(100, options.signal); // the server may not hold answers
+      after = page.next;
+    }
+  }
+
   #submission({ idempotencyKey, ...options }: SubmitOptions) {
     const headers = idempotencyKey === undefined ? {} : { "Idempotency-Key": idempotencyKey };
     return { client: this.#client, headers, ...options };
   }
+}
+
+/** Returns what asks for an answer to be held. */
+function hold(wait: number | undefined, timeout: number) {
+  return wait === undefined ? { timeout } : { timeout: timeout + wait * 1000, headers: { Prefer: `wait=${wait}` } };
+}
+
+function isDone(one: Result): one is Result & DoneJob {
+  return one.status === "done" && typeof one.hash === "string" && one.hash !== "" && typeof one.algorithm === "string";
+}
+
+/** Whether a done job has a hash, and no other has. */
+function isResult(one: Result): boolean {
+  return one.status === "done" ? isDone(one) : one.hash === undefined;
 }
 
 /** Returns the answer's body if it has these fields: any JSON can come from a wrong address. */

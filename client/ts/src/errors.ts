@@ -79,3 +79,21 @@ export class InvalidAnswerError extends HashdError {
     return this.status >= 502 && this.status <= 504;
   }
 }
+
+/**
+ * The server's jobs are those of another store than before: it was started anew and keeps its jobs in memory, it was
+ * restored from a copy, or it is another server. Ids of before mean nothing in it.
+ */
+export class StoreChangedError extends HashdError {
+  readonly retryable = false;
+  /** The store's name before. */
+  readonly before: string;
+  /** The store's name now. */
+  readonly now: string;
+
+  constructor(before: string, now: string) {
+    super("the server has another store than before");
+    this.before = before;
+    this.now = now;
+  }
+}

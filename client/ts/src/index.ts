@@ -5,15 +5,18 @@ export {
   type HashdOptions,
   type Job,
   type Later,
+  type ListOptions,
+  type Page,
   type PendingJob,
   type SubmitOptions,
 } from "./client.js";
-export { HashdError, InvalidAnswerError, NetworkError, ProblemError } from "./errors.js";
+export { HashdError, InvalidAnswerError, NetworkError, ProblemError, StoreChangedError } from "./errors.js";
 export type {
   AcceptedBatch,
   Algorithm,
   BatchRequest,
   Due,
+  Ended,
   FieldError,
   Hash,
   HashRequest,
@@ -23,6 +26,9 @@ export type {
   JobStatus,
   Lateness,
   Problem,
+  Result,
+  Results,
+  ResultStatus,
   ServerStatus,
   Stats,
   Status,

@@ -5,6 +5,7 @@ import type { Problem } from "./generated/types.gen.js";
 interface Exchange extends RequestOptions {
   url: string;
   path?: object;
+  query?: object;
   headers?: object;
   body?: unknown;
 }
@@ -34,7 +35,7 @@ export interface TDataShape {
 
 export type Options<Data extends TDataShape, _ThrowOnError extends boolean, _Response> = Pick<
   Data,
-  Exclude<keyof Data, "url" | "query">
+  Exclude<keyof Data, "url">
 > &
   RequestOptions;
 
@@ -69,7 +70,7 @@ export function connect(wire: Wire): Client {
 async function send(wire: Wire, method: string, exchange: Exchange) {
   const { signal, timeout = wire.timeout } = exchange;
   const limit = AbortSignal.timeout(timeout);
-  const url = wire.baseUrl + fill(exchange.url, exchange.path ?? {});
+  const url = wire.baseUrl + fill(exchange.url, exchange.path ?? {}) + ask(exchange.query ?? {});
   const init: RequestInit = {
     method,
     headers: merge(wire.headers, exchange.headers ?? {}),
@@ -90,7 +91,7 @@ async function send(wire: Wire, method: string, exchange: Exchange) {
 }
 
 /** More bytes than any answer of hashd's has. */
-const LARGEST = 1 << 20;
+const LARGEST = 4 << 20;
 
 /** Reads the body, and ends the connection where no answer of hashd's would go on. */
 async function textOf(response: Response): Promise<string> {
@@ -116,6 +117,12 @@ function fill(template: string, parameters: object): string {
     (path, [name, value]) => path.replace(`{${name}}`, encodeURIComponent(String(value))),
     template,
   );
+}
+
+/** Returns the query, if there is any. */
+function ask(parameters: object): string {
+  const given = Object.entries(parameters).filter(([, value]) => value !== undefined);
+  return given.length === 0 ? "" : `?${new URLSearchParams(given.map(([name, value]) => [name, String(value)]))}`;
 }
 
 function merge(base: Headers, more: object): Headers {

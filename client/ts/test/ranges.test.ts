@@ -1,0 +1,120 @@
+import assert from "node:assert/strict";
+import { createHash } from "node:crypto";
+import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
+import { once } from "node:events";
+import type { AddressInfo } from "node:net";
+import { test, type TestContext } from "node:test";
+
+import { HashdClient, InvalidAnswerError, type Result, StoreChangedError } from "@hashd/client";
+
+import { start } from "./server.js";
+
+const digest = (secret: string) => createHash("sha512").update(secret).digest("base64");
+
+async function client(t: TestContext, ...args: string[]): Promise<HashdClient> {
+  const server = await start(...args);
+  t.after(() => server.stop());
+  return new HashdClient({ baseUrl: server.baseUrl });
+}
+
+test("a batch is submitted and collected whole", async (t) => {
+  const hashd = await client(t, "--delay=300ms");
+  const passwords = Array.from({ length: 5_000 }, (_, n) => `secret ${n}`);
+  const results = await hashd.submitBatchAndWait({ passwords });
+  assert.deepEqual(
+    results,
+    passwords.map((password, n) => ({ id: 1 + n, status: "done", algorithm: "sha512", hash: digest(password) })),
+  );
+  assert.deepEqual(await hashd.cancelBatch(1, 3), { canceled: 0, erased: 3, gone: 0, unknown: 0 });
+  const { results: three, pending } = await hashd.getBatch(2, 3);
+  assert.deepEqual(three.map((one) => one.status), ["gone", "gone", "done"]);
+  assert.equal(pending, 0);
+  assert.equal((await hashd.getBatch(1, 10_000)).results.length, 10_000); // the largest answer there is
+});
+
+test("pending jobs are told, and a wait is held", async (t) => {
+  const hashd = await client(t, "--delay=1s");
+  await hashd.submitBatch({ passwords: ["a", "b"] });
+  const early = await hashd.getBatch(1, 3);
+  assert.deepEqual(early.results.map((one) => one.status), ["pending", "pending", "unknown"]);
+  assert.equal(early.pending, 2);
+  assert.equal((await hashd.getBatch(1, 2, { wait: 20 })).pending, 0);
+});
+
+test("what is done can be followed", async (t) => {
+  const hashd = await client(t, "--delay=200ms");
+  const stop = new AbortController();
+  const seen: number[] = [];
+  const following = (async () => {
+    for await (const job of hashd.results({ signal: stop.signal })) {
+      assert.equal(job.hash, digest(`secret ${job.id}`));
+      seen.push(job.id);
+      if (job.id === 300) stop.abort(new Error("enough"));
+    }
+  })();
+  for (let first = 1; first < 300; first += 100) {
+    await hashd.submitBatch({ passwords: Array.from({ length: 100 }, (_, n) => `secret ${first + n}`) });
+    if (first === 1) await hashd.cancelHash(7);
+  }
+  await assert.rejects(following, { message: "enough" });
+  assert.deepEqual(seen, Array.from({ length: 300 }, (_, n) => n + 1).filter((id) => id !== 7));
+  const page = await hashd.listHashes({ after: 5, limit: 2 });
+  assert.deepEqual([page.results.map((one) => one.id), page.next], [[6, 8], 8]);
+});
+
+/** A server that answers as the function says. */
+async function fake(t: TestContext, answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<HashdClient> {
+  const server = createServer(answer).listen(0, "127.0.0.1");
+  await once(server, "listening");
+  t.after(() => server.close());
+  return new HashdClient({ baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
+}
+
+function json(response: ServerResponse, body: object): void {
+  response.setHeader("Content-Type", "application/json").end(JSON.stringify(body));
+}
+
+test("an answer that breaks off is asked for again", async (t) => {
+  let asked = 0;
+  const hashd = await fake(t, (_, response) => {
+    if (++asked === 1) {
+      response.writeHead(200, { "Content-Type": "application/json" }).write('{"results":[{"id":7,"status":"done"');
+      setTimeout(() => response.destroy(), 10);
+    } else json(response, { results: [{ id: 7, status: "gone" }], pending: 0 });
+  });
+  const results: Result[] = [];
+  for await (const one of hashd.batchResults(7, 1)) results.push(one);
+  assert.deepEqual(results, [{ id: 7, status: "gone" }]);
+  assert.equal(asked, 2);
+});
+
+test("an answer about other ids is none", async (t) => {
+  const answers = [
+    {},
+    { results: [], pending: 0 },
+    { results: [{ id: 8, status: "gone" }], pending: 0 },
+    { results: [{ id: 7, status: "done" }], pending: 0 },
+    { results: [{ id: 7, status: "gone", hash: "QUJD" }], pending: 0 },
+  ];
+  for (const body of answers) {
+    const hashd = await fake(t, (_, response) => json(response, body));
+    await assert.rejects(hashd.getBatch(7, 1), InvalidAnswerError);
+  }
+  const pages = [{}, { results: [], next: 6 }, { results: [{ id: 7, status: "done", algorithm: "sha512", hash: "QUJD" }], next: 9 }];
+  for (const body of pages) {
+    const hashd = await fake(t, (_, response) => json(response, body));
+    await assert.rejects(hashd.listHashes({ after: 7 }), InvalidAnswerError);
+  }
+});
+
+test("another store ends following", async (t) => {
+  let asked = 0;
+  const status = { status: "ok", api: "2.0.0", version: "v", commit: "c", go: "g", started: "2026-01-01T00:00:00Z" };
+  const hashd = await fake(t, (request, response) => {
+    if (request.url === "/v/status") json(response, { ...status, store: ++asked === 1 ? "0123456789abcdef" : "fedcba9876543210" });
+    else json(response, { results: [{ id: 1, status: "done", algorithm: "sha512", hash: "QUJD" }], next: 1 });
+  });
+  await assert.rejects(async () => {
+    for await (const job of hashd.results()) assert.fail(`job ${job.id} of another store`);
+  }, StoreChangedError);
+});
