@@ -3,6 +3,7 @@ package jetstream
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"time"
@@ -16,16 +17,28 @@ import (
 const (
 	statusEnd     = "204"
 	statusNothing = "404"
+	statusNobody  = "503"
 	statusHeader  = "Status"
 	reasonHeader  = "Description"
 	upToHeader    = "Nats-UpTo-Sequence"
 )
 
-// askMany asks any server that has the stream for the last message of each subject, up to 1,024 of them, in one
-// request, and calls see for each that there is. It returns the last sequence that the server had; 0 if it
-// had none of the messages.
-func (e *Engine) askMany(ctx context.Context, stream string, subjects []string, see func(*message) error) (upTo uint64, err error) {
-	body, err := json.Marshal(map[string]any{"multi_last": subjects})
+// many asks a stream for messages: for the last of each subject, up to 1,024 of them, or for those from Seq on,
+// at most Batch, of about MaxBytes together.
+type many struct {
+	LastFor  []string `json:"multi_last,omitempty"`
+	Seq      uint64   `json:"seq,omitempty"`
+	Batch    int      `json:"batch,omitempty"`
+	MaxBytes int      `json:"max_bytes,omitempty"`
+}
+
+// errNoDirect says that no server answers for the stream but its leader.
+var errNoDirect = errors.New("the stream allows no direct gets, or no server of it is there")
+
+// askMany asks any server that has the stream for many messages in one request, and calls see for each. It returns
+// the last sequence that the server had, if it was asked for subjects; 0 if it had none of the messages.
+func (e *Engine) askMany(ctx context.Context, stream string, r many, see func(*message) error) (upTo uint64, err error) {
+	body, err := json.Marshal(r)
 	if err != nil {
 		return 0, err
 	}
@@ -41,6 +54,9 @@ func (e *Engine) askMany(ctx context.Context, stream string, subjects []string, 
 	}
 	for {
 		m, err := answers.NextMsgWithContext(ctx)
+		if errors.Is(err, nats.ErrNoResponders) {
+			err = errNoDirect
+		}
 		if err != nil {
 			return 0, down(err)
 		}
@@ -54,13 +70,12 @@ func (e *Engine) askMany(ctx context.Context, stream string, subjects []string, 
 				return 0, err
 			}
 		case statusEnd:
-			upTo, err = strconv.ParseUint(m.Header.Get(upToHeader), 10, 64)
-			if err != nil {
-				return 0, down(err)
-			}
+			upTo, _ = strconv.ParseUint(m.Header.Get(upToHeader), 10, 64) // 0 where it is not said
 			return upTo, nil
 		case statusNothing:
 			return 0, nil
+		case statusNobody:
+			return 0, down(errNoDirect)
 		default:
 			return 0, down(fmt.Errorf("stream %s: %s %s", stream, status, m.Header.Get(reasonHeader)))
 		}

@@ -40,33 +40,51 @@ func (e *Engine) cancelJob(ctx context.Context, id int64) (was engine.State, err
 
 // tryCancel returns errTaken if the job has changed since it was looked at.
 func (e *Engine) tryCancel(ctx context.Context, id int64, s sight) error {
-	end := isCanceled
-	if s.State == engine.Done {
-		end = isErased
-	}
+	end := s.canceled()
 	if err := e.putTombstone(ctx, id, end, s); err != nil {
 		return err
 	}
 	e.tell(end, id)
-	if end == isErased {
-		return nil
-	}
-	err := e.link().jobs.SecureDeleteMsg(ctx, s.place)
-	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the tombstone
-	if err != nil && !refused && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
-		e.cfg.Log.Warn("the sealed secret of a canceled job stays in the cluster until the job is due", "id", id, "error", err)
+	if end == isCanceled {
+		e.wipe(ctx, id, s.place)
 	}
 	return nil
 }
 
+// canceled returns what a cancel makes of the job.
+func (s *sight) canceled() outcome {
+	if s.State == engine.Done {
+		return isErased
+	}
+	return isCanceled
+}
+
+// wipe overwrites the message of a canceled job.
+func (e *Engine) wipe(ctx context.Context, id int64, place uint64) {
+	err := e.link().jobs.SecureDeleteMsg(ctx, place)
+	_, refused := errors.AsType[*jetstream.APIError](err) // somebody has hashed it and found the tombstone
+	if err != nil && !refused && !errors.Is(err, jetstream.ErrMsgDeleteUnsuccessful) {
+		e.cfg.Log.Warn("the sealed secret of a canceled job stays in the cluster until the job is due", "id", id, "error", err)
+	}
+}
+
 // putTombstone stores a tombstone in the place of a job's result.
 func (e *Engine) putTombstone(ctx context.Context, id int64, o outcome, s sight) error {
+	m, err := e.tombstone(id, o, s)
+	if err != nil {
+		return err
+	}
+	_, err = e.commitOne(ctx, m)
+	return refusal(err)
+}
+
+// tombstone returns the message that is stored in the place of a job's result if the job has not changed.
+func (e *Engine) tombstone(id int64, o outcome, s sight) (*nats.Msg, error) {
 	sealed, err := e.codec.sealResult(id, &storedResult{outcome: o, stamp: s.stamp})
 	if err != nil {
-		return fmt.Errorf("tombstone of job %d: %w", id, err)
+		return nil, fmt.Errorf("tombstone of job %d: %w", id, err)
 	}
-	_, err = e.commitOne(ctx, e.resultMsg(id, sealed, s.result))
-	return refusal(err)
+	return e.resultMsg(id, sealed, s.result), nil
 }
 
 // resultMsg returns a message that is stored only if the job's last one is the given one; 0 for

@@ -127,6 +127,7 @@ type Engine struct {
 
 	ledger  *ledger
 	waiters waiters
+	heads   heads
 	turns   turns // of idempotency keys
 	erased  erased
 	submit  chan *submission // to the publisher; unbuffered, so that what waits is what is sent

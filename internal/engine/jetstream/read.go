@@ -128,9 +128,14 @@ func (e *Engine) lookAgain(ctx context.Context, id int64) (sight, error) {
 			return e.conclude(id, result)
 		}
 	}
+	e.vanish(id)
+	return sight{}, errVanished
+}
+
+// vanish takes in that there is neither the job nor its result.
+func (e *Engine) vanish(id int64) {
 	e.ledger.observe(id, isErased)
 	e.waiters.wake(id)
-	return sight{}, errVanished
 }
 
 // errNothing says that there is neither a job nor a result.
@@ -153,20 +158,27 @@ func (e *Engine) lookAtLeaders(ctx context.Context, id int64, place uint64) (sig
 		return e.conclude(id, result)
 	case job == nil:
 		return sight{}, errNothing
-	case job.Subject != e.names.job():
-		return sight{}, engine.ErrUnknown // the place of a key
 	}
-	j, err := e.codec.openJob(job.Data)
+	return e.openSight(id, job)
+}
+
+// openSight returns what the message in a job's place says of it. It returns errNothing if that is void, and
+// ErrUnknown if it is the place of a key.
+func (e *Engine) openSight(id int64, m *message) (sight, error) {
+	if m.Subject != e.names.job() {
+		return sight{}, engine.ErrUnknown
+	}
+	j, err := e.codec.openJob(m.Data)
 	if err != nil {
 		return sight{}, fmt.Errorf("job %d: %w", id, err)
 	}
 	clear(j.secret)
-	if !j.origin.holds(place, id) {
+	if !j.origin.holds(m.Sequence, id) {
 		return sight{}, errNothing
 	}
 	return sight{
 		Record: engine.Record{ID: id, Algorithm: j.algorithm, Tenant: j.tenant, Due: j.due()},
-		stamp:  stampOf(job.Data), place: place,
+		stamp:  stampOf(m.Data), place: m.Sequence,
 	}, nil
 }
 

@@ -197,6 +197,7 @@ func (e *Engine) checkJobs(got *jetstream.StreamConfig) error {
 		return fmt.Errorf("stream %s is another one than at the start of this hashd: restart it", got.Name)
 	}
 	want := e.want.jobs
+	want.AllowDirect = got.AllowDirect // a stream of an earlier hashd has none, and instances of that can be there yet
 	return verify(&want, got)
 }
 

@@ -65,6 +65,7 @@ func (e *Engine) jobsStream() jetstream.StreamConfig {
 		DiscardNewPerSubject: true,
 		MaxMsgsPerSubject:    e.cfg.MaxPending,
 		AllowMsgTTL:          true, // a key goes with its window
+		AllowDirect:          true, // many jobs are looked at by one request
 		AllowAtomicPublish:   true,
 	}
 }

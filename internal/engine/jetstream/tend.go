@@ -93,8 +93,7 @@ func (e *Engine) countLost() {
 			return // the next time, then
 		case errors.Is(err, engine.ErrUnknown):
 			lost++
-			e.ledger.observe(id, isErased)
-			e.waiters.wake(id)
+			e.vanish(id)
 		}
 	}
 	e.counted = len(l)
