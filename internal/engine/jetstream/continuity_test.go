@@ -63,6 +63,7 @@ func (h *history) unmixed(e *Engine) (found [4]int) {
 	h.t.Helper()
 	for id, s := range h.given {
 		rec, err := e.Get(h.t.Context(), id)
+		h.sameInRange(e, id, rec, err)
 		switch {
 		case errors.Is(err, engine.ErrGone):
 			found[2]++
@@ -78,6 +79,29 @@ func (h *history) unmixed(e *Engine) (found [4]int) {
 		}
 	}
 	return found
+}
+
+// sameInRange checks that a range shows the job as Get did, or as what has become of it since.
+func (h *history) sameInRange(e *Engine, id int64, rec engine.Record, err error) {
+	h.t.Helper()
+	first := max(1, id-1)
+	to := make([]engine.Record, 4)
+	if err := e.Read(h.t.Context(), first, to); err != nil {
+		h.t.Errorf("range of job %d: %v", id, err)
+		return
+	}
+	got := to[id-first]
+	switch {
+	case errors.Is(err, engine.ErrGone):
+		rec.State = engine.Gone
+	case errors.Is(err, engine.ErrUnknown):
+		rec.State = engine.Unknown
+	case err != nil, rec.State == engine.Pending && got.State != engine.Unknown:
+		return
+	}
+	if got.State != rec.State || got.Sum != rec.Sum {
+		h.t.Errorf("job %d is in state %d, and in a range in state %d", id, rec.State, got.State)
+	}
 }
 
 // fresh submits a job and checks that it is pending until it is due, and then has its own hash.
