@@ -34,6 +34,8 @@ func TestTypeScriptQuickStart(t *testing.T) {
 	want := angryMonkeyHash + "\n" +
 		"2317604882911426 /iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8=\n" +
 		"2317604882911427 0MSARGopjzoZIFGypraXlY23mW9paTGzCDsJ9qCTFvY=\n" +
+		"2317604882911428 /iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8=\n" +
+		"2317604882911429 0MSARGopjzoZIFGypraXlY23mW9paTGzCDsJ9qCTFvY=\n" +
 		"urn:hashd:problem:unknown-job\n"
 	if got != want {
 		t.Errorf("it prints:\n%s\nwant:\n%s", got, want)

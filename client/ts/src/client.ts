@@ -1,4 +1,4 @@
-import { InvalidAnswerError, StoreChangedError } from "./errors.js";
+import { HashdError, InvalidAnswerError, NetworkError, StoreChangedError } from "./errors.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
   AcceptedBatch,
@@ -16,7 +16,8 @@ import type {
   Stats,
   Status,
 } from "./generated/types.gen.js";
-import { retrying, sleep } from "./retry.js";
+import { fitting, isTooLarge, type Limits, limitsOf } from "./limits.js";
+import { Patience, retrying, type RetryOptions, sleep } from "./retry.js";
 import { type Client, connect, type RequestOptions } from "./transport.js";
 
 /** How to reach hashd. */
@@ -29,6 +30,28 @@ export interface HashdOptions {
   headers?: Headers | Record<string, string>;
   /** Milliseconds in which a whole answer must be here, beyond what it is asked to wait: 30,000 unless given. */
   timeout?: number;
+  /**
+   * Milliseconds for which a method that repeats requests does so with one after its first failure. Unless given, it
+   * repeats five times.
+   */
+  retryFor?: number;
+}
+
+/** What may be said about methods that repeat requests. */
+export interface WaitOptions extends RequestOptions {
+  /** In place of the client's own. */
+  retryFor?: number | undefined;
+}
+
+/** What may be said about submitting and waiting. */
+export interface SubmitAndWaitOptions extends SubmitOptions, WaitOptions {}
+
+/** What may be said about following what is done. */
+export interface FollowOptions extends WaitOptions {
+  /** The id above which to begin: 0 unless given. To go on after an interruption, the last id that came. */
+  after?: JobId | undefined;
+  /** The name of the store that `after` is of, as getStatus tells it. Unless given, the present one. */
+  store?: string | undefined;
 }
 
 /** What may be said about a submission. */
@@ -74,7 +97,7 @@ type Operations = { [Name in keyof typeof api]: (...args: never[]) => Promise<un
 /** Longest that one answer is held where a method waits by itself, in seconds: under what proxies allow. */
 const HOLD = 30;
 
-/** How many results one request asks for where a method makes several: an answer stays small. */
+/** How many hashes are asked for at a time by who follows them: an answer is read whole, and stays small. */
 const PIECE = 2_000;
 
 /** What may be said about collecting what is done. */
@@ -96,14 +119,17 @@ export interface Page {
 export class HashdClient implements Operations {
   readonly #client: Client;
   readonly #timeout: number;
+  readonly #retryFor: number | undefined;
+  #known: Limits | undefined;
 
   /** Throws a TypeError if baseUrl is no address for fetch, or missing outside a browser. */
-  constructor({ baseUrl = "", fetch = globalThis.fetch, headers, timeout = 30_000 }: HashdOptions = {}) {
+  constructor({ baseUrl = "", fetch = globalThis.fetch, headers, timeout = 30_000, retryFor }: HashdOptions = {}) {
     const { href, protocol, username, password } = new URL(baseUrl, globalThis.location?.origin);
     if (!/^https?:$/.test(protocol) || username || password) {
       throw new TypeError("baseUrl must be an http or https address without credentials");
     }
     this.#timeout = timeout;
+    this.#retryFor = retryFor;
     this.#client = connect({ baseUrl: href.replace(/\/+$/, ""), fetch, headers: new Headers(headers), timeout });
   }
 
@@ -115,6 +141,7 @@ export class HashdClient implements Operations {
   /** Submits many secrets, all or none. Their jobs have the ids from `first` on, in their order. */
   async submitBatch(request: BatchRequest, options: SubmitOptions = {}): Promise<AcceptedBatch & Later> {
     const answer = await api.submitBatch({ ...this.#submission(options), body: request });
+    if (answer.body.count !== request.passwords.length) throw new InvalidAnswerError(answer.status); // another's
     return { ...whole(answer, "first", "count", "algorithm", "due"), retryAfter: answer.retryAfter ?? 1 };
   }
 
@@ -180,45 +207,114 @@ export class HashdClient implements Operations {
 
   /**
    * Submits a secret and returns its job once that has the hash. Repeats what fails for want of
-   * an answer or of room, at most five times in a row, always with the same idempotency key, so
-   * that there is one job however often it asks. An abort leaves the job to the server.
+   * an answer or of room, at most five times in a row or for `retryFor`, always with the same idempotency
+   * key, so that there is one job however often it asks. An abort leaves the job to the server.
    */
-  async submitAndWait(request: HashRequest, options: SubmitOptions = {}): Promise<DoneJob> {
-    const { idempotencyKey = randomKey(), ...rest } = options;
-    const { id } = await retrying(() => this.submitHash(request, { ...rest, idempotencyKey }), rest.signal);
+  async submitAndWait(request: HashRequest, options: SubmitAndWaitOptions = {}): Promise<DoneJob> {
+    const { idempotencyKey = randomKey(), retryFor, ...rest } = options;
+    const retry = this.#retry(options);
+    const { id } = await retrying(() => this.submitHash(request, { ...rest, idempotencyKey }), retry);
     for (;;) {
-      const job = await retrying(() => this.getHash(id, { ...rest, wait: HOLD }), rest.signal);
+      const job = await retrying(() => this.getHash(id, { ...rest, wait: HOLD }), retry);
       if (job.status === "done") return job;
       await sleep(job.retryAfter * 1000, rest.signal);
     }
   }
 
   /**
-   * Yields what has become of `count` jobs from `first` on, in the order of their ids, each once it is no more
-   * pending. However many there are, only some are held. Repeats requests as submitAndWait does.
+   * Submits any number of secrets, in as few batches as the server's limits allow, and returns a result for each, in
+   * their order, once none is pending. Repeats requests as submitAndWait does. Where there are several batches, what
+   * was accepted before an error stays: submit all again with the same key, and it is there once.
    */
-  async *batchResults(first: JobId, count: number, options: RequestOptions = {}): AsyncGenerator<Result, void, undefined> {
-    for (let n = 0; n < count; n += PIECE) {
-      yield* await this.#settled(first + n, Math.min(PIECE, count - n), options);
-    }
-  }
-
-  /** Returns the results of a piece once none is pending. */
-  async #settled(first: JobId, count: number, options: RequestOptions): Promise<Result[]> {
-    for (;;) {
-      const piece = await retrying(() => this.getBatch(first, count, { ...options, wait: HOLD }), options.signal);
-      if (piece.pending === 0) return piece.results;
-      await sleep(piece.retryAfter * 1000, options.signal);
-    }
-  }
-
-  /** Submits many secrets and returns a result for each, in their order, once none is pending. See submitAndWait. */
-  async submitBatchAndWait(request: BatchRequest, options: SubmitOptions = {}): Promise<Result[]> {
-    const { idempotencyKey = randomKey(), ...rest } = options;
-    const { first, count } = await retrying(() => this.submitBatch(request, { ...rest, idempotencyKey }), rest.signal);
+  async submitBatchAndWait(request: BatchRequest, options: SubmitAndWaitOptions = {}): Promise<Result[]> {
+    const accepted: AcceptedBatch[] = [];
+    for await (const one of this.submitBatches(request, options)) accepted.push(one);
+    const { idempotencyKey, ...rest } = options;
     const all: Result[] = [];
-    for await (const one of this.batchResults(first, count, rest)) all.push(one);
+    for (const { first, count } of accepted) {
+      for await (const one of this.batchResults(first, count, rest)) all.push(one);
+    }
     return all;
+  }
+
+  /**
+   * Submits any number of secrets in their order, in as few batches as the server's limits allow, and yields each
+   * batch once it is accepted. Repeats requests as submitAndWait does. Of a given key each of several batches gets a
+   * form of its own.
+   */
+  async *submitBatches(request: BatchRequest, options: SubmitAndWaitOptions = {}): AsyncGenerator<AcceptedBatch & Later, void, undefined> {
+    const { idempotencyKey = randomKey(), retryFor, ...rest } = options;
+    const { passwords } = request;
+    let limits = await this.#limits(options);
+    let most = Infinity; // what the server has refused is not sent again
+    for (let start = 0, count = 0; start === 0 || start < passwords.length; start += count) {
+      count = Math.min(fitting(passwords, start, limits), most);
+      const only = start === 0 && count >= passwords.length;
+      const part = only ? request : { ...request, passwords: passwords.slice(start, start + count) };
+      const key = only ? idempotencyKey : `${start}+${count}/${idempotencyKey}`;
+      try {
+        yield await retrying(() => this.submitBatch(part, { ...rest, idempotencyKey: key }), this.#retry(options));
+      } catch (error) {
+        if (count <= 1 || !isTooLarge(error)) throw error;
+        this.#known = undefined;
+        limits = await this.#limits(options);
+        most = Math.ceil(count / 2);
+        count = 0;
+      }
+    }
+  }
+
+  /** Returns what one request may have at most. It is read once, or again after it was wrong. */
+  async #limits({ signal, timeout, retryFor }: WaitOptions): Promise<Limits> {
+    try {
+      this.#known ??= limitsOf(await retrying(() => this.getStatus({ signal, timeout }), this.#retry({ signal, retryFor })));
+    } catch (error) {
+      if (!(error instanceof HashdError) || error.retryable) throw error;
+      this.#known = limitsOf({}); // a proxy may not let everybody see the status
+    }
+    return this.#known;
+  }
+
+  /**
+   * Yields what has become of `count` jobs from `first` on, in the order of their ids, each once it is no more
+   * pending. However many there are, it holds no more than one part of the answer, and reads on as the caller takes
+   * them. After an answer that broke off it goes on from the id that comes next. Repeats requests as submitAndWait does.
+   */
+  async *batchResults(first: JobId, count: number, options: WaitOptions = {}): AsyncGenerator<Result, void, undefined> {
+    if (!Number.isSafeInteger(first) || first < 1 || !Number.isSafeInteger(count) || count < 1) {
+      throw new TypeError("a range begins at a positive id and has one id or more");
+    }
+    const { range } = await this.#limits(options);
+    const patience = new Patience(this.#retry(options));
+    for (let next = first; next < first + count; ) {
+      const size = Math.min(first + count - next, range);
+      const end = next + size;
+      try {
+        for await (const one of this.#lines(next, size, options)) {
+          if (one.status === "pending") break; // and so may be the rest: the time was up
+          patience.renew();
+          next++;
+          yield one;
+        }
+      } catch (error) {
+        await patience.after(error);
+        continue;
+      }
+      if (next < end) await sleep(1000, options.signal);
+    }
+  }
+
+  /** Asks for a range in lines, and yields one result for each id or throws. */
+  async *#lines(first: JobId, count: number, { signal, timeout = this.#timeout }: RequestOptions): AsyncGenerator<Result, void, undefined> {
+    const exchange = { url: "/hash/batch", query: { first, count }, signal, ...hold(HOLD, timeout) };
+    let next = first;
+    for await (const line of this.#client.lines(exchange)) {
+      const one = line as Result;
+      if (next === first + count || one.id !== next || !isResult(one)) throw new InvalidAnswerError(200);
+      next++;
+      yield one;
+    }
+    if (next < first + count) throw new NetworkError();
   }
 
   /**
@@ -226,16 +322,24 @@ export class HashdClient implements Operations {
    * in the order of the ids, and waits for more until the signal aborts it. A pending job holds up those behind it, so
    * whoever goes on after the last id misses none. Throws a StoreChangedError if the ids begin anew.
    */
-  async *results({ after = 0, ...options }: { after?: JobId } & RequestOptions = {}): AsyncGenerator<DoneJob, void, undefined> {
-    const { store } = await retrying(() => this.getStatus(options), options.signal);
+  async *results({ after = 0, store, ...options }: FollowOptions = {}): AsyncGenerator<DoneJob, void, undefined> {
+    const { retryFor, ...rest } = options;
+    const retry = this.#retry(options);
+    store ??= (await retrying(() => this.getStatus(rest), retry)).store;
     for (;;) {
-      const page = await retrying(() => this.listHashes({ ...options, after, limit: PIECE, wait: HOLD }), options.signal);
-      const now = await retrying(() => this.getStatus(options), options.signal); // later than the page
+      const asked = performance.now();
+      const page = await retrying(() => this.listHashes({ ...rest, after, limit: PIECE, wait: HOLD }), retry);
+      const now = await retrying(() => this.getStatus(rest), retry); // later than the page
       if (now.store !== store) throw new StoreChangedError(store, now.store);
       yield* page.results;
-      if (page.next === after) await sleep(100, options.signal); // the server may not hold answers
+      const held = performance.now() - asked > 1000;
+      if (page.next === after && !held) await sleep(page.retryAfter * 1000, rest.signal);
       after = page.next;
     }
+  }
+
+  #retry({ signal, retryFor = this.#retryFor }: RetryOptions): RetryOptions {
+    return { signal, retryFor };
   }
 
   #submission({ idempotencyKey, ...options }: SubmitOptions) {

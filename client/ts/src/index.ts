@@ -1,6 +1,7 @@
 export {
   HashdClient,
   type DoneJob,
+  type FollowOptions,
   type GetOptions,
   type HashdOptions,
   type Job,
@@ -8,7 +9,9 @@ export {
   type ListOptions,
   type Page,
   type PendingJob,
+  type SubmitAndWaitOptions,
   type SubmitOptions,
+  type WaitOptions,
 } from "./client.js";
 export { HashdError, InvalidAnswerError, NetworkError, ProblemError, StoreChangedError } from "./errors.js";
 export type {

@@ -1,21 +1,58 @@
 import { HashdError } from "./errors.js";
 
-/** How often a request is repeated after failures in a row. */
+/** How often a request is repeated after failures in a row, unless a time is given. */
 const RETRIES = 5;
 
-/** Longest Retry-After, in seconds, that is waited for; past it the caller is told instead. */
+/** Longest Retry-After, in seconds, that is waited for unless a time is given; past it the caller is told instead. */
 const LONGEST = 60;
 
+/** How requests are repeated. */
+export interface RetryOptions {
+  signal?: AbortSignal | undefined;
+  /**
+   * Milliseconds for which one request is repeated after its first failure, in place of five times. A server that
+   * asks for a longer pause than that is not asked again.
+   */
+  retryFor?: number | undefined;
+}
+
 /** Runs the attempt until it succeeds, fails for good, or has failed too often. */
-export async function retrying<T>(attempt: () => Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  for (let failures = 0; ; failures++) {
+export async function retrying<T>(attempt: () => Promise<T>, options: RetryOptions): Promise<T> {
+  const patience = new Patience(options);
+  for (;;) {
     try {
       return await attempt();
     } catch (error) {
-      if (!(error instanceof HashdError) || !error.retryable || failures === RETRIES) throw error;
-      if ((error.retryAfter ?? 0) > LONGEST) throw error;
-      await sleep(pause(error, failures), signal);
+      await patience.after(error);
     }
+  }
+}
+
+/** Decides after each of several failures in a row whether to go on. */
+export class Patience {
+  readonly #options: RetryOptions;
+  #failures = 0;
+  #until = Infinity;
+
+  constructor(options: RetryOptions) {
+    this.#options = options;
+  }
+
+  /** Forgets the failures: something came. */
+  renew(): void {
+    this.#failures = 0;
+  }
+
+  /** Waits as long as makes sense before another try, or throws the error if none does. */
+  async after(error: unknown): Promise<void> {
+    if (!(error instanceof HashdError) || !error.retryable) throw error;
+    const { signal, retryFor } = this.#options;
+    if (this.#failures === 0 && retryFor !== undefined) this.#until = performance.now() + retryFor;
+    const left = this.#until - performance.now();
+    const asked = (error.retryAfter ?? 0) * 1000;
+    const spent = retryFor === undefined ? this.#failures >= RETRIES || asked > LONGEST * 1000 : left <= 0 || asked > retryFor;
+    if (spent) throw error;
+    await sleep(Math.min(pause(error, this.#failures++), left), signal);
   }
 }
 
@@ -25,7 +62,7 @@ export async function retrying<T>(attempt: () => Promise<T>, signal: AbortSignal
  */
 function pause(error: HashdError, failures: number): number {
   if (error.retryAfter !== undefined) return error.retryAfter * 1000 * (1 + Math.random() / 4);
-  return 250 * 2 ** failures * (1 + Math.random());
+  return 250 * 2 ** Math.min(failures, RETRIES) * (1 + Math.random());
 }
 
 /** Waits, or throws the signal's reason once it is aborted. */

@@ -1,4 +1,4 @@
-import { InvalidAnswerError, NetworkError, ProblemError } from "./errors.js";
+import { HashdError, InvalidAnswerError, NetworkError, ProblemError } from "./errors.js";
 import type { Problem } from "./generated/types.gen.js";
 
 /** What the generated operations hand over: one request of the contract. */
@@ -45,6 +45,8 @@ export interface Client {
   get: Method;
   post: Method;
   delete: Method;
+  /** Asks for an answer in lines of JSON, and yields each as it comes. The timeout is for each part of it. */
+  lines(exchange: Exchange): AsyncGenerator<object, void, undefined>;
 }
 
 /** Where and how requests go. */
@@ -63,30 +65,111 @@ export function connect(wire: Wire): Client {
       const { response, text } = await send(wire, name, exchange);
       return interpret(response, text) as Answer<Responses>;
     };
-  return { get: method("GET"), post: method("POST"), delete: method("DELETE") };
+  const lines = (exchange: Exchange) => stream(wire, exchange);
+  return { get: method("GET"), post: method("POST"), delete: method("DELETE"), lines };
 }
 
-/** Sends the request and reads the whole answer. */
-async function send(wire: Wire, method: string, exchange: Exchange) {
-  const { signal, timeout = wire.timeout } = exchange;
-  const limit = AbortSignal.timeout(timeout);
+/** Returns the arguments of fetch. */
+function requestOf(wire: Wire, method: string, exchange: Exchange, signal: AbortSignal): [string, RequestInit] {
   const url = wire.baseUrl + fill(exchange.url, exchange.path ?? {}) + ask(exchange.query ?? {});
   const init: RequestInit = {
     method,
     headers: merge(wire.headers, exchange.headers ?? {}),
     body: exchange.body === undefined ? null : JSON.stringify(exchange.body),
-    signal: signal ? AbortSignal.any([signal, limit]) : limit,
+    signal,
     cache: "no-store",
     redirect: "manual", // hashd sends none, and a secret goes only where it was told to
   };
+  return [url, init];
+}
+
+/** Sends the request and reads the whole answer. */
+async function send(wire: Wire, method: string, exchange: Exchange) {
   const { fetch } = wire; // a browser's must not be called as a method
-  try {
-    const response = await fetch(url, init);
+  const ends = endsOf(exchange.signal, exchange.timeout ?? wire.timeout);
+  const request = requestOf(wire, method, exchange, ends.either);
+  return telling(ends, async () => {
+    const response = await fetch(...request);
     return { response, text: await textOf(response) };
+  });
+}
+
+/** What ends a request: the caller's signal, or that its time is over. */
+interface Ends {
+  signal: AbortSignal | undefined;
+  timeout: AbortSignal;
+  either: AbortSignal;
+}
+
+function endsOf(signal: AbortSignal | undefined, milliseconds: number): Ends {
+  const timeout = AbortSignal.timeout(milliseconds);
+  return { signal, timeout, either: signal ? AbortSignal.any([signal, timeout]) : timeout };
+}
+
+/** Does the work of a request, and makes what it throws an error of this package, or the signal's reason. */
+async function telling<T>({ signal, timeout }: Ends, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work();
   } catch (error) {
-    if (error instanceof InvalidAnswerError) throw error;
+    if (error instanceof HashdError) throw error;
     signal?.throwIfAborted();
-    throw new NetworkError(limit.aborted ? "TIMEOUT" : codeOf(error));
+    throw new NetworkError(timeout.aborted ? "TIMEOUT" : codeOf(error));
+  }
+}
+
+/** Longer than any line of hashd's, in UTF-16 code units. */
+const LONGEST_LINE = 1 << 16;
+
+/** Sends the request and yields the answer's lines. No more is read than the caller takes. */
+async function* stream(wire: Wire, exchange: Exchange): AsyncGenerator<object, void, undefined> {
+  const { fetch } = wire;
+  const ender = new AbortController(); // ends the connection however this ends
+  const step = <T>(work: () => Promise<T>) => {
+    const ends = endsOf(exchange.signal, exchange.timeout ?? wire.timeout);
+    return telling(ends, () => unless(ends.either, work()));
+  };
+  const headers = { ...exchange.headers, Accept: LINES };
+  const request = requestOf(wire, "GET", { ...exchange, headers }, ender.signal);
+  try {
+    const response = await step(() => fetch(...request));
+    if (response.status !== 200 || mediaOf(response) !== LINES || !response.body) {
+      interpret(response, await step(() => textOf(response))); // throws, but for another form of success
+      throw new InvalidAnswerError(response.status);
+    }
+    const reader = response.body.getReader();
+    const decoder = new TextDecoder();
+    let rest = "";
+    for (;;) {
+      const { done, value } = await step(() => reader.read());
+      if (done) break; // what does not end in a newline is cut off
+      const lines = (rest + decoder.decode(value, { stream: true })).split("\n");
+      rest = lines.pop() ?? "";
+      for (const line of lines) {
+        const one = parse(line);
+        if (!one) throw new InvalidAnswerError(response.status);
+        yield one;
+      }
+      if (rest.length > LONGEST_LINE) throw new InvalidAnswerError(response.status);
+    }
+  } finally {
+    ender.abort();
+  }
+}
+
+const LINES = "application/x-ndjson";
+
+/** Returns what the work returns, or throws the signal's reason: not every fetch heeds a signal. */
+async function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
+  let end = () => {};
+  const ended = new Promise<never>((_, reject) => {
+    end = () => reject(signal.reason);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+  });
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    signal.removeEventListener("abort", end);
   }
 }
 
@@ -145,10 +228,14 @@ function interpret(response: Response, text: string) {
   const retryAfter = secondsOf(response.headers.get("Retry-After"));
   if (status === 204) return { status, body: undefined, retryAfter };
   const body = parse(text);
-  const media = response.headers.get("Content-Type")?.split(";", 1)[0]?.trim().toLowerCase();
+  const media = mediaOf(response);
   if (ok && media === "application/json" && body) return { status, body, retryAfter };
   if (!ok && media === "application/problem+json" && isProblem(body)) throw new ProblemError(body, retryAfter);
   throw new InvalidAnswerError(status, retryAfter);
+}
+
+function mediaOf(response: Response): string | undefined {
+  return response.headers.get("Content-Type")?.split(";", 1)[0]?.trim().toLowerCase();
 }
 
 /** Returns the JSON object that the text is, if it is one. */

@@ -1,12 +1,10 @@
 import assert from "node:assert/strict";
 import { createHash } from "node:crypto";
-import { createServer, type IncomingMessage, type ServerResponse } from "node:http";
-import { once } from "node:events";
-import type { AddressInfo } from "node:net";
 import { test, type TestContext } from "node:test";
 
-import { HashdClient, InvalidAnswerError, type Result, StoreChangedError } from "@hashd/client";
+import { HashdClient, InvalidAnswerError, StoreChangedError } from "@hashd/client";
 
+import { fake, json, status } from "./fake.js";
 import { start } from "./server.js";
 
 const digest = (secret: string) => createHash("sha512").update(secret).digest("base64");
@@ -41,6 +39,39 @@ test("pending jobs are told, and a wait is held", async (t) => {
   assert.equal((await hashd.getBatch(1, 2, { wait: 20 })).pending, 0);
 });
 
+test("results come as their jobs are done, not all at the end", async (t) => {
+  const hashd = await client(t, "--delay=1s");
+  await hashd.submitBatch({ passwords: ["a", "b"] });
+  const seen: [id: number, status: string][] = [];
+  for await (const { id, status } of hashd.batchResults(1, 3)) {
+    seen.push([id, status]);
+    if (id === 2) assert.equal((await hashd.getStats()).completed, 2);
+  }
+  assert.deepEqual(seen, [[1, "done"], [2, "done"], [3, "unknown"]]);
+
+  await hashd.submitBatch({ passwords: ["c"] });
+  let second: Promise<unknown> | undefined;
+  for await (const { id } of hashd.batchResults(3, 10_001)) {
+    if (id > 3) break; // the rest is not read
+    assert.equal(id, 3);
+    second = hashd.submitBatch({ passwords: ["d"] });
+  }
+  await second;
+});
+
+test("more secrets than one batch takes are split, and come back in their order", async (t) => {
+  const hashd = await client(t, "--delay=300ms", "--max-batch-bytes=64KiB");
+  const passwords = Array.from({ length: 12_000 }, (_, n) => `secret ${n}`);
+  const results = await hashd.submitBatchAndWait({ passwords }, { idempotencyKey: "mine" });
+  assert.deepEqual(
+    results.map((one) => one.hash),
+    passwords.map(digest),
+  );
+  assert.deepEqual(await hashd.submitBatchAndWait({ passwords }, { idempotencyKey: "mine" }), results);
+  assert.equal((await hashd.getStats()).total, passwords.length);
+  assert.deepEqual(await hashd.cancelBatch(1, 10_000), { canceled: 0, erased: 10_000, gone: 0, unknown: 0 });
+});
+
 test("what is done can be followed", async (t) => {
   const hashd = await client(t, "--delay=200ms");
   const stop = new AbortController();
@@ -60,32 +91,6 @@ test("what is done can be followed", async (t) => {
   assert.deepEqual(seen, Array.from({ length: 300 }, (_, n) => n + 1).filter((id) => id !== 7));
   const page = await hashd.listHashes({ after: 5, limit: 2 });
   assert.deepEqual([page.results.map((one) => one.id), page.next], [[6, 8], 8]);
-});
-
-/** A server that answers as the function says. */
-async function fake(t: TestContext, answer: (request: IncomingMessage, response: ServerResponse) => void): Promise<HashdClient> {
-  const server = createServer(answer).listen(0, "127.0.0.1");
-  await once(server, "listening");
-  t.after(() => server.close());
-  return new HashdClient({ baseUrl: `http://127.0.0.1:${(server.address() as AddressInfo).port}` });
-}
-
-function json(response: ServerResponse, body: object): void {
-  response.setHeader("Content-Type", "application/json").end(JSON.stringify(body));
-}
-
-test("an answer that breaks off is asked for again", async (t) => {
-  let asked = 0;
-  const hashd = await fake(t, (_, response) => {
-    if (++asked === 1) {
-      response.writeHead(200, { "Content-Type": "application/json" }).write('{"results":[{"id":7,"status":"done"');
-      setTimeout(() => response.destroy(), 10);
-    } else json(response, { results: [{ id: 7, status: "gone" }], pending: 0 });
-  });
-  const results: Result[] = [];
-  for await (const one of hashd.batchResults(7, 1)) results.push(one);
-  assert.deepEqual(results, [{ id: 7, status: "gone" }]);
-  assert.equal(asked, 2);
 });
 
 test("an answer about other ids is none", async (t) => {
@@ -109,12 +114,29 @@ test("an answer about other ids is none", async (t) => {
 
 test("another store ends following", async (t) => {
   let asked = 0;
-  const status = { status: "ok", api: "2.0.0", version: "v", commit: "c", go: "g", started: "2026-01-01T00:00:00Z" };
   const hashd = await fake(t, (request, response) => {
-    if (request.url === "/v/status") json(response, { ...status, store: ++asked === 1 ? "0123456789abcdef" : "fedcba9876543210" });
+    if (request.url === "/v/status") json(response, status({ store: ++asked === 1 ? "0123456789abcdef" : "fedcba9876543210" }));
     else json(response, { results: [{ id: 1, status: "done", algorithm: "sha512", hash: "QUJD" }], next: 1 });
   });
   await assert.rejects(async () => {
     for await (const job of hashd.results()) assert.fail(`job ${job.id} of another store`);
   }, StoreChangedError);
+});
+
+test("following goes on only in the store that it began in", async (t) => {
+  const hashd = await fake(t, (request, response) => json(response, request.url === "/v/status" ? status() : { results: [], next: 5 }));
+  const before = { after: 5, store: "fedcba9876543210" };
+  await assert.rejects(hashd.results(before).next(), { name: "StoreChangedError", before: before.store, now: status().store });
+});
+
+test("a server that does not hold answers is not asked all the time", async (t) => {
+  let asked = 0;
+  const hashd = await fake(t, (request, response) => {
+    if (request.url === "/v/status") return json(response, status());
+    response.setHeader("Retry-After", "20");
+    asked++;
+    json(response, { results: [], next: 0 });
+  });
+  await assert.rejects(hashd.results({ signal: AbortSignal.timeout(500) }).next(), { name: "TimeoutError" });
+  assert.equal(asked, 1);
 });

@@ -7,6 +7,15 @@ export async function types(hashd: HashdClient, problem: ProblemError, signal: A
   const result: DoneJob = await hashd.submitAndWait({ password: "p" }, { signal });
   const nothing: void = await hashd.cancelHash(accepted.id, { signal });
 
+  for await (const one of hashd.batchResults(batch.first, batch.count, { signal, retryFor: 1000 })) {
+    const hash: string | undefined = one.hash; // there is none of a job that is gone
+    // @ts-expect-error there may be no hash
+    hash.length;
+  }
+  for await (const one of hashd.results({ after: 5, store: "s" })) one.hash.length; // always there
+  // @ts-expect-error one request is not repeated
+  await hashd.getBatch(1, 2, { retryFor: 1000 });
+
   // @ts-expect-error a secret is needed
   await hashd.submitHash({});
   // @ts-expect-error no such algorithm
