@@ -105,6 +105,9 @@ func (b *clusterBench) measure(ctx context.Context, cfg natstest.Config) (err er
 	if err := b.addSpeed(ctx, servers, name); err != nil {
 		return err
 	}
+	if err := b.addRanges(ctx, servers, name); err != nil {
+		return err
+	}
 	if cfg.Nodes > 1 {
 		return b.addLateness(ctx, servers, name)
 	}

@@ -220,9 +220,13 @@ func TestRangesOfServerBehind(t *testing.T) {
 	t.Parallel()
 	servers := three(t)
 	cfg := config(t, servers)
-	e := start(t, cfg)
-	leader := leaderOf(t, servers, e.names.jobs())
-	results := leaderOf(t, servers, e.names.results())
+	made := start(t, cfg)
+	leader := leaderOf(t, servers, made.names.jobs())
+	results := leaderOf(t, servers, made.names.results())
+	_ = made.Close()
+	well := cfg
+	well.URLs = servers.URLs()[slices.Index(servers.Nodes, leader):][:1]
+	e := start(t, well)
 	i := slices.IndexFunc(servers.Nodes, func(n *natstest.Node) bool { return n != leader && n != results })
 	follower := cfg
 	follower.URLs = servers.URLs()[i : i+1]
