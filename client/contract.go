@@ -48,10 +48,14 @@ type (
 	Lateness = gen.Lateness
 	// Limit is how many hashes ListHashes answers with at most, 1 to 10,000.
 	Limit = gen.Limit
+	// Limits are what a client has to know of the server's settings.
+	Limits = gen.Limits
 	// ListHashesParams are the parameters of ListHashes.
 	ListHashesParams = gen.ListHashesParams
 	// Problem is a problem document (RFC 9457); methods return it as a *ProblemError.
 	Problem = gen.Problem
+	// Recent is the last minute of Stats.
+	Recent = gen.Recent
 	// Result says what has become of a job of a range.
 	Result = gen.Result
 	// ResultStatus says what that is.
@@ -68,6 +72,8 @@ type (
 	SubmitBatchParams = gen.SubmitBatchParams
 	// SubmitHashParams are the optional header fields of SubmitHash.
 	SubmitHashParams = gen.SubmitHashParams
+	// Use is how much of a limit is used.
+	Use = gen.Use
 )
 
 // The values that the contract names.

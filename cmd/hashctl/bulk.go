@@ -79,8 +79,12 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 		return err
 	}
 	defer in.Close() //nolint:errcheck // it is only read
-	if err := p.reach(ctx, in, total); err != nil {
+	status, err := p.reach(ctx, in, total)
+	if err != nil {
 		return err
+	}
+	if taken := int(status.Limits.Batch); taken > 0 {
+		o.batch = min(o.batch, taken)
 	}
 	out, state, err := p.openOutput(o)
 	if err != nil {
@@ -118,21 +122,21 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 
 // reach finds out at once whether there is a server, which a bulk would otherwise wait for. An empty input
 // needs none.
-func (p *program) reach(ctx context.Context, in io.Reader, total int64) error {
+func (p *program) reach(ctx context.Context, in io.Reader, total int64) (client.Status, error) {
 	jobs, err := p.jobs(p.retryFor, p.patiently())
 	if err != nil || total == 0 {
-		return err
+		return client.Status{}, err
 	}
 	asking, empty := context.WithCancel(ctx)
 	defer empty()
 	if pipe, ok := in.(piped); ok {
 		pipe.begin(empty)
 	}
-	_, err = jobs.Status(asking)
+	status, err := jobs.Status(asking)
 	if asking.Err() != nil && ctx.Err() == nil {
-		return nil
+		return status, nil
 	}
-	return err
+	return status, err
 }
 
 // piped is an input whose end only reading it finds.

@@ -29,6 +29,7 @@ type fake struct {
 	leaves  int              // after so many hashes were fetched it answers nothing more; 0 is never
 	fetched func(hashes int) // called without the lock after each
 	hashes  int
+	loses   string // the name of the store that it has, with no jobs, from the first time on that it is asked for hashes
 }
 
 func newFake(t *testing.T) *fake {
@@ -51,6 +52,10 @@ func (f *fake) on(fetched func(hashes int)) {
 func (f *fake) restore(store string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
+	f.forget(store)
+}
+
+func (f *fake) forget(store string) {
 	f.store, f.next, f.secrets, f.keys = store, 1000, map[int64]string{}, map[string]int64{}
 }
 
@@ -109,6 +114,10 @@ func (f *fake) submit(w http.ResponseWriter, r *http.Request) {
 
 // getBatch answers with the hashes of a range.
 func (f *fake) getBatch(w http.ResponseWriter, query url.Values) {
+	if f.loses != "" {
+		f.forget(f.loses)
+		f.loses = ""
+	}
 	first, _ := strconv.ParseInt(query.Get("first"), 10, 64)
 	count, _ := strconv.ParseInt(query.Get("count"), 10, 64)
 	var results []string

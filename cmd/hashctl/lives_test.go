@@ -65,11 +65,7 @@ func TestBulkGoesOnAtRestoredServer(t *testing.T) {
 func TestBulkSubmittedAgainIsToldAsJSON(t *testing.T) {
 	t.Parallel()
 	w, f := newWork(t, 45), newFake(t)
-	f.on(func(hashes int) {
-		if hashes == 8 {
-			f.restore("b")
-		}
-	})
+	f.loses = "b"
 	code, stderr := w.bulkHere(t.Context(), f.address, "--json")
 	if code != exitOK || strings.Count(stderr.String(), `"type":"urn:hashctl:problem:submitted-again"`) != 1 || strings.Count(stderr.String(), "\n") != 1 {
 		t.Errorf("exit code %d: %s", code, stderr)

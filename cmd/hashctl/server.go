@@ -36,8 +36,8 @@ func (p *program) statusCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(s, fmt.Sprintf("status   %s\nversion  %s\ncommit   %s\nAPI      %s\nGo       %s\nstarted  %s\nstore    %s",
-				s.Status, s.Version, s.Commit, s.Api, s.Go, s.Started.Format(time.RFC3339), s.Store))
+			return p.print(s, fmt.Sprintf("status   %s\nversion  %s\ncommit   %s\nAPI      %s\nGo       %s\nstarted  %s\nstore    %s\nengine   %s\ndelay    %v",
+				s.Status, s.Version, s.Commit, s.Api, s.Go, s.Started.Format(time.RFC3339), s.Store, s.Engine, seconds(s.Limits.Delay)))
 		}),
 	}
 }
@@ -68,3 +68,6 @@ func (p *program) printVersion() error {
 	}
 	return p.print(b, fmt.Sprintf("hashctl %s (commit %s, %s)", b.Version, b.Commit, b.Go))
 }
+
+// seconds returns a time that the server gives in seconds.
+func seconds(n float64) time.Duration { return time.Duration(n * float64(time.Second)) }

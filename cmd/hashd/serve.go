@@ -67,17 +67,21 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	var serving *server.Server
 	s := service.New(service.Config{
-		Engine: made.engine, Build: b, MaxWait: cfg.MaxWait, AnswerMemory: cfg.MaxBatchMemory,
+		Engine: made.engine, EngineName: string(cfg.Engine), Build: b, MaxWait: cfg.MaxWait, AnswerMemory: cfg.MaxBatchMemory,
 		FingerprintKey: made.fingerprintKey, Store: made.storeID,
+		Limits: service.Limits{Delay: cfg.Delay, Retention: cfg.Retention, BodyBytes: cfg.MaxBodyBytes, BatchBodyBytes: cfg.MaxBatchBytes},
+		Uses:   func() []engine.Use { return serving.Uses() },
 	})
-	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: server.New(server.Config{
+	serving = server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections:    cfg.MaxConnections,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		Listen: cfg.Address(), Hosts: cfg.HostList(), Log: m.log, Pages: pages,
-	}, s)}, nil
+	}, s)
+	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: serving}, nil
 }
 
 // run listens, serves, and closes the engine. It returns once the server has stopped and every

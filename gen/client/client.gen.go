@@ -147,6 +147,52 @@ type Lateness struct {
 // Hash The digest in standard base64 with padding (RFC 4648, section 4)
 type Hash = string
 
+// Limits What a client has to know of this server's settings
+type Limits struct {
+	// Secret The longest secret, in Unicode characters
+	Secret int64 `json:"secret"`
+
+	// Batch The most secrets in a batch
+	Batch int64 `json:"batch"`
+
+	// Range The most ids in one `GET` or `DELETE`
+	Range int64 `json:"range"`
+
+	// Wait The longest that `Prefer: wait` holds an answer, in seconds
+	Wait float64 `json:"wait"`
+
+	// Delay From acceptance to due, in seconds
+	Delay float64 `json:"delay"`
+
+	// Retention How long a hash is kept, in seconds
+	Retention float64 `json:"retention"`
+
+	// Body The largest body of a request, in bytes
+	Body int64 `json:"body"`
+
+	// BatchBody The largest body of a batch, in bytes
+	BatchBody int64 `json:"batchBody"`
+}
+
+// Recent The last minute, in steps of five seconds
+type Recent struct {
+	// Seconds How long it is; less than 55 soon after the start
+	Seconds int64 `json:"seconds"`
+
+	// Accepted Jobs accepted within it
+	Accepted int64 `json:"accepted"`
+
+	// Completed Jobs hashed within it
+	Completed int64 `json:"completed"`
+
+	// Average As `average` above, of the requests answered within it
+	Average int64 `json:"average"`
+
+	// Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
+	// start. Percentiles are rounded up by at most an eighth.
+	Lateness Lateness `json:"lateness"`
+}
+
 // AcceptedBatch defines model for AcceptedBatch.
 type AcceptedBatch struct {
 	// First Id of the first secret's job; the others follow one by one
@@ -367,6 +413,13 @@ type Stats struct {
 	// start. Percentiles are rounded up by at most an eighth.
 	Lateness Lateness `json:"lateness"`
 
+	// Recent The last minute, in steps of five seconds
+	Recent Recent `json:"recent"`
+
+	// Limits Each limit for which the server refuses jobs or requests, by the name that its refusals have; on a cluster
+	// as this instance counts
+	Limits []Use `json:"limits"`
+
 	// Full Present while every new job is refused because of a limit that finishing pending jobs does
 	// not ease: `max-results`, until results are erased or past their retention, or `disk`,
 	// until it has room
@@ -401,6 +454,33 @@ type Status struct {
 	// that keeps its jobs in memory has another name after each start, and knows none of the
 	// earlier ids.
 	Store string `json:"store"`
+
+	// Engine What keeps the jobs: `memory`, `file` or `jetstream`; later versions may have others
+	//
+	// Example: memory
+	Engine string `json:"engine"`
+
+	// Algorithms The algorithms that this server computes
+	//
+	// Example: ["sha512","sha256","sha3-512"]
+	Algorithms []string `json:"algorithms"`
+
+	// Limits What a client has to know of this server's settings
+	Limits Limits `json:"limits"`
+}
+
+// Use How much of a limit is used
+type Use struct {
+	// Name The setting, as refusals name it
+	//
+	// Example: max-pending
+	Name string `json:"name"`
+
+	// Limit What it is set to
+	Limit int64 `json:"limit"`
+
+	// Used How much of that is used now
+	Used int64 `json:"used"`
 }
 
 // After Example: 41

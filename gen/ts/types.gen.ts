@@ -168,6 +168,13 @@ export type Stats = {
      */
     kept: number;
     lateness: Lateness;
+    recent: Recent;
+    /**
+     * Each limit for which the server refuses jobs or requests, by the name that its refusals have; on a cluster
+     * as this instance counts
+     *
+     */
+    limits: Array<Use>;
     /**
      * Present while every new job is refused because of a limit that finishing pending jobs does
      * not ease: `max-results`, until results are erased or past their retention, or `disk`,
@@ -187,6 +194,47 @@ export type Lateness = {
     p90: number;
     p99: number;
     max: number;
+};
+
+/**
+ * The last minute, in steps of five seconds
+ */
+export type Recent = {
+    /**
+     * How long it is; less than 55 soon after the start
+     */
+    seconds: number;
+    /**
+     * Jobs accepted within it
+     */
+    accepted: number;
+    /**
+     * Jobs hashed within it
+     */
+    completed: number;
+    /**
+     * As `average` above, of the requests answered within it
+     */
+    average: number;
+    lateness: Lateness;
+};
+
+/**
+ * How much of a limit is used
+ */
+export type Use = {
+    /**
+     * The setting, as refusals name it
+     */
+    name: string;
+    /**
+     * What it is set to
+     */
+    limit: number;
+    /**
+     * How much of that is used now
+     */
+    used: number;
 };
 
 export type Status = {
@@ -219,6 +267,53 @@ export type Status = {
      *
      */
     store: string;
+    /**
+     * What keeps the jobs: `memory`, `file` or `jetstream`; later versions may have others
+     */
+    engine: string;
+    /**
+     * The algorithms that this server computes
+     */
+    algorithms: Array<string>;
+    limits: Limits;
+};
+
+/**
+ * What a client has to know of this server's settings
+ */
+export type Limits = {
+    /**
+     * The longest secret, in Unicode characters
+     */
+    secret: number;
+    /**
+     * The most secrets in a batch
+     */
+    batch: number;
+    /**
+     * The most ids in one `GET` or `DELETE`
+     */
+    range: number;
+    /**
+     * The longest that `Prefer: wait` holds an answer, in seconds
+     */
+    wait: number;
+    /**
+     * From acceptance to due, in seconds
+     */
+    delay: number;
+    /**
+     * How long a hash is kept, in seconds
+     */
+    retention: number;
+    /**
+     * The largest body of a request, in bytes
+     */
+    body: number;
+    /**
+     * The largest body of a batch, in bytes
+     */
+    batchBody: number;
 };
 
 /**

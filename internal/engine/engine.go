@@ -83,6 +83,9 @@ type Engine interface {
 	// Stats returns the counters as they are now, consistent with one another.
 	Stats() Stats
 
+	// Uses returns the limits for which the engine refuses jobs, and how much of each is used.
+	Uses() []Use
+
 	// Drain refuses new jobs from now on and returns once every accepted job is done or gone.
 	// If ctx ends first it returns a *LeftError. Draining cannot be undone; calling again waits again.
 	Drain(ctx context.Context) error
@@ -174,6 +177,7 @@ type Stats struct {
 	Rejected  int64 // refused because the engine was full or draining
 	Kept      int64 // results that can be fetched now
 	Lateness  Lateness
+	Recent    RecentStats
 }
 
 // The reasons for which an engine refuses.

@@ -58,9 +58,13 @@ func TestSuccess(t *testing.T) {
 		{"GET /hash/9223372036854775807", "", "wait=999", done, 200, []string{"Preference-Applied: wait=60"},
 			`{"id":9223372036854775807,"status":"done","algorithm":"sha512","hash":"` + strings.Repeat("A", 86) + `=="}`},
 		{"GET /stats", "", "", done, 200, nil,
-			`{"total":3,"average":0,"pending":1,"completed":0,"canceled":0,"rejected":0,"kept":0,"lateness":{"p50":0,"p90":0,"p99":0,"max":0}}`},
+			`{"total":3,"average":0,"pending":1,"completed":0,"canceled":0,"rejected":0,"kept":0,"lateness":{"p50":0,"p90":0,"p99":0,"max":0},` +
+				`"recent":{"seconds":0,"accepted":0,"completed":0,"average":0,"lateness":{"p50":0,"p90":0,"p99":0,"max":0}},` +
+				`"limits":[{"name":"max-pending","limit":10,"used":1}]}`},
 		{"GET /v/status", "", "", done, 200, nil,
-			`{"status":"ok","api":"1.0.0","version":"v1.0.0","commit":"unknown","go":"go1.26","started":"2000-01-01T00:00:00Z","store":"d2971e1bacb26c32"}`},
+			`{"status":"ok","api":"1.0.0","version":"v1.0.0","commit":"unknown","go":"go1.26","started":"2000-01-01T00:00:00Z","store":"d2971e1bacb26c32",` +
+				`"engine":"memory","algorithms":["sha512","sha256","sha3-512"],` +
+				`"limits":{"secret":1024,"batch":10000,"range":10000,"wait":60,"delay":5,"retention":3600,"body":16384,"batchBody":1048576}}`},
 		{"GET /healthz", "", "", done, 200, nil, `{"status":"ok"}`},
 		{"GET /readyz", "", "", done, 200, nil, `{"status":"ok"}`},
 	} {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -87,15 +88,16 @@ func (c *Config) bodyLimit(path string) (limit int, setting string) {
 type batchRoom struct {
 	cfg  *Config
 	free *semaphore.Weighted
+	used atomic.Int64
 }
 
-func newBatchRoom(cfg *Config) batchRoom {
-	return batchRoom{cfg, semaphore.NewWeighted(cfg.MaxBatchMemory)}
+func newBatchRoom(cfg *Config) *batchRoom {
+	return &batchRoom{cfg: cfg, free: semaphore.NewWeighted(cfg.MaxBatchMemory)}
 }
 
 // take reserves memory for a batch, twice the size of its body: for the text and for the secrets in it.
 // release gives it back. A batch never waits for room: that would tie up its connection.
-func (b batchRoom) take(c echoContext) (release func(), err error) {
+func (b *batchRoom) take(c echoContext) (release func(), err error) {
 	size := c.Request().ContentLength
 	if limit := int64(b.cfg.MaxBatchBytes); size < 0 || size > limit {
 		size = limit
@@ -104,7 +106,11 @@ func (b batchRoom) take(c echoContext) (release func(), err error) {
 	if !b.free.TryAcquire(size) {
 		return nil, &engine.FullError{Limit: "max-batch-memory", RetryAfter: batchesPass}
 	}
-	return func() { b.free.Release(size) }, nil
+	b.used.Add(size)
+	return func() {
+		b.used.Add(-size)
+		b.free.Release(size)
+	}, nil
 }
 
 // batchesPass is how soon there should be room for a batch again: each takes room only while it is read.

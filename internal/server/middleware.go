@@ -25,7 +25,7 @@ type handler struct {
 	router  router
 	service Service
 	ids     *requestIDs
-	batches batchRoom
+	batches *batchRoom
 	refused *refusals
 	hosts   hosts
 	allowed map[string]string

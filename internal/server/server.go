@@ -14,6 +14,7 @@ import (
 	"time"
 
 	wire "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/engine"
 )
 
 // Service is what the server serves.
@@ -47,6 +48,7 @@ type Server struct {
 	cfg     Config
 	ids     *requestIDs
 	conns   *connections
+	batches *batchRoom
 	http    *http.Server
 	refused *refusals
 }
@@ -54,14 +56,15 @@ type Server struct {
 // New returns a server for the service.
 func New(cfg Config, service Service) *Server {
 	ids, refused := newRequestIDs(), newRefusals(cfg.Log)
-	conns := newConnections(cfg.MaxConnections, cfg.Log)
+	conns, batches := newConnections(cfg.MaxConnections, cfg.Log), newBatchRoom(&cfg)
 	return &Server{
 		cfg:     cfg,
 		ids:     ids,
 		conns:   conns,
+		batches: batches,
 		refused: refused,
 		http: &http.Server{ // answers are timed by their connections: see conn
-			Handler:                      newHandler(cfg, service, ids, refused),
+			Handler:                      newHandler(cfg, service, ids, refused, batches),
 			ReadHeaderTimeout:            cfg.ReadHeaderTimeout,
 			ReadTimeout:                  cfg.ReadTimeout,
 			IdleTimeout:                  cfg.IdleTimeout,
@@ -79,17 +82,17 @@ const maxHeaderBytes = 16 << 10
 
 // Handler returns the whole chain that answers a request.
 func Handler(cfg Config, service Service) http.Handler {
-	return newHandler(cfg, service, newRequestIDs(), newRefusals(cfg.Log))
+	return newHandler(cfg, service, newRequestIDs(), newRefusals(cfg.Log), newBatchRoom(&cfg))
 }
 
-func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals) http.Handler {
+func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals, batches *batchRoom) http.Handler {
 	r := newRouter()
 	wire.RegisterHandlers(r, wire.NewStrictHandler(service, binder{&cfg}.read))
 	for path, page := range cfg.Pages {
 		r.page(path, page)
 	}
 	h := &handler{
-		cfg: cfg, router: r, service: service, ids: ids, batches: newBatchRoom(&cfg), hosts: newHosts(cfg.Listen, cfg.Hosts),
+		cfg: cfg, router: r, service: service, ids: ids, batches: batches, hosts: newHosts(cfg.Listen, cfg.Hosts),
 		allowed: allowed(r.routes()), fields: newFields(), refused: refused,
 	}
 	r.Use(h.around)
@@ -138,3 +141,11 @@ func (e *CutError) Unwrap() error { return e.Err }
 // Limit returns how many connections there may be: fewer than MaxConnections if the system lets the
 // process have fewer files open.
 func (s *Server) Limit() int { return s.conns.limit }
+
+// Uses returns the limits for which the server refuses requests, and how much of each is used.
+func (s *Server) Uses() []engine.Use {
+	return []engine.Use{
+		{Name: "max-connections", Limit: int64(s.conns.limit), Used: int64(min(s.conns.open(), s.conns.limit))},
+		{Name: "max-batch-memory", Limit: s.cfg.MaxBatchMemory, Used: s.batches.used.Load()},
+	}
+}

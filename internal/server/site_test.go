@@ -125,7 +125,8 @@ func newSite(tb testing.TB, s Service, changes ...func(*Config)) *site {
 func on(e engine.Engine) *service.Service {
 	return service.New(service.Config{
 		Engine: e, MaxWait: time.Minute, FingerprintKey: []byte("a key"),
-		Build: service.Build{API: "1.0.0", Version: "v1.0.0", Commit: "unknown", Go: "go1.26"},
+		Build:  service.Build{API: "1.0.0", Version: "v1.0.0", Commit: "unknown", Go: "go1.26"},
+		Limits: service.Limits{Delay: delay, Retention: time.Hour, BodyBytes: 16384, BatchBodyBytes: 1 << 20}, EngineName: "memory",
 	})
 }
 
@@ -444,6 +445,7 @@ func (f fake) Cancel(context.Context, int64) error { return f.err }
 func (f fake) Drain(context.Context) error         { return nil }
 func (f fake) Full() string                        { return "" }
 func (f fake) Stats() engine.Stats                 { return engine.Stats{Accepted: 3, Pending: 1} }
+func (f fake) Uses() []engine.Use                  { return []engine.Use{{Name: "max-pending", Limit: 10, Used: 1}} }
 
 // done is the record of a job that is done.
 var done = engine.Record{State: engine.Done}

@@ -7,6 +7,7 @@ import (
 	"iter"
 	"math"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/semaphore"
@@ -34,6 +35,7 @@ type piece struct {
 // desk is where answers are written, at so many places.
 type desk struct {
 	places *semaphore.Weighted
+	taken  atomic.Int64
 	pieces sync.Pool
 }
 
@@ -42,28 +44,34 @@ func newDesk(memory int64) *desk {
 	if memory == 0 {
 		memory = math.MaxInt64
 	}
-	return &desk{semaphore.NewWeighted(max(1, memory/pieceMemory)), sync.Pool{New: func() any { return new(piece) }}}
+	return &desk{places: semaphore.NewWeighted(max(1, memory/pieceMemory)), pieces: sync.Pool{New: func() any { return new(piece) }}}
 }
 
 // tryTake returns a piece, which is to be put back, or the refusal if all places are taken.
 func (d *desk) tryTake() (*piece, error) {
 	if !d.places.TryAcquire(1) {
-		return nil, &engine.FullError{Limit: "max-batch-memory", RetryAfter: time.Second}
+		return nil, &engine.FullError{Limit: answerLimit, RetryAfter: time.Second}
 	}
+	d.taken.Add(1)
 	return d.pieces.Get().(*piece), nil
 }
+
+// answerLimit is the name of the setting.
+const answerLimit = "max-batch-memory"
 
 // take waits for a place.
 func (d *desk) take(ctx context.Context) (*piece, error) {
 	if err := d.places.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
+	d.taken.Add(1)
 	return d.pieces.Get().(*piece), nil
 }
 
 func (d *desk) put(p *piece) {
 	if p != nil {
 		d.pieces.Put(p)
+		d.taken.Add(-1)
 		d.places.Release(1)
 	}
 }

@@ -210,17 +210,17 @@ func (l live) lines(ctx context.Context, prefer string, first int64, n int) (res
 func TestLinesComeInTime(t *testing.T) {
 	inLive(t, func(l live) {
 		first := l.submit(300)
-		time.Sleep(time.Second)
+		time.Sleep(1500 * time.Millisecond)
 		l.submit(1_000)
 		time.Sleep(time.Second)
 		l.submit(5)
-		results, at := l.lines(l.Context(), "wait=4", first, 1_310)
+		results, at := l.lines(l.Context(), "wait=3", first, 1_310)
 		l.check(first, 1_310, results)
-		if want := (map[time.Duration]int{3 * time.Second: 300, 4 * time.Second: 1_010}); fmt.Sprint(at) != fmt.Sprint(want) {
+		if want := (map[time.Duration]int{2500 * time.Millisecond: 300, 3 * time.Second: 1_010}); fmt.Sprint(at) != fmt.Sprint(want) {
 			l.Errorf("lines came at %v, want %v", at, want)
 		}
 		results, at = l.lines(l.Context(), "", first, 1_310)
-		if n := count(results); n["done"] != 1_300 || n["pending"] != 5 || n["unknown"] != 5 || len(at) != 1 {
+		if n := count(results); n["done"] != 300 || n["pending"] != 1_005 || n["unknown"] != 5 || len(at) != 1 {
 			l.Errorf("without a wait: %v at %v", n, at)
 		}
 		results, at = l.lines(l.Context(), "wait=60", first, 1_310)

@@ -12,6 +12,7 @@ import (
 	"fmt"
 	"sync/atomic"
 	"time"
+	"unicode/utf8"
 
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/digest"
@@ -34,6 +35,13 @@ type Config struct {
 	Build   Build
 	MaxWait time.Duration // longest that a Prefer: wait holds an answer
 
+	// Limits are what clients have to know of the settings, and EngineName what keeps the jobs.
+	Limits     Limits
+	EngineName string
+
+	// Uses returns the limits beside the engine's for which requests are refused; nil for none.
+	Uses func() []engine.Use
+
 	// AnswerMemory is the memory for answers with many results that are being written, in bytes; 0 is any.
 	AnswerMemory int64
 
@@ -47,6 +55,12 @@ type Config struct {
 	Store func() []byte
 }
 
+// Limits are settings that clients have to know. What else they have to know is in the contract.
+type Limits struct {
+	Delay, Retention          time.Duration
+	BodyBytes, BatchBodyBytes int64 // the largest bodies of requests
+}
+
 // Service implements the contract. Its methods may be called by any number of goroutines.
 type Service struct {
 	cfg      Config
@@ -57,6 +71,7 @@ type Service struct {
 	waits    context.Context // ends with EndWaits
 	endWaits context.CancelFunc
 
+	recent    recent
 	answers   atomic.Int64 // submissions answered with an accepted job
 	answering atomic.Int64 // nanoseconds that took in all
 }
@@ -69,10 +84,14 @@ func New(cfg Config) *Service {
 		cfg.FingerprintKey = make([]byte, sha256.Size)
 		_, _ = rand.Read(cfg.FingerprintKey) // never fails
 	}
+	if cfg.Uses == nil {
+		cfg.Uses = func() []engine.Use { return nil }
+	}
 	if cfg.Store == nil {
 		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
 	s := &Service{cfg: cfg, desk: newDesk(cfg.AnswerMemory), started: time.Now()}
+	s.recent.made = s.started
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	return s
 }
@@ -100,6 +119,7 @@ func (s *Service) EndWaits() { s.endWaits() }
 func (s *Service) Answered(took time.Duration) {
 	s.answers.Add(1)
 	s.answering.Add(int64(took))
+	s.recent.add(recentStep{answers: 1, answering: took})
 }
 
 // SubmitHash implements POST /hash.
@@ -116,6 +136,7 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
+	s.recent.add(recentStep{jobs: 1})
 	if w.prefers {
 		secret.Wipe() // it is the engine's now, and the wait may be long
 		s.Answered(time.Since(began))
@@ -149,6 +170,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	if err != nil {
 		return nil, fmt.Errorf("submit batch: %w", err)
 	}
+	s.recent.add(recentStep{jobs: int64(len(batch.Secrets))})
 	due, wait := until(receipt.Due)
 	return wire.SubmitBatch202JSONResponse{
 		Body:    wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
@@ -240,14 +262,36 @@ func (s *Service) GetStats(context.Context, wire.GetStatsRequestObject) (wire.Ge
 		Canceled:  st.Canceled,
 		Rejected:  st.Rejected,
 		Kept:      st.Kept,
-		Lateness: wire.Lateness{
-			P50: st.Lateness.P50.Microseconds(),
-			P90: st.Lateness.P90.Microseconds(),
-			P99: st.Lateness.P99.Microseconds(),
-			Max: st.Lateness.Max.Microseconds(),
-		},
-		Full: nonEmpty(s.cfg.Engine.Full()),
+		Lateness:  latenessOf(st.Lateness),
+		Recent:    s.recentOf(st.Recent),
+		Limits:    s.uses(),
+		Full:      nonEmpty(s.cfg.Engine.Full()),
 	}}, nil
+}
+
+func latenessOf(l engine.Lateness) wire.Lateness {
+	return wire.Lateness{P50: l.P50.Microseconds(), P90: l.P90.Microseconds(), P99: l.P99.Microseconds(), Max: l.Max.Microseconds()}
+}
+
+func (s *Service) recentOf(done engine.RecentStats) wire.Recent {
+	sum, seconds := s.recent.sum()
+	return wire.Recent{
+		Seconds: seconds, Accepted: sum.jobs, Completed: done.Completed,
+		Average: meanOf(sum.answering, sum.answers), Lateness: latenessOf(done.Lateness),
+	}
+}
+
+// uses returns how much of each limit is used. Batches that are read and answers that are written have
+// max-batch-memory each to themselves: the fuller counts.
+func (s *Service) uses() []wire.Use {
+	uses := []wire.Use{}
+	for _, u := range append(s.cfg.Engine.Uses(), s.cfg.Uses()...) {
+		if u.Name == answerLimit {
+			u.Used = max(u.Used, min(u.Limit, s.desk.taken.Load()*pieceMemory))
+		}
+		uses = append(uses, wire.Use{Name: u.Name, Limit: u.Limit, Used: u.Used})
+	}
+	return uses
 }
 
 // nonEmpty returns nil for an empty text, which the contract leaves out.
@@ -261,12 +305,15 @@ func nonEmpty(text string) *string {
 // average returns the mean time in microseconds that accepting answers took, rounded; 0
 // before the first.
 func (s *Service) average() int64 {
-	n := s.answers.Load()
+	return meanOf(time.Duration(s.answering.Load()), s.answers.Load())
+}
+
+// meanOf returns the mean of n times in microseconds; 0 of none.
+func meanOf(sum time.Duration, n int64) int64 {
 	if n == 0 {
 		return 0
 	}
-	mean := time.Duration(s.answering.Load() / n)
-	return mean.Round(time.Microsecond).Microseconds()
+	return (sum / time.Duration(n)).Round(time.Microsecond).Microseconds()
 }
 
 // GetStatus implements GET /v/status.
@@ -278,7 +325,20 @@ func (s *Service) GetStatus(context.Context, wire.GetStatusRequestObject) (wire.
 	b := s.cfg.Build
 	return wire.GetStatus200JSONResponse{Body: wire.Status{
 		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(), Store: storeName(s.cfg.Store()),
+		Engine: s.cfg.EngineName, Algorithms: algorithmNames(), Limits: wire.Limits{
+			Secret: engine.MaxSecret / utf8.UTFMax, Batch: engine.MaxBatch, Range: engine.MaxRange,
+			Wait: s.cfg.MaxWait.Seconds(), Delay: s.cfg.Limits.Delay.Seconds(), Retention: s.cfg.Limits.Retention.Seconds(),
+			Body: s.cfg.Limits.BodyBytes, BatchBody: s.cfg.Limits.BatchBodyBytes,
+		},
 	}}, nil
+}
+
+// algorithmNames returns the names of all algorithms.
+func algorithmNames() (names []string) {
+	for _, a := range digest.All() {
+		names = append(names, a.String())
+	}
+	return names
 }
 
 // GetHealth implements GET /healthz: that it answers is the answer.

@@ -33,6 +33,7 @@ type fake struct {
 	ready       error
 	stats       engine.Stats
 	full        string
+	uses        []engine.Use
 }
 
 func (f fake) AcceptBatch(_ context.Context, b engine.Batch) (engine.Receipt, error) {
@@ -47,6 +48,7 @@ func (f fake) Drain(ctx context.Context) error                                  
 func (f fake) Ready(context.Context) error                                      { return f.ready }
 func (f fake) Full() string                                                     { return f.full }
 func (f fake) Stats() engine.Stats                                              { return f.stats }
+func (f fake) Uses() []engine.Use                                               { return f.uses }
 
 func serviceOn(e fake) *service.Service {
 	return service.New(service.Config{Engine: e, MaxWait: time.Minute})
@@ -339,10 +341,13 @@ func TestStats(t *testing.T) {
 	s := serviceOn(fake{stats: engine.Stats{
 		Accepted: 1, Pending: 2, Completed: 3, Canceled: 4, Rejected: 5, Kept: 6,
 		Lateness: engine.Lateness{P50: 7 * time.Microsecond, P90: 8*time.Microsecond + 999, P99: 9 * time.Microsecond, Max: 10 * time.Second},
-	}})
+		Recent:   engine.RecentStats{Completed: 11, Lateness: engine.Lateness{P50: 12 * time.Microsecond}},
+	}, uses: []engine.Use{{Name: "max-pending", Limit: 13, Used: 14}}})
 	want := wire.Stats{
 		Total: 1, Pending: 2, Completed: 3, Canceled: 4, Rejected: 5, Kept: 6,
 		Lateness: wire.Lateness{P50: 7, P90: 8, P99: 9, Max: 10_000_000},
+		Recent:   wire.Recent{Completed: 11, Lateness: wire.Lateness{P50: 12}},
+		Limits:   []wire.Use{{Name: "max-pending", Limit: 13, Used: 14}},
 	}
 	if got := stats(t, s); !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
@@ -390,7 +395,8 @@ func TestDraining(t *testing.T) {
 			Engine: fake{drain: func(context.Context) error { <-begin; return left }},
 			Build:  service.Build{API: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26"},
 
-			FingerprintKey: []byte("a key"),
+			FingerprintKey: []byte("a key"), EngineName: "memory", MaxWait: time.Minute,
+			Limits: service.Limits{Delay: 500 * time.Millisecond, Retention: time.Hour, BodyBytes: 1, BatchBodyBytes: 2},
 		})
 		time.Sleep(time.Hour)
 		check := func(want wire.ServerStatus) {
@@ -398,8 +404,10 @@ func TestDraining(t *testing.T) {
 			status, err := s.GetStatus(t.Context(), wire.GetStatusRequestObject{})
 			wanted := wire.GetStatus200JSONResponse{Body: wire.Status{
 				Status: want, Api: "1.2.3", Version: "v4.5.6", Commit: "abc", Go: "go1.26", Started: started.UTC(), Store: "d2971e1bacb26c32",
+				Engine: "memory", Algorithms: []string{"sha512", "sha256", "sha3-512"},
+				Limits: wire.Limits{Secret: 1024, Batch: 10_000, Range: 10_000, Wait: 60, Delay: 0.5, Retention: 3600, Body: 1, BatchBody: 2},
 			}}
-			if err != nil || status != wanted {
+			if err != nil || !reflect.DeepEqual(status, wanted) {
 				t.Errorf("status %+v, error %v, want %+v", status, err, wanted)
 			}
 			health, err := s.GetHealth(t.Context(), wire.GetHealthRequestObject{})

@@ -8,6 +8,7 @@ import (
 	"io"
 	"net/http"
 	"net/http/httptrace"
+	"reflect"
 	"strings"
 	"sync"
 	"testing"
@@ -201,4 +202,13 @@ func (c *client) await(ctx context.Context, id int64, edits ...func(*http.Reques
 func (c *client) stats(t *testing.T) wire.Stats {
 	t.Helper()
 	return decode[wire.Stats](t, c.do(t, http.MethodGet, "/stats", "").want(t, http.StatusOK))
+}
+
+// wantStats fails the test unless the counters since the start, lateness and times aside, are these.
+func wantStats(t *testing.T, got, want wire.Stats) {
+	t.Helper()
+	got.Average, got.Lateness, got.Recent, got.Limits = 0, wire.Lateness{}, wire.Recent{}, nil
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("stats %+v, want %+v", got, want)
+	}
 }

@@ -174,7 +174,7 @@ func (s *subject) wantResults(jobs map[int64]engine.Job) {
 func (s *subject) wantCounts(want engine.Stats) {
 	s.x.Helper()
 	got := s.Stats()
-	got.Lateness = engine.Lateness{}
+	got.Lateness, got.Recent = engine.Lateness{}, engine.RecentStats{}
 	if got != want {
 		s.x.Errorf("counters are %+v, want %+v", got, want)
 	}

@@ -216,6 +216,9 @@ var errHangs = errors.New("the disk does not answer: the store is left as it is"
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats { return e.jobs.Stats() }
 
+// Uses implements engine.Engine.
+func (e *Engine) Uses() []engine.Use { return e.jobs.Uses() }
+
 // Drain implements engine.Engine.
 func (e *Engine) Drain(ctx context.Context) error { return e.jobs.Drain(ctx) }
 

@@ -163,7 +163,7 @@ func testOutlive(t *testing.T, again func(*testing.T, *Engine, ...func(*Config))
 	_, err := e.Get(t.Context(), last.ID+2)
 	wantErr(t, "get of a job that never was", err, engine.ErrUnknown)
 	st := e.Stats()
-	st.Lateness, st.Completed = engine.Lateness{}, 0 // what was done just before a crash is done again
+	st.Lateness, st.Recent, st.Completed = engine.Lateness{}, engine.RecentStats{}, 0 // what was done just before a crash is done again
 	if want := (engine.Stats{Accepted: 1, Pending: 3, Kept: 1}); st != want {
 		t.Errorf("counters are %+v, want %+v", st, want)
 	}

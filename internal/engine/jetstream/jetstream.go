@@ -226,6 +226,9 @@ func (e *Engine) Full() string { return e.ledger.full() }
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats { return e.ledger.stats() }
 
+// Uses implements engine.Engine, for this instance.
+func (e *Engine) Uses() []engine.Use { return e.ledger.uses() }
+
 // Uncollected implements engine.Engine: the cluster has every result.
 func (e *Engine) Uncollected() int64 { return 0 }
 

@@ -39,6 +39,8 @@ type ledger struct {
 
 	accepted, completed, canceled, rejected int64
 	lateness                                engine.Histogram // of the jobs hashed here
+	recent                                  engine.Recent    // likewise
+	made                                    time.Time
 }
 
 // expiring is what ends at one time.
@@ -48,7 +50,7 @@ type expiring struct {
 }
 
 func newLedger(cfg *Config) *ledger {
-	return &ledger{cfg: cfg, drained: make(chan struct{}), early: make(map[int64]outcome)}
+	return &ledger{cfg: cfg, drained: make(chan struct{}), early: make(map[int64]outcome), made: time.Now()}
 }
 
 // reserve makes room for n jobs on their way, or says why there is none.
@@ -243,6 +245,7 @@ func (l *ledger) late(by []time.Duration) {
 	defer l.mu.Unlock()
 	for _, d := range by {
 		l.lateness.Add(d)
+		l.recent.Add(time.Since(l.made), d)
 	}
 }
 
@@ -286,6 +289,19 @@ func (l *ledger) stats() engine.Stats {
 	return engine.Stats{
 		Accepted: l.accepted, Pending: l.pending.live, Completed: l.completed, Canceled: l.canceled,
 		Rejected: l.rejected, Kept: l.kept.live, Lateness: l.lateness.Summary(),
+		Recent: l.recent.Summary(time.Since(l.made)),
+	}
+}
+
+// uses returns the limits, and how much of each this instance uses.
+func (l *ledger) uses() []engine.Use {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.expire(time.Now())
+	return []engine.Use{
+		{Name: "max-pending", Limit: l.cfg.MaxPending, Used: l.pending.live + l.reserved},
+		{Name: maxResultsName, Limit: l.cfg.MaxResults, Used: l.pending.live + l.kept.live + l.reserved},
+		{Name: "max-idempotency-keys", Limit: l.cfg.MaxIdempotencyKeys, Used: int64(len(l.keys))},
 	}
 }
 

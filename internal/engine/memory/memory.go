@@ -67,6 +67,7 @@ type Engine struct {
 	completed, canceled, erased, rejected int64
 	owed                                  int64 // results that were hashed while draining and nobody has read
 	lateness                              engine.Histogram
+	recent                                engine.Recent
 }
 
 var _ engine.Engine = (*Engine)(nil)
@@ -316,6 +317,20 @@ func (e *Engine) Stats() engine.Stats {
 		Rejected:  e.rejected,
 		Kept:      e.before.kept + e.completed - e.erased,
 		Lateness:  e.lateness.Summary(),
+		Recent:    e.recent.Summary(time.Duration(e.now())),
+	}
+}
+
+// Uses implements engine.Engine.
+func (e *Engine) Uses() []engine.Use {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	given := e.end() - 1
+	return []engine.Use{
+		{Name: "max-pending", Limit: e.cfg.MaxPending, Used: e.pendingOf(given)},
+		{Name: maxResultsName, Limit: e.cfg.MaxResults, Used: given + e.cfg.MaxResults - e.resultsEnd()},
+		{Name: "max-secret-bytes", Limit: e.cfg.MaxSecretBytes, Used: e.secrets.mapped * chunkBytes},
+		{Name: "max-idempotency-keys", Limit: e.cfg.MaxIdempotencyKeys, Used: int64(len(e.keys.jobs))},
 	}
 }
 

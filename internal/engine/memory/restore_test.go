@@ -107,7 +107,7 @@ func TestRestore(t *testing.T) {
 		}
 		wantHashed(t, e, 5, 12)
 		st := e.Stats()
-		st.Lateness = engine.Lateness{}
+		st.Lateness, st.Recent = engine.Lateness{}, engine.RecentStats{}
 		if st != (engine.Stats{Accepted: 1, Completed: 3, Canceled: 1, Kept: 5}) {
 			t.Errorf("counters are %+v", st)
 		}

@@ -216,6 +216,7 @@ func (e *Engine) publish(c *claim) {
 			e.notify(s.first + int64(i))
 		}
 		e.lateness.Add(time.Duration(now - c.dues[j]))
+		e.recent.Add(time.Duration(now), time.Duration(now-c.dues[j]))
 		e.completed++
 		if owed != 0 {
 			e.owed++

@@ -1,0 +1,30 @@
+package service_test
+
+import (
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// The last minute forgets what is older, and says how long it is.
+func TestRecentSubmissions(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := serviceOn(fake{accept: func(engine.Job) (engine.Receipt, error) { return engine.Receipt{ID: 1}, nil }})
+		for _, tt := range []struct {
+			pass, took                 time.Duration
+			seconds, accepted, average int64
+		}{{0, 10 * time.Microsecond, 0, 1, 10}, {30 * time.Second, 20 * time.Microsecond, 30, 2, 15}, {31 * time.Second, 40 * time.Microsecond, 56, 2, 30}, {time.Hour, 50 * time.Microsecond, 56, 1, 50}} {
+			time.Sleep(tt.pass)
+			submit(t, s)
+			s.Answered(tt.took)
+			if got := stats(t, s).Recent; got.Seconds != tt.seconds || got.Accepted != tt.accepted || got.Average != tt.average {
+				t.Errorf("%v later: %+v, want %+v", tt.pass, got, tt)
+			}
+		}
+		if got := stats(t, s); got.Average != 30 {
+			t.Errorf("since the start: %+v", got)
+		}
+	})
+}
