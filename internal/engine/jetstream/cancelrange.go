@@ -37,8 +37,8 @@ func (e *Engine) cancelPiece(ctx context.Context, piece []*seen, all *engine.End
 		return nil
 	}
 	bisect(jobs, func(part []*seen) error {
-		if failed != nil {
-			return nil
+		if failed != nil { // nothing more is begun
+			return failed
 		}
 		err := e.putTombstones(part)
 		switch {
@@ -51,7 +51,7 @@ func (e *Engine) cancelPiece(ctx context.Context, piece []*seen, all *engine.End
 		default:
 			failed = err
 		}
-		return nil
+		return failed
 	})
 	return failed
 }

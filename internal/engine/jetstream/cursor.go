@@ -23,7 +23,12 @@ func (e *Engine) Completed(ctx context.Context, after int64, to []engine.Record)
 	})
 	for pieces := 0; err == nil && from < end && n < len(to) && pieces < engine.MaxRange/askJobs && ctx.Err() == nil; pieces++ {
 		piece := e.pieceOf(from, min(end, from+uint64(min(askJobs, len(to)-n))))
-		err = e.call(ctx, func(ctx context.Context) error { return e.findAllResults(ctx, piece) })
+		err = e.call(ctx, func(ctx context.Context) error {
+			if err := e.findNeighbors(ctx, piece); err != nil || !anyPending(piece) {
+				return err
+			}
+			return e.findAllResults(ctx, piece)
+		})
 		if err != nil {
 			break
 		}

@@ -21,6 +21,9 @@ type seen struct {
 // open reports whether nothing is known of the job.
 func (s *seen) open() bool { return s.State == engine.Pending && s.place == 0 }
 
+// mostBytes bounds what a server sends for one request for messages that lie together.
+const mostBytes = 1 << 20
+
 // atOnce is how many single requests a call has under way.
 const atOnce = 64
 
@@ -33,6 +36,7 @@ func (e *Engine) lookAtPiece(ctx context.Context, first int64, count int) ([]*se
 		all[i].ID = further(first, i)
 	}
 	steps := []func(context.Context, []*seen) error{
+		e.findNeighbors,
 		func(ctx context.Context, all []*seen) error {
 			_, err := e.findResults(ctx, all, nil)
 			return err
@@ -76,14 +80,30 @@ func (s *seen) show(found sight, err error) error {
 	return nil
 }
 
-// findResults finds those results of pending jobs that a server has, which may be behind. It returns how far the
-// results go that it has; 0 if it has none of these, and not the mark either, which is nil for none.
-func (e *Engine) findResults(ctx context.Context, all []*seen, mark *message) (upTo uint64, err error) {
-	if err := e.usable(); err != nil {
-		return 0, err
+// findNeighbors finds results that a server has right behind that of the first job, in the order in which they were
+// stored: most of a range, mostly, and a server reads them faster than by their subjects.
+func (e *Engine) findNeighbors(ctx context.Context, all []*seen) error {
+	jobs, subjects, err := e.pending(all)
+	if err != nil || len(subjects) == 0 {
+		return err
 	}
-	subjects := make([]string, 0, len(all)+1)
-	jobs := make(map[string]*seen, len(all))
+	first, err := e.askAny(ctx, all[0].ID)
+	if err != nil || first == nil {
+		return err
+	}
+	_, err = e.askMany(ctx, e.names.results(), many{Seq: first.Sequence, Batch: len(all), MaxBytes: mostBytes}, func(m *message) error {
+		return e.seeResult(jobs[m.Subject], m)
+	})
+	return err
+}
+
+// pending returns the pending jobs by the subjects of their results.
+func (e *Engine) pending(all []*seen) (jobs map[string]*seen, subjects []string, err error) {
+	if err := e.usable(); err != nil {
+		return nil, nil, err
+	}
+	subjects = make([]string, 0, len(all)+1)
+	jobs = make(map[string]*seen, len(all))
 	for _, s := range all {
 		switch {
 		case s.State != engine.Pending:
@@ -94,23 +114,34 @@ func (e *Engine) findResults(ctx context.Context, all []*seen, mark *message) (u
 			subjects, jobs[subject] = append(subjects, subject), s
 		}
 	}
-	if len(subjects) == 0 {
-		return 0, nil
+	return jobs, subjects, nil
+}
+
+// seeResult takes in what the result says of the job; nil for one that nobody asked for.
+func (e *Engine) seeResult(s *seen, m *message) error {
+	if s == nil {
+		return nil
+	}
+	found, err := e.conclude(s.ID, m)
+	if errors.Is(err, seal.ErrDamaged) { // it may be of a stream that was there before: the leader knows
+		s.alone = true
+		return nil
+	}
+	return s.show(found, err)
+}
+
+// findResults finds those results of pending jobs that a server has, which may be behind. It returns how far the
+// results go that it has; 0 if it has none of these, and not the mark either, which is nil for none.
+func (e *Engine) findResults(ctx context.Context, all []*seen, mark *message) (upTo uint64, err error) {
+	jobs, subjects, err := e.pending(all)
+	if err != nil || len(subjects) == 0 {
+		return 0, err
 	}
 	if mark != nil && jobs[mark.Subject] == nil {
 		subjects = append(subjects, mark.Subject)
 	}
 	return e.askMany(ctx, e.names.results(), many{LastFor: subjects}, func(m *message) error {
-		s := jobs[m.Subject]
-		if s == nil {
-			return nil
-		}
-		found, err := e.conclude(s.ID, m)
-		if errors.Is(err, seal.ErrDamaged) { // it may be of a stream that was there before: the leader knows
-			s.alone = true
-			return nil
-		}
-		return s.show(found, err)
+		return e.seeResult(jobs[m.Subject], m)
 	})
 }
 
@@ -169,7 +200,6 @@ func (e *Engine) see(s *seen, m *message) {
 
 // readLog calls see for the messages that a server has in these places of the log. It may be behind.
 func (e *Engine) readLog(ctx context.Context, from, last uint64, see func(*message) error) error {
-	const mostBytes = 1 << 20 // in flight
 	for from > 0 && from <= last {
 		next := uint64(0)
 		_, err := e.askMany(ctx, e.names.jobs(), many{Seq: from, Batch: int(last - from + 1), MaxBytes: mostBytes}, func(m *message) error {
