@@ -69,19 +69,19 @@ func (b *clusterBench) prepare(ctx context.Context) error {
 	if b.ring, err = seal.New(ring); err != nil {
 		return err
 	}
-	if err := needModule(ctx); err != nil {
+	if err := needModule(ctx, "jetstream: nats-server"); err != nil {
 		return err
 	}
 	b.binary, err = natstest.Build(ctx, b.dir)
 	return err
 }
 
-// needModule returns an error unless the Go command can build what hashd's module pins.
-func needModule(ctx context.Context) error {
+// needModule returns an error unless the Go command can build what the program is made of.
+func needModule(ctx context.Context, what string) error {
 	const module = "github.com/hashd-project/hashd"
 	found, err := exec.CommandContext(ctx, "go", "list", "-m").Output()
 	if err != nil || strings.TrimSpace(string(found)) != module {
-		return errors.New("jetstream: nats-server is built from the module " + module +
+		return errors.New(what + " is built from the module " + module +
 			": this needs Go, and a clone of the repository as the working directory")
 	}
 	return nil

@@ -49,6 +49,7 @@ func commands() []command {
 		{"file", "the durable engine's speed, recovery and disk space, beside the memory engine", 20 * time.Minute, true, newFile, child(fileCase)},
 		{"jetstream", "the engine on NATS servers: clients, lateness and disk space", 20 * time.Minute, true, newJetStream, nil},
 		{"burst", "10,000 and 10,000,000 jobs within the delay, every hash verified", 15 * time.Minute, true, newBurst, child(burstCase)},
+		{"http-burst", "10,000,000 jobs into a server by HTTP and out again, every hash verified", 15 * time.Minute, true, newHTTPBurst, nil},
 		{"all", "all of the above", time.Hour, false, newAll, nil},
 	}
 }
@@ -104,7 +105,7 @@ func dispatch(ctx context.Context, args []string, stdout, stderr io.Writer) erro
 func usage(w io.Writer) {
 	fmt.Fprint(w, "usage: bench NAME [flags]\n\n")
 	for _, c := range commands() {
-		fmt.Fprintf(w, "  %-9s %s\n", c.name, c.summary)
+		fmt.Fprintf(w, "  %-10s %s\n", c.name, c.summary)
 	}
 	fmt.Fprint(w, "\nbench NAME -h shows the flags.\n")
 }

@@ -57,6 +57,9 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 		{"burst -jobs 12000 -delay 100ms -runs 1", []string{
 			"10000 jobs: accepted a second ", "12000 jobs: peak memory ", "12000 jobs: wrong ",
 		}},
+		{"http-burst -jobs 3000 -size 100 -delay 300ms -runs 1", []string{
+			"all in ", "all out ", "way out, times as fast as the way in ", "server's CPU time a result ", "server's memory, peak ", "early ", "lost ", "wrong ",
+		}},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			code, out, errs := bench(t, strings.Fields(tc.args)...)
