@@ -152,7 +152,7 @@ func TestTrailingSlashNamesTheRightPath(t *testing.T) {
 	if !slices.Contains(strings.FieldsFunc(decode[wire.Problem](t, a).Detail, func(r rune) bool { return strings.ContainsRune(" ,.", r) }), "/hash") {
 		t.Errorf("it does not name /hash: %s", a.body)
 	}
-	for path, want := range map[string]string{"/hash": "POST", "/hash/1": "DELETE, GET, HEAD", "/stats": "GET, HEAD", "/hash/batch": "POST"} {
+	for path, want := range map[string]string{"/hash": "GET, HEAD, POST", "/hash/1": "DELETE, GET, HEAD", "/stats": "GET, HEAD", "/hash/batch": "DELETE, GET, HEAD, POST"} {
 		a := c.do(t, http.MethodPatch, path, "").want(t, http.StatusMethodNotAllowed)
 		allowed := strings.Split(a.header.Get("Allow"), ", ")
 		slices.Sort(allowed)
