@@ -81,7 +81,7 @@ var leaks = []struct {
 	{"in a batch too large", "POST", "/hash/batch", batchOf(strings.Repeat(canaryPart, 9<<20/6)), nil, 413},
 	{"in a batch with a bad algorithm", "POST", "/hash/batch", `{"passwords":["` + canary + `"],"algorithm":"` + canary + `"}`, nil, 400},
 	{"in a batch that is put", "PUT", "/hash/batch", batchOf(canary), nil, 405},
-	{"in the query", "POST", "/hash?password=" + canary, submission(canary), nil, 202},
+	{"in the query", "POST", "/hash?password=" + canary, submission(canary), nil, 400},
 	{"posted to a path", "POST", "/hash/" + canary, submission(canary), nil, 405},
 	{"posted with a slash", "POST", "/hash/", submission(canary), nil, 404},
 	{"put", "PUT", "/hash", submission(canary), nil, 405},

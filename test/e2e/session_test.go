@@ -71,7 +71,7 @@ func TestBatchSession(t *testing.T) {
 	before := time.Now()
 	a := c.do(t, http.MethodPost, "/hash/batch", batchOf(secrets...)).want(t, http.StatusAccepted)
 	batch := decode[wire.AcceptedBatch](t, a)
-	if batch.First != 2 || batch.Count != 4 || a.header.Get("Retry-After") != "1" || a.header.Get("Location") != "" {
+	if batch.First != 2 || batch.Count != 4 || a.header.Get("Retry-After") != "1" || a.header.Get("Location") != "/hash/batch?first=2&count=4" {
 		t.Errorf("accepted %+v with %v", batch, a.header)
 	}
 	wantPending(t, c, wire.Job{Id: batch.First + 3, Status: wire.JobStatusPending, Algorithm: batch.Algorithm, Due: strict.Time{Time: batch.Due}}, before.Add(time.Second))
