@@ -22,7 +22,12 @@ type bulkOptions struct {
 	noWait, raw, retryForGiven      bool
 }
 
-const defaultInFlight = 16
+// So many batches are under way that a server with the default delay is kept busy, and so many of them are collected
+// at once.
+const (
+	defaultInFlight = 128
+	collectors      = 4
+)
 
 func (p *program) bulkCommand() *cobra.Command {
 	var o bulkOptions
@@ -64,7 +69,7 @@ func (o *bulkOptions) check(json bool) (client.Options, error) {
 		return client.Options{}, &usageError{"--batch must be 1 to 10000", "a server takes no more at once"}
 	}
 	if o.inFlight < 1 || o.inFlight > 1000 {
-		return client.Options{}, &usageError{"--in-flight must be 1 to 1000", "each batch under way takes about a megabyte"}
+		return client.Options{}, &usageError{"--in-flight must be 1 to 1000", "each batch under way takes half a megabyte or more"}
 	}
 	return options(o.algorithm, "")
 }
@@ -93,7 +98,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 	defer out.Close() //nolint:errcheck // what counts is synced
 	b := &bulk{
 		options: options, size: o.batch, inFlight: o.inFlight, wait: !o.noWait, format: o.format,
-		in: newLineReader(in, o.raw), out: out, state: state,
+		in: newLineReader(in, o.raw), out: out, state: state, collecting: make(chan struct{}, collectors),
 	}
 	if !p.json {
 		work := workload{total: total, done: state.nextLine() - 1, room: int64(o.batch) * int64(o.inFlight), wait: b.wait, resumed: state.resumed}

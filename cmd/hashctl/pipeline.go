@@ -28,6 +28,8 @@ type bulk struct {
 	state    *state
 	progress *progress
 
+	collecting chan struct{} // has room for the batches that are collected at once: the first that are due
+
 	again atomic.Bool // lines were submitted again
 
 	// Once run has returned: how many lines an earlier run has done, how many this one has, and
@@ -242,10 +244,15 @@ func pendingRecords(next *batch, first client.JobID) []record {
 // collect waits for the batch's jobs and collects their hashes, by ranges. It fetches none twice unless an answer is
 // lost or comes before its jobs are done: a server that is being stopped may end once each was fetched.
 func (b *bulk) collect(ctx context.Context, next *batch, first client.JobID) ([]record, error) {
-	records := pendingRecords(next, first)
 	leave := b.progress.enter(waiting)
 	defer func() { leave() }()
-	n := 0
+	select {
+	case b.collecting <- struct{}{}:
+		defer func() { <-b.collecting }()
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
+	}
+	records, n := pendingRecords(next, first), 0
 	for result, err := range b.jobs.WaitBatch(ctx, first, len(records)) {
 		if err != nil {
 			return nil, err
