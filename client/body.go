@@ -11,7 +11,11 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-const jsonType = "application/json"
+const (
+	jsonType = "application/json"
+	// bodyRoom is more than what surrounds the secrets in a body.
+	bodyRoom = 128
+)
 
 // body is the text of a request that holds secrets. It is wiped once all who hold it have let go:
 // its maker, and every reader that was opened, for net/http may read after it has answered.
@@ -48,7 +52,7 @@ func encodeBatch(secrets [][]byte, a Algorithm) (b *body, err error) {
 // newBody returns a body with that much room beyond what surrounds the secrets: growing would
 // leave copies of them behind.
 func newBody(start string, room int) *body {
-	b := &body{text: make([]byte, 0, room+128)}
+	b := &body{text: make([]byte, 0, room+bodyRoom)}
 	b.text = append(b.text, start...)
 	b.holders.Store(1)
 	return b

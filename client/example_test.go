@@ -19,9 +19,21 @@ func server() *httptest.Server {
 	return httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		status, kind, text := http.StatusOK, "application/json", `{"id":7,"status":"done","algorithm":"sha512","hash":"`+hash+`"}`
 		switch {
+		case r.Method == http.MethodDelete && r.URL.Path == "/hash/batch":
+			text = `{"canceled":2,"erased":0,"gone":0,"unknown":0}`
 		case r.Method == http.MethodDelete:
 			w.WriteHeader(http.StatusNoContent)
 			return
+		case r.URL.Path == "/v/status":
+			text = `{"status":"ok","store":"5b8f7c1e2d3a4960"}`
+		case r.URL.Path == "/hash" && r.Method == http.MethodGet:
+			if text = `{"results":[{"id":7,"status":"done","algorithm":"sha512","hash":"` + hash + `"}],"next":7}`; r.URL.Query().Get("after") != "6" {
+				<-r.Context().Done() // nothing more is done
+				return
+			}
+		case r.URL.Path == "/hash/batch" && r.Method == http.MethodGet:
+			kind = "application/x-ndjson"
+			text = `{"id":8,"status":"done","algorithm":"sha256","hash":"/iKaK4dQuFt0w2h6u20dpZQ7EPaM30pdx/sWN4BXIR8="}` + "\n" + `{"id":9,"status":"gone"}` + "\n"
 		case r.URL.Path == "/hash/batch":
 			status, text = http.StatusAccepted, `{"first":8,"count":2,"algorithm":"sha256","due":"`+due+`"}`
 		case r.Method == http.MethodPost:
@@ -73,6 +85,96 @@ func ExampleJobs_SubmitBatch() {
 	batch, err := jobs.SubmitBatch(context.Background(), secrets, client.Options{Algorithm: client.Sha256, Key: "order-1742"})
 	fmt.Println(batch.First, batch.Count, err)
 	// Output: 8 2 <nil>
+}
+
+// Many secrets are submitted in few requests, and their hashes collected in few.
+func ExampleJobs_SubmitBatchAndWait() {
+	s := server()
+	defer s.Close()
+	jobs, err := client.NewJobs(client.Config{Server: s.URL})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	secrets := [][]byte{[]byte("angryMonkey"), []byte("calmOtter")} // or a million
+	results, err := jobs.SubmitBatchAndWait(context.Background(), secrets, client.Options{Algorithm: client.Sha256})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for _, r := range results {
+		fmt.Println(r.Id, r.Status)
+	}
+	// Output:
+	// 8 done
+	// 9 gone
+}
+
+// A range of jobs is waited for in one loop, whichever way they were submitted.
+func ExampleJobs_WaitBatch() {
+	s := server()
+	defer s.Close()
+	jobs, err := client.NewJobs(client.Config{Server: s.URL})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	for r, err := range jobs.WaitBatch(context.Background(), 8, 2) {
+		switch {
+		case err != nil:
+			fmt.Println(err)
+		case r.Status == client.ResultStatusDone:
+			fmt.Println(r.Id, (*r.Hash)[:8])
+		default: // canceled, erased, past its retention, or never there
+			fmt.Println(r.Id, r.Status)
+		}
+	}
+	// Output:
+	// 8 /iKaK4dQ
+	// 9 gone
+}
+
+// Whoever keeps the last id goes on after it, in another process too.
+func ExampleJobs_Results() {
+	s := server()
+	defer s.Close()
+	jobs, err := client.NewJobs(client.Config{Server: s.URL})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	defer cancel()
+	last := client.JobID(6) // kept from before
+	for r, err := range jobs.Results(ctx, last) {
+		if changed, ok := errors.AsType[*client.StoreChangedError](err); ok {
+			fmt.Println("begin at 0 in store", changed.Now)
+		}
+		if err != nil {
+			break
+		}
+		last = r.Id
+		fmt.Println(r.Id, (*r.Hash)[:8])
+		cancel() // enough
+	}
+	fmt.Println("go on after", last)
+	// Output:
+	// 7 ZEHhWB65
+	// go on after 7
+}
+
+// Many jobs are canceled at once.
+func ExampleJobs_CancelBatch() {
+	s := server()
+	defer s.Close()
+	jobs, err := client.NewJobs(client.Config{Server: s.URL})
+	if err != nil {
+		fmt.Println(err)
+		return
+	}
+	ended, err := jobs.CancelBatch(context.Background(), 8, 2)
+	fmt.Println(ended.Canceled, "canceled,", ended.Gone, "gone before,", err)
+	// Output: 2 canceled, 0 gone before, <nil>
 }
 
 // A job that is pending and one that the server does not know are errors of different types.

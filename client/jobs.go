@@ -12,6 +12,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	gen "github.com/hashd-project/hashd/gen/client"
@@ -42,6 +43,7 @@ type Config struct {
 type Jobs struct {
 	cfg    Config
 	client *gen.Client
+	known  atomic.Pointer[limits] // once they were needed
 }
 
 // NewJobs returns a Jobs, or an error if the server's URL is not one.
@@ -50,7 +52,7 @@ func NewJobs(cfg Config) (*Jobs, error) {
 		return nil, err
 	}
 	c, err := gen.NewClient(cfg.Server, gen.WithHTTPClient(staying(cfg.HTTP)))
-	return &Jobs{cfg, c}, err
+	return &Jobs{cfg: cfg, client: c}, err
 }
 
 // Options of a submission. The zero value is fine.
@@ -106,8 +108,8 @@ func (j *Jobs) Submit(ctx context.Context, secret []byte, o Options) (Job, error
 	return expect(r.JSON202, func(job Job) bool { return job.Id > 0 })
 }
 
-// SubmitBatch submits 1 to 10,000 secrets, of which the server takes all or none. Their jobs'
-// ids follow one by one.
+// SubmitBatch submits as many secrets as the server's limits allow in one batch, of which it takes all or none. Their
+// jobs' ids follow one by one.
 func (j *Jobs) SubmitBatch(ctx context.Context, secrets [][]byte, o Options) (AcceptedBatch, error) {
 	key, err := o.key()
 	if err != nil {

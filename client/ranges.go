@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -12,8 +13,8 @@ import (
 	gen "github.com/hashd-project/hashd/gen/client"
 )
 
-// pieceJobs is how many jobs are asked about in one request: the answer stays small, and requests are still so
-// few that they cost next to nothing.
+// pieceJobs is how many jobs are asked about in one request whose answer is read whole: it stays small, and requests
+// are still so few that they cost next to nothing.
 const pieceJobs = 2_000
 
 // ErrRange tells of a range that does not begin at a positive id, or has no ids.
@@ -25,7 +26,7 @@ var ErrRange = errors.New("a range begins at a positive id and has one id or mor
 func (j *Jobs) GetBatch(ctx context.Context, first JobID, count int) ([]Result, error) {
 	var all []Result
 	for from, n := range piecesOf(first, count) {
-		piece, _, err := j.getPiece(ctx, from, n, 0)
+		piece, err := j.getPiece(ctx, from, n)
 		if err != nil {
 			return nil, err
 		}
@@ -34,33 +35,8 @@ func (j *Jobs) GetBatch(ctx context.Context, first JobID, count int) ([]Result, 
 	return all, checkRange(first, count)
 }
 
-// WaitBatch yields what has become of count jobs from first on, in the order of their ids, each once it is no
-// more pending. It asks for a piece of them at a time, and holds no more of them, however many there are. After an
-// error, which is the last that it yields, go on from the id that comes next. If ctx ends while a job is
-// pending, the error wraps the context's.
-func (j *Jobs) WaitBatch(ctx context.Context, first JobID, count int) iter.Seq2[Result, error] {
-	return func(yield func(Result, error) bool) {
-		if err := checkRange(first, count); err != nil {
-			yield(Result{}, err)
-			return
-		}
-		for from, n := range piecesOf(first, count) {
-			piece, err := j.waitPiece(ctx, from, n)
-			if err != nil {
-				yield(Result{}, err)
-				return
-			}
-			for _, r := range piece {
-				if !yield(r, nil) {
-					return
-				}
-			}
-		}
-	}
-}
-
 func checkRange(first JobID, count int) error {
-	if first < 1 || count < 1 {
+	if first < 1 || count < 1 || first > math.MaxInt64-JobID(count) {
 		return ErrRange
 	}
 	return nil
@@ -77,34 +53,17 @@ func piecesOf(first JobID, count int) iter.Seq2[JobID, int] {
 	}
 }
 
-// waitPiece returns the results of a piece once none is pending.
-func (j *Jobs) waitPiece(ctx context.Context, first JobID, count int) ([]Result, error) {
-	for {
-		piece, wait, err := j.getPiece(ctx, first, count, pollFor(ctx))
-		if err != nil || wait == 0 {
-			return piece, err
-		}
-		if cause := sleep(ctx, wait); cause != nil {
-			return nil, fmt.Errorf("wait: %w: %d jobs from %d on", cause, count, first)
-		}
-	}
-}
-
-// getPiece asks once for a piece, and has the answer held while a job of it is pending. If one still is, it says
-// after how long to ask again.
-func (j *Jobs) getPiece(ctx context.Context, first JobID, count int, hold time.Duration) (piece []Result, wait time.Duration, err error) {
-	params := GetBatchParams{First: first, Count: Count(count), Prefer: preferring(hold)}
-	r, err := call(ctx, j, hold, func(ctx context.Context) (*http.Response, error) {
-		return j.client.GetBatch(ctx, &params, acceptJSON)
+// getPiece asks once for a piece.
+func (j *Jobs) getPiece(ctx context.Context, first JobID, count int) ([]Result, error) {
+	params := GetBatchParams{First: first, Count: Count(count)}
+	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
+		return j.client.GetBatch(ctx, &params, accepting(jsonType))
 	}, gen.ParseGetBatchResponse)
 	if err != nil {
-		return nil, 0, fmt.Errorf("%d jobs from %d on: %w", count, first, err)
+		return nil, fmt.Errorf("%d jobs from %d on: %w", count, first, err)
 	}
 	answer, err := expect(r.JSON200, func(a Results) bool { return areOf(a.Results, first, count) })
-	if err == nil && answer.Pending > 0 {
-		wait = max(unnamedPause, retryAfter(r.HTTPResponse))
-	}
-	return answer.Results, wait, err
+	return answer.Results, err
 }
 
 // preferring returns the header that asks for an answer to be held, if it is.
@@ -116,9 +75,12 @@ func preferring(hold time.Duration) *string {
 	return &wait
 }
 
-func acceptJSON(_ context.Context, r *http.Request) error {
-	r.Header.Set("Accept", jsonType)
-	return nil
+// accepting is a request editor. It asks for an answer of that media type.
+func accepting(media string) gen.RequestEditorFn {
+	return func(_ context.Context, r *http.Request) error {
+		r.Header.Set("Accept", media)
+		return nil
+	}
 }
 
 // areOf says whether there is one result for each id, in their order.
@@ -140,23 +102,6 @@ func isResult(r Result) bool {
 		return r.Hash != nil && isHash(*r.Hash)
 	}
 	return r.Hash == nil
-}
-
-// SubmitBatchAndWait submits 1 to 10,000 secrets, and returns a result for each, in their order, once none is
-// pending.
-func (j *Jobs) SubmitBatchAndWait(ctx context.Context, secrets [][]byte, o Options) ([]Result, error) {
-	accepted, err := j.SubmitBatch(ctx, secrets, o)
-	if err != nil {
-		return nil, err
-	}
-	all := make([]Result, 0, len(secrets))
-	for r, err := range j.WaitBatch(ctx, accepted.First, len(secrets)) {
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, r)
-	}
-	return all, nil
 }
 
 // CancelBatch does to each of count jobs from first on what Cancel does, and counts what has become of them. Where an

@@ -5,9 +5,9 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
-	"net/url"
 	"strconv"
 	"strings"
 	"sync"
@@ -84,7 +84,7 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	case r.Method == http.MethodPost:
 		f.submit(w, r)
 	case r.URL.Path == "/hash/batch":
-		f.getBatch(w, r.URL.Query())
+		f.getBatch(w, r)
 	default:
 		f.get(w, strings.TrimPrefix(r.URL.Path, "/hash/"))
 	}
@@ -113,11 +113,12 @@ func (f *fake) submit(w http.ResponseWriter, r *http.Request) {
 }
 
 // getBatch answers with the hashes of a range.
-func (f *fake) getBatch(w http.ResponseWriter, query url.Values) {
+func (f *fake) getBatch(w http.ResponseWriter, r *http.Request) {
 	if f.loses != "" {
 		f.forget(f.loses)
 		f.loses = ""
 	}
+	query := r.URL.Query()
 	first, _ := strconv.ParseInt(query.Get("first"), 10, 64)
 	count, _ := strconv.ParseInt(query.Get("count"), 10, 64)
 	var results []string
@@ -129,6 +130,11 @@ func (f *fake) getBatch(w http.ResponseWriter, query url.Values) {
 		}
 		f.hashes++
 		results = append(results, fmt.Sprintf(`{"id":%d,"status":"done","algorithm":"sha512","hash":%q}`, id, f.hashOf(secret)))
+	}
+	if r.Header.Get("Accept") == "application/x-ndjson" {
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, strings.Join(results, "\n")+"\n")
+		return
 	}
 	fmt.Fprintf(w, `{"results":[%s],"pending":0}`, strings.Join(results, ","))
 }

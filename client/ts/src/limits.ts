@@ -5,13 +5,13 @@ export interface Limits {
   /** Secrets in a batch. */
   batch: number;
   /** Bytes of a batch's body. */
-  batchBytes: number;
+  batchBody: number;
   /** Ids in a range. */
   range: number;
 }
 
 /** What a server takes by default, for one that does not tell. */
-const DEFAULTS: Limits = { batch: 10_000, batchBytes: 8 << 20, range: 10_000 };
+const DEFAULTS: Limits = { batch: 10_000, batchBody: 8 << 20, range: 10_000 };
 
 /** Returns the limits that a server's status tells, and the defaults for those that it does not. */
 export function limitsOf(status: object): Limits {
@@ -27,12 +27,12 @@ export function limitsOf(status: object): Limits {
 const AROUND = 128;
 
 /** Returns how many of the secrets from start on fit into one batch: one at least, for the server to refuse. */
-export function fitting(passwords: string[], start: number, { batch, batchBytes }: Limits): number {
+export function fitting(passwords: string[], start: number, { batch, batchBody }: Limits): number {
   const encoder = new TextEncoder();
   let count = 0;
   for (let bytes = AROUND; count < batch && start + count < passwords.length; count++) {
     bytes += encoder.encode(JSON.stringify(passwords[start + count])).length + 1;
-    if (bytes > batchBytes && count > 0) break;
+    if (bytes > batchBody && count > 0) break;
   }
   return Math.max(count, 1);
 }

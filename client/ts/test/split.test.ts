@@ -9,7 +9,7 @@ import { fake, json, status } from "./fake.js";
 interface Server {
   told: object;
   batch: number;
-  batchBytes: number;
+  batchBody: number;
 }
 
 /** A server with these limits, and one that it tells. */
@@ -25,7 +25,7 @@ async function limited(t: TestContext, server: Server) {
     const body = await text(request);
     const { passwords } = JSON.parse(body) as { passwords: string[] };
     const problem = { type: "urn:hashd:problem:p", title: "T", detail: "D", instance: "urn:hashd:request:1" };
-    if (Buffer.byteLength(body) > server.batchBytes) return json(response, { ...problem, status: 413 }, 413);
+    if (Buffer.byteLength(body) > server.batchBody) return json(response, { ...problem, status: 413 }, 413);
     if (passwords.length > server.batch || passwords.length === 0) {
       return json(response, { ...problem, status: 400, errors: [{ pointer: "#/passwords", detail: "has too many" }] }, 400);
     }
@@ -49,22 +49,22 @@ async function submitted(t: TestContext, server: Server, passwords: string[]) {
 }
 
 test("batches are as large as the server says, in secrets and in bytes", async (t) => {
-  const many = await submitted(t, { told: { limits: { batch: 30, batchBytes: 10_000 } }, batch: 30, batchBytes: 10_000 }, secrets(100));
+  const many = await submitted(t, { told: { limits: { batch: 30, batchBody: 10_000 } }, batch: 30, batchBody: 10_000 }, secrets(100));
   assert.deepEqual(many.batches.map((one) => one.passwords.length), [30, 30, 30, 10]);
   assert.equal(many.reads(), 1);
-  const long = await submitted(t, { told: { limits: { batchBytes: 1_000 } }, batch: 10_000, batchBytes: 1_000 }, secrets(500));
+  const long = await submitted(t, { told: { limits: { batchBody: 1_000 } }, batch: 10_000, batchBody: 1_000 }, secrets(500));
   assert.ok(long.batches.length < 15, `${long.batches.length} batches`);
   assert.equal(long.reads(), 1);
 });
 
 test("a server that tells nothing, or what is wrong, is found out", async (t) => {
-  for (const told of [{}, { limits: null }, { limits: { batch: -1, batchBytes: "1" } }, { limits: { batch: 1_000, batchBytes: 10_000 } }]) {
-    await submitted(t, { told, batch: 30, batchBytes: 700 }, secrets(200));
+  for (const told of [{}, { limits: null }, { limits: { batch: -1, batchBody: "1" } }, { limits: { batch: 1_000, batchBody: 10_000 } }]) {
+    await submitted(t, { told, batch: 30, batchBody: 700 }, secrets(200));
   }
 });
 
 test("limits that have changed are read again", async (t) => {
-  const server = { told: { limits: { batch: 100 } }, batch: 100, batchBytes: 1 << 20 };
+  const server = { told: { limits: { batch: 100 } }, batch: 100, batchBody: 1 << 20 };
   const { hashd, batches, reads } = await limited(t, server);
   for await (const _ of hashd.submitBatches({ passwords: secrets(100) }));
   server.batch = 20;
@@ -75,12 +75,12 @@ test("limits that have changed are read again", async (t) => {
 });
 
 test("one batch has the caller's key as it is", async (t) => {
-  const { batches } = await submitted(t, { told: {}, batch: 10, batchBytes: 1 << 20 }, secrets(3));
+  const { batches } = await submitted(t, { told: {}, batch: 10, batchBody: 1 << 20 }, secrets(3));
   assert.deepEqual(batches.map((one) => one.key), ["mine"]);
 });
 
 test("a secret that is too long by itself, and no secret at all, are refused", async (t) => {
-  const server = { told: {}, batch: 10, batchBytes: 1_000 };
+  const server = { told: {}, batch: 10, batchBody: 1_000 };
   for (const passwords of [["s".repeat(2_000)], []]) {
     const { hashd, batches } = await limited(t, server);
     await assert.rejects(hashd.submitBatches({ passwords }).next(), ProblemError);
