@@ -110,7 +110,7 @@ func (e HealthStatus) Valid() bool {
 // made, from 1 to 2^52, so that no two stores, and no two lives of a server that keeps its jobs
 // in memory, give out the same id. Exact in JavaScript.
 //
-// Example: 42
+// Examples: 42
 type JobID = int64
 
 // ServerStatus `draining`: the server is stopping; it finishes accepted jobs and refuses new ones
@@ -190,12 +190,12 @@ type Recent struct {
 type AcceptedBatch struct {
 	// First Id of the first secret's job; the others follow one by one
 	//
-	// Example: 43
+	// Examples: 43
 	First int64 `json:"first"`
 
 	// Count How many jobs there are, one for each secret
 	//
-	// Example: 2
+	// Examples: 2
 	Count int32 `json:"count"`
 
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
@@ -209,7 +209,7 @@ type AcceptedBatch struct {
 type BatchRequest struct {
 	// Passwords The secrets, 1 to 10,000
 	//
-	// Example: ["angryMonkey","calmOtter"]
+	// Examples: ["angryMonkey","calmOtter"]
 	Passwords secret.List `json:"passwords"`
 
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
@@ -244,17 +244,17 @@ type Ended struct {
 type FieldError struct {
 	// Pointer The part of the body: a JSON Pointer in a URI fragment (RFC 6901, section 6)
 	//
-	// Example: #/password
+	// Examples: #/password
 	Pointer string `json:"pointer,omitempty,omitzero"`
 
 	// Parameter The parameter's name
 	//
-	// Example: id
+	// Examples: id
 	Parameter string `json:"parameter,omitempty,omitzero"`
 
 	// In Where the parameter is: `path`, `query` or `header`
 	//
-	// Example: path
+	// Examples: path
 	In string `json:"in,omitempty,omitzero"`
 
 	// Detail What is wrong with it; never its value
@@ -265,7 +265,7 @@ type FieldError struct {
 type HashRequest struct {
 	// Password The secret, 1 to 1,024 Unicode characters, hashed as its UTF-8 bytes
 	//
-	// Example: angryMonkey
+	// Examples: angryMonkey
 	Password secret.Secret `json:"password"`
 
 	// Algorithm The hash function (FIPS 180-4, FIPS 202)
@@ -288,7 +288,7 @@ type Job struct {
 	// in memory, give out the same id. Exact in JavaScript.
 	//
 	//
-	// Example: 42
+	// Examples: 42
 	Id JobID `json:"id"`
 
 	// Status Whether the hash is there
@@ -329,7 +329,7 @@ type Problem struct {
 	// | `down` | 503 | try again after `Retry-After`; the operator must repair the store |
 	//
 	//
-	// Example: urn:hashd:problem:invalid-request
+	// Examples: urn:hashd:problem:invalid-request
 	Type string `json:"type"`
 
 	// Title The kind of problem, in words
@@ -355,7 +355,7 @@ type Result struct {
 	// in memory, give out the same id. Exact in JavaScript.
 	//
 	//
-	// Example: 42
+	// Examples: 42
 	Id JobID `json:"id"`
 
 	// Status `gone`: canceled, erased or past its retention; `unknown`: never given to a job of this store
@@ -418,7 +418,7 @@ type Stats struct {
 	// until it has room
 	//
 	//
-	// Example: max-results
+	// Examples: max-results
 	Full *string `json:"full,omitempty"`
 }
 
@@ -450,12 +450,12 @@ type Status struct {
 
 	// Engine What keeps the jobs: `memory`, `file` or `jetstream`; later versions may have others
 	//
-	// Example: memory
+	// Examples: memory
 	Engine string `json:"engine"`
 
 	// Algorithms The algorithms that this server computes
 	//
-	// Example: ["sha512","sha256","sha3-512"]
+	// Examples: ["sha512","sha256","sha3-512"]
 	Algorithms []string `json:"algorithms"`
 
 	// Limits What a client has to know of this server's settings
@@ -466,7 +466,7 @@ type Status struct {
 type Use struct {
 	// Name The setting, as refusals name it
 	//
-	// Example: max-pending
+	// Examples: max-pending
 	Name string `json:"name"`
 
 	// Limit What it is set to
@@ -476,22 +476,22 @@ type Use struct {
 	Used int64 `json:"used"`
 }
 
-// After Example: 41
+// After Examples: 41
 type After = int64
 
-// Count Example: 2
+// Count Examples: 2
 type Count = int32
 
-// First Example: 43
+// First Examples: 43
 type First = int64
 
 // IdempotencyKey defines model for IdempotencyKey.
 type IdempotencyKey = string
 
-// Limit Example: 100
+// Limit Examples: 100
 type Limit = int32
 
-// Prefer Example: wait=10
+// Prefer Examples: wait=10
 type Prefer = string
 
 // BadRequest RFC 9457 problem details

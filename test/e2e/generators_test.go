@@ -45,7 +45,7 @@ func TestForeignClientsFind(t *testing.T) {
 		generator
 		before, after, want string
 	}{
-		"ogen":   {ogen, "minimum: 1, example: 5 }", "minimum: 100 }", "Retry-After"},
+		"ogen":   {ogen, "minimum: 1, examples: [5] }", "minimum: 100 }", "Retry-After"},
 		"python": {python, "enum: [pending, done]", "enum: [pending, ready]", "'done' is not a valid JobStatus"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -78,7 +78,7 @@ func TestSchemathesisFinds(t *testing.T) {
 			"Undocumented Content-Type",
 		},
 		"header of an answer": {
-			"minimum: 1, example: 5 }", "minimum: 100 }",
+			"minimum: 1, examples: [5] }", "minimum: 100 }",
 			[]string{"--include-operation-id=submitBatch", "--phases=examples"},
 			"Response header does not conform to the schema",
 		},
