@@ -147,3 +147,34 @@ func TestTailOfAnotherStore(t *testing.T) {
 		t.Errorf("exit code %d, %q", code, errs)
 	}
 }
+
+// A store that changes while tail asks ends it before anything of the other store is printed or noted.
+func TestTailTellsOfAnotherStoreMeanwhile(t *testing.T) {
+	t.Parallel()
+	first, _ := filled(t, 5, "--delay=0s")
+	other, jobs := filled(t, 9, "--delay=0s")
+	for range jobs.WaitBatch(t.Context(), 1, 9) {
+	}
+	for name, tt := range map[string]struct {
+		at   string
+		more []string
+	}{
+		"before the page": {"GET /v/status", []string{"--once"}}, "after it": {"GET /hash", []string{"--once"}},
+		"before it follows": {"GET /v/status", nil},
+	} {
+		proxy := newProxy(t, first)
+		proxy.on(func(_ int, request string) {
+			if request == tt.at {
+				proxy.retarget(other)
+			}
+		})
+		state := filepath.Join(t.TempDir(), "state")
+		code, out, errs := run(t.Context(), proxy.address, append([]string{"tail", "--state=" + state}, tt.more...)...)
+		if code != exitFailed || out != "" || !strings.Contains(errs, "another store than before") {
+			t.Errorf("%s: exit code %d, %q, %q", name, code, out, errs)
+		}
+		if _, err := os.Stat(state); err == nil {
+			t.Errorf("%s: it noted %s", name, read(t, state))
+		}
+	}
+}

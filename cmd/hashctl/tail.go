@@ -62,9 +62,6 @@ func (p *program) tail(ctx context.Context, jobs *client.Jobs, o tailOptions) er
 	if o.after < 0 {
 		return &usageError{"--after must not be negative", "0, the default, begins with the oldest hash that is there"}
 	}
-	if _, err := jobs.Status(ctx); err != nil {
-		return err
-	}
 	at, err := o.begin(ctx, jobs)
 	if err != nil {
 		return err
@@ -134,7 +131,7 @@ func (t *tailing) follow(ctx context.Context, jobs *client.Jobs) error {
 	defer stop()
 	go func() {
 		defer close(results)
-		ended <- send(following, jobs, t.at.After, results)
+		ended <- t.send(following, jobs, t.at.After, results)
 	}()
 	for one := range results {
 		if err := t.take(one, len(results) == 0); err != nil {
@@ -156,8 +153,13 @@ func ignoreEnd(err error) error {
 }
 
 // send sends what is done until ctx ends.
-func send(ctx context.Context, jobs *client.Jobs, after client.JobID, to chan<- client.Result) error {
+func (t *tailing) send(ctx context.Context, jobs *client.Jobs, after client.JobID, to chan<- client.Result) error {
+	known := false // that what comes is of the store in which the tail began
 	for one, err := range jobs.Results(ctx, after) {
+		if err == nil && !known {
+			err = t.sameStore(ctx, jobs)
+			known = true
+		}
 		if err != nil {
 			return err
 		}
@@ -174,6 +176,9 @@ func send(ctx context.Context, jobs *client.Jobs, after client.JobID, to chan<- 
 func (t *tailing) once(ctx context.Context, jobs *client.Jobs) error {
 	for {
 		page, err := jobs.Done(ctx, t.at.After)
+		if err == nil {
+			err = t.sameStore(ctx, jobs)
+		}
 		if err != nil || page.Next == t.at.After {
 			return errors.Join(err, t.out.Flush())
 		}
@@ -187,6 +192,16 @@ func (t *tailing) once(ctx context.Context, jobs *client.Jobs) error {
 			return err
 		}
 	}
+}
+
+// sameStore says whether the server still has the store in which the tail began. It is asked after a page and before that
+// is printed, so that nothing of another store is.
+func (t *tailing) sameStore(ctx context.Context, jobs *client.Jobs) error {
+	status, err := jobs.Status(ctx)
+	if err == nil && status.Store != t.at.Store {
+		err = &client.StoreChangedError{Before: t.at.Store, Now: status.Store}
+	}
+	return err
 }
 
 // take prints one, and if no other waits sees to it that it is read and noted.
