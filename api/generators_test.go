@@ -2,6 +2,7 @@ package api_test
 
 import (
 	"fmt"
+	"os"
 	"reflect"
 	"regexp"
 	"slices"
@@ -200,5 +201,29 @@ func TestProblemTypesAreTold(t *testing.T) {
 	}
 	if len(schema.Enum) > 0 {
 		t.Error("the types are a closed list: clients would fail on a new one")
+	}
+}
+
+// What the contract says is streamed is an iterator in the server's code, and no slice: the overlay
+// that makes it one passes over what it does not match.
+func TestStreamsAreIterators(t *testing.T) {
+	models, err := os.ReadFile("../gen/server/models.gen.go")
+	if err != nil {
+		t.Fatal(err)
+	}
+	found := 0
+	for _, s := range schemas(t) {
+		if s.Ref != "" || s.Value.Extensions["x-stream"] == nil {
+			continue
+		}
+		found++
+		name, member, _ := strings.Cut(s.way, ".")
+		field := `(?m)^type ` + regexp.QuoteMeta(name) + ` struct \{\n(?:[^}].*\n|\n)*?\t\w+ +strict\.Stream\[\w+\] +` + "`json:\"" + regexp.QuoteMeta(member) + `[",]`
+		if !regexp.MustCompile(field).Match(models) {
+			t.Errorf("%s: x-stream, but no strict.Stream", s.way)
+		}
+	}
+	if found == 0 {
+		t.Error("nothing is streamed")
 	}
 }
