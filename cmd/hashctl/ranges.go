@@ -118,22 +118,26 @@ func (u *unfinishedError) Error() string {
 // getRange prints what has become of a range, as it is now.
 func (p *program) getRange(ctx context.Context, jobs *client.Jobs, r idRange) error {
 	f := p.finder()
+	return f.end(f.printNow(ctx, jobs, r))
+}
+
+func (f *finder) printNow(ctx context.Context, jobs *client.Jobs, r idRange) error {
 	const piece = 10_000
 	for first := r.first; first <= r.last; first += piece {
 		results, err := jobs.GetBatch(ctx, first, int(min(piece, r.last-first+1)))
 		if err != nil {
-			return f.end(err)
+			return err
 		}
 		for _, one := range results {
 			if err := f.print(one); err != nil {
-				return f.end(err)
+				return err
 			}
 		}
 	}
-	return f.end(nil)
+	return nil
 }
 
-// awaitRange prints each job of a range once it is not pending.
+// awaitRange prints each job of a range once it is not pending, and after the timeout the others as they are.
 func (p *program) awaitRange(ctx context.Context, jobs *client.Jobs, r idRange, timeout time.Duration) error {
 	if timeout < 0 {
 		return &usageError{"--timeout must not be negative", "0 waits for ever"}
@@ -144,25 +148,22 @@ func (p *program) awaitRange(ctx context.Context, jobs *client.Jobs, r idRange, 
 	}
 	defer cancel()
 	f := p.finder()
-	err := f.printAll(jobs.WaitBatch(within, r.first, r.count()))
-	if errors.Is(err, context.DeadlineExceeded) && within.Err() != nil {
-		f.pending, err = int64(r.count())-f.found, nil
-		f.found = int64(r.count())
+	err := pump(within, func(ctx context.Context) iter.Seq2[client.Result, error] {
+		return jobs.WaitBatch(ctx, r.first, r.count())
+	}, f.take)
+	if late := within.Err() != nil && ctx.Err() == nil; late && errors.Is(err, context.DeadlineExceeded) {
+		err = f.printNow(ctx, jobs, idRange{r.first + f.found, r.last})
 	}
 	return f.end(err)
 }
 
-// printAll prints results as they come, and tells at once of those that had to be waited for.
-func (f *finder) printAll(results iter.Seq2[client.Result, error]) error {
-	for one, err := range results {
-		if err == nil {
-			err = f.print(one)
-		}
-		if err != nil {
-			return err
-		}
+// take prints one, and if no other is ready sees to it that it is read.
+func (f *finder) take(one client.Result, last bool) error {
+	err := f.print(one)
+	if err == nil && last {
+		err = f.out.Flush()
 	}
-	return nil
+	return err
 }
 
 // canceledRange is what cancel prints with --json of a range.

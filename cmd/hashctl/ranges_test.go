@@ -3,6 +3,9 @@ package main
 import (
 	"context"
 	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -77,6 +80,69 @@ func TestRangesOfPendingJobs(t *testing.T) {
 		if code != exitPending || !strings.Contains(errs, "of 5 jobs 5 are pending") || strings.Contains(out, "done") {
 			t.Errorf("%v: exit code %d, %q, %q", args, code, out, errs)
 		}
+	}
+}
+
+// After the timeout the others are printed as they are, and count as what they are.
+func TestWaitForRangePrintsTheRestAfterItsTimeout(t *testing.T) {
+	t.Parallel()
+	address, jobs := filled(t, 4, "--delay=1h")
+	if err := jobs.Cancel(t.Context(), 1); err != nil {
+		t.Fatal(err)
+	}
+	if err := jobs.Cancel(t.Context(), 3); err != nil {
+		t.Fatal(err)
+	}
+	for arg, want := range map[string]struct {
+		code      int
+		out, told string
+	}{
+		"1-5": {exitGone, "id,status,hash\n1,gone,\n2,pending,\n3,gone,\n4,pending,\n5,unknown,\n", "of 5 jobs 2 are gone and 1 unknown"},
+		"4-4": {exitPending, "id,status,hash\n4,pending,\n", "of 1 jobs 1 are pending"},
+	} {
+		code, out, errs := run(t.Context(), address, "wait", arg, "--timeout=100ms")
+		if code != want.code || out != want.out || !strings.Contains(errs, want.told) {
+			t.Errorf("%s: exit code %d, %q, %q", arg, code, out, errs)
+		}
+	}
+}
+
+// writerFunc is a writer that a test makes.
+type writerFunc func(p []byte) (int, error)
+
+func (f writerFunc) Write(p []byte) (int, error) { return f(p) }
+
+// A line is written as soon as its job is done, though the next is pending.
+func TestWaitForRangeWritesWhatIsReady(t *testing.T) {
+	t.Parallel()
+	written := make(chan string, 10)
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v/status" {
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"status":"ok","api":"2.0.0","version":"v","commit":"c","go":"go","started":"2026-01-01T00:00:00Z","store":"a"}`)
+			return
+		}
+		w.Header().Set("Content-Type", "application/x-ndjson")
+		_, _ = io.WriteString(w, "{\"id\":1,\"status\":\"gone\"}\n")
+		_ = http.NewResponseController(w).Flush()
+		select {
+		case got := <-written:
+			if got != "id,status,hash\n1,gone,\n" {
+				t.Errorf("it wrote %q", got)
+			}
+		case <-time.After(patience):
+			t.Error("it holds the line back")
+		}
+		_, _ = io.WriteString(w, "{\"id\":2,\"status\":\"gone\"}\n")
+	}))
+	t.Cleanup(s.Close)
+	p, _, errs := newProgram(strings.TrimPrefix(s.URL, "http://"), nil)
+	p.stdout = writerFunc(func(text []byte) (int, error) {
+		written <- string(text)
+		return len(text), nil
+	})
+	if code := p.run(t.Context(), []string{"wait", "1-2"}); code != exitGone {
+		t.Errorf("exit code %d, %q", code, errs)
 	}
 }
 

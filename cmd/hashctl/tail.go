@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"iter"
 	"os"
 	"path/filepath"
 	"time"
@@ -125,51 +126,23 @@ type tailing struct {
 
 // follow prints what is done until ctx ends.
 func (t *tailing) follow(ctx context.Context, jobs *client.Jobs) error {
-	results := make(chan client.Result, 1_000)
-	ended := make(chan error, 1)
-	following, stop := context.WithCancel(ctx)
-	defer stop()
-	go func() {
-		defer close(results)
-		ended <- t.send(following, jobs, t.at.After, results)
-	}()
-	for one := range results {
-		if err := t.take(one, len(results) == 0); err != nil {
-			stop()
-			for range results { // until its sender has ended
+	return pump(ctx, func(ctx context.Context) iter.Seq2[client.Result, error] { return t.results(ctx, jobs) }, t.take)
+}
+
+// results yields what is done of the store in which the tail began.
+func (t *tailing) results(ctx context.Context, jobs *client.Jobs) iter.Seq2[client.Result, error] {
+	return func(yield func(client.Result, error) bool) {
+		known := false // that it is of that store
+		for one, err := range jobs.Results(ctx, t.at.After) {
+			if err == nil && !known {
+				err = t.sameStore(ctx, jobs)
+				known = true
 			}
-			return errors.Join(err, ignoreEnd(<-ended))
+			if !yield(one, err) || err != nil {
+				return
+			}
 		}
 	}
-	return <-ended
-}
-
-// ignoreEnd leaves out what a context's end has caused.
-func ignoreEnd(err error) error {
-	if errors.Is(err, context.Canceled) {
-		return nil
-	}
-	return err
-}
-
-// send sends what is done until ctx ends.
-func (t *tailing) send(ctx context.Context, jobs *client.Jobs, after client.JobID, to chan<- client.Result) error {
-	known := false // that what comes is of the store in which the tail began
-	for one, err := range jobs.Results(ctx, after) {
-		if err == nil && !known {
-			err = t.sameStore(ctx, jobs)
-			known = true
-		}
-		if err != nil {
-			return err
-		}
-		select {
-		case to <- one:
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-	return nil
 }
 
 // once prints what is done now.

@@ -77,10 +77,11 @@ Usage:
   hashctl wait ID [--timeout D]
   hashctl wait FIRST-LAST [--timeout D]
 
-A range waits for each of the jobs, and prints lines like those of get, in the order of the ids.
+A range waits for each of the jobs, and prints lines like those of get, in the order of the ids. After
+the timeout it prints the others as they are; the exit code is that of get.
 
 Options:
-  --timeout D  give up after D, with exit code 3; 0 is never [default 0]
+  --timeout D  give up after D, with exit code 3 if a job is pending; 0 is never [default 0]
 ` + globalUsage
 
 const cancelUsage = `Cancel pending jobs, whose secrets are wiped and never hashed, or erase the hashes of done ones.
