@@ -112,3 +112,41 @@ func perJob(b *testing.B, jobs int) {
 	b.Helper()
 	b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(jobs), "ns/job")
 }
+
+// benchRange returns an engine with as many done jobs as one call reads, and room for them.
+func benchRange(b *testing.B) (*Engine, []engine.Record) {
+	b.Helper()
+	e, err := New(engine.Limits{Retention: time.Hour, MaxPending: perEngine, MaxResults: perEngine, MaxSecretBytes: 64 << 20, FirstID: 1})
+	if err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() { _ = e.Close() })
+	if _, err := e.AcceptBatch(b.Context(), engine.Batch{Secrets: many(engine.MaxRange)}); err != nil {
+		b.Fatal(err)
+	}
+	if err := e.Drain(b.Context()); err != nil {
+		b.Fatal(err)
+	}
+	b.ReportAllocs()
+	return e, make([]engine.Record, engine.MaxRange)
+}
+
+func BenchmarkRead(b *testing.B) {
+	e, to := benchRange(b)
+	for b.Loop() {
+		if err := e.Read(b.Context(), 1, to); err != nil {
+			b.Fatal(err)
+		}
+	}
+	perJob(b, len(to))
+}
+
+func BenchmarkCompleted(b *testing.B) {
+	e, to := benchRange(b)
+	for b.Loop() {
+		if n, _, err := e.Completed(b.Context(), 0, to); n != len(to) || err != nil {
+			b.Fatal(n, err)
+		}
+	}
+	perJob(b, len(to))
+}
