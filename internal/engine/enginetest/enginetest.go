@@ -176,6 +176,8 @@ func rangeTests() []test {
 		{"RangesWhileDraining", rangesWhileDraining},
 		{"ClosedEngineRefusesRanges", closedEngineRefusesRanges},
 		{"RangesAmongSubmitters", rangesAmongSubmitters},
+		{"LongestRangeInOneCall", longestRangeInOneCall},
+		{"AwaitRangeWaitsForFew", awaitRangeWaitsForFew},
 	}
 }
 
@@ -196,6 +198,7 @@ func timeTests() []test {
 		{"LongIdleTime", longIdleTime},
 		{"BatchDoneExactlyWhenDue", batchDoneExactlyWhenDue},
 		{"BatchRetryAfterIsTrue", batchRetryAfterIsTrue},
+		{"RangesOfExpired", rangesOfExpired},
 	}
 }
 

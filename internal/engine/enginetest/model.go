@@ -73,6 +73,7 @@ func drawStep(rt *rapid.T, cfg engine.Limits) step {
 	return step{
 		do: rapid.SampledFrom([]string{
 			"accept", "accept", "accept", "batch", "batch", "pass", "pass", "get", "cancel", "cancel", "wait", "drain",
+			"read", "completed", "cancel range",
 		}).Draw(rt, "do"),
 		which: rapid.IntRange(0, 1000).Draw(rt, "which"),
 		job:   job,
@@ -155,6 +156,12 @@ func (m *model) take(s step) error {
 		m.wait(s.which)
 	case "drain":
 		m.beginDrain()
+	case "read":
+		return m.read(s.which)
+	case "completed":
+		return m.completed(s.which)
+	case "cancel range":
+		return m.cancelRange(s.which)
 	}
 	return nil
 }

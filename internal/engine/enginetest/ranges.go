@@ -411,40 +411,30 @@ func awaitRangeOfCanceled(x *trial) {
 
 // While an engine drains, ranges are read as before, and what is read is collected.
 func rangesWhileDraining(x *trial) {
-	e := x.engine(engine.Limits{Delay: short})
+	e := x.engine(engine.Limits{Delay: beforeDue})
 	first, jobs := e.submitMany(300)
+	e.beginDrain(300)
 	x.wantErr("drain", e.Drain(x.context()), nil)
-	collect := func(want int64) {
-		x.Helper()
-		if got := e.Uncollected(); got != want && !x.suite.Outlives || x.suite.Outlives && got != 0 {
-			x.Errorf("%d uncollected, want %d", got, want)
-		}
-	}
-	uncollected := e.Uncollected() // all, unless some were hashed before
 	to := make([]engine.Record, 100)
 	x.wantErr("a look", e.Read(engine.Glance(x.Context()), first, to), nil)
+	_, _, err := e.Completed(engine.Glance(x.Context()), first-1, to)
+	x.wantErr("a look at the cursor", err, nil)
 	e.wantSurvey(first, 300, 0, 0)
-	collect(uncollected)
-	if uncollected == 300 {
-		x.wantErr("read", e.Read(x.Context(), first, to), nil)
-		collect(200)
-		if _, _, err := e.Completed(x.Context(), first+99, to); err != nil {
-			x.Error(err)
-		}
-		collect(100)
-		if _, err := e.CancelRange(x.Context(), first+200, 50); err != nil {
-			x.Error(err)
-		}
-		collect(50)
-	}
+	e.wantUncollected("after looks", 300)
+	x.wantErr("read", e.Read(x.Context(), first, to), nil)
+	e.wantUncollected("after a read of 100", 200)
+	_, _, err = e.Completed(x.Context(), first+99, to)
+	x.wantErr("completed", err, nil)
+	e.wantUncollected("after 100 completed", 100)
+	_, err = e.CancelRange(x.Context(), first+200, 50)
+	x.wantErr("cancel", err, nil)
+	e.wantUncollected("after 50 erased", 50)
 	want := states(jobs, engine.Done)
-	if uncollected == 300 {
-		for id := first + 200; id < first+250; id++ {
-			want[id] = engine.Gone
-		}
+	for id := first + 200; id < first+250; id++ {
+		want[id] = engine.Gone
 	}
 	e.wantRange(first, 300, want, jobs)
-	collect(0)
+	e.wantUncollected("after all", 0)
 }
 
 func closedEngineRefusesRanges(x *trial) {
@@ -460,54 +450,4 @@ func closedEngineRefusesRanges(x *trial) {
 	x.wantErr("await", e.AwaitCompleted(ctx, 0), engine.ErrClosed)
 	_, err = e.CancelRange(ctx, id, 1)
 	x.wantErr("cancel", err, engine.ErrClosed)
-}
-
-// Records read while jobs are submitted, hashed and canceled are true: a done one has its digest, and no
-// job goes back to what it was.
-func rangesAmongSubmitters(x *trial) {
-	e := x.engine(engine.Limits{Delay: short})
-	const rounds = 30
-	first := e.accept("the first").ID
-	ctx, stop := context.WithCancel(x.Context())
-	readers, g := x.group(), x.group()
-	for range 2 {
-		readers.Go(func() {
-			before := make([]engine.State, 2_000)
-			for i := range before {
-				before[i] = engine.Unknown
-			}
-			for ctx.Err() == nil {
-				e.readAgain(ctx, first, before)
-			}
-		})
-	}
-	for n := range 3 {
-		g.Go(func() {
-			for id := range e.submitRounds(n, rounds) {
-				if id%4 == 0 {
-					_, err := e.CancelRange(x.Context(), id, 1+int(id%3))
-					x.wantErr("cancel", err, nil)
-				}
-			}
-		})
-	}
-	g.Wait()
-	stop()
-	readers.Wait()
-}
-
-// readAgain reads the jobs whose states were those before, and fails the test if one has gone back.
-func (s *subject) readAgain(ctx context.Context, first int64, before []engine.State) {
-	rank := [...]int{engine.Unknown: 0, engine.Pending: 1, engine.Done: 2, engine.Gone: 3}
-	to := make([]engine.Record, len(before))
-	if err := s.Read(ctx, first, to); err != nil {
-		s.x.Errorf("read: %v", err)
-		return
-	}
-	for i, rec := range to {
-		if rank[rec.State] < rank[before[i]] || rec.State == engine.Done && rec.Sum == [digest.MaxSize]byte{} {
-			s.x.Errorf("job %d was in state %d, and now %+v", rec.ID, before[i], rec)
-		}
-		before[i] = rec.State
-	}
 }

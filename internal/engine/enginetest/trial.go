@@ -21,6 +21,7 @@ import (
 const (
 	unreached = time.Hour             // no job comes due while the test runs
 	short     = 20 * time.Millisecond // jobs come due soon after
+	beforeDue = 5 * time.Second       // jobs do not come due before a few calls have returned
 	patience  = time.Minute           // past it a wait has failed
 )
 
