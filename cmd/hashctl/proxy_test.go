@@ -31,6 +31,25 @@ func (p *proxy) on(f func(n int, request string)) {
 	p.at = f
 }
 
+// once has f called, as on does, for the n-th request or the first after it, and never again. That f was not called until
+// the test ends is an error: then the test has tested nothing.
+func (p *proxy) once(t *testing.T, n int, f func()) {
+	t.Helper()
+	var once sync.Once
+	fired := false
+	p.on(func(asked int, _ string) {
+		if asked >= n {
+			once.Do(func() { fired = true; f() })
+		}
+	})
+	t.Cleanup(func() {
+		once.Do(func() {})
+		if !fired {
+			t.Errorf("request %d never came: the test did not act", n)
+		}
+	})
+}
+
 // instead has f asked first for each request, which it may answer and then return true.
 func (p *proxy) instead(f func(w http.ResponseWriter, request string) bool) {
 	p.mu.Lock()

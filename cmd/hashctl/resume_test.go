@@ -107,11 +107,7 @@ func TestBulkKilled(t *testing.T) {
 			t.Parallel()
 			w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
 			c := w.bulk(p)
-			p.on(func(n int, _ string) {
-				if n == at {
-					c.kill()
-				}
-			})
+			p.once(t, at, c.kill)
 			c.start(t).end(t, -1)
 			w.wantNoSecrets(t, c)
 			again := w.bulk(p).start(t).end(t, exitOK)
@@ -184,11 +180,7 @@ func TestBulkInterrupted(t *testing.T) {
 	t.Parallel()
 	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
 	c := w.bulk(p)
-	p.on(func(n int, _ string) {
-		if n == 20 {
-			c.endBy(syscall.SIGINT)
-		}
-	})
+	p.once(t, 20, func() { c.endBy(syscall.SIGINT) })
 	c.start(t).end(t, exitInterrupted)
 	if want := "hashctl: interrupted\nhint: the same command goes on where this one stopped\n"; c.stderr.String() != want {
 		t.Errorf("it says %q, want %q", c.stderr.String(), want)
@@ -224,25 +216,19 @@ func TestBulkServerRestarts(t *testing.T) {
 			w, p := newWork(t, 45), newProxy(t, first)
 			next := server(t, "--delay=20ms")
 			c := w.bulk(p)
-			var once sync.Once
-			p.on(func(n int, _ string) {
-				if n < tt.at {
-					return
+			p.once(t, tt.at, func() {
+				if tt.killed {
+					c.kill()
 				}
-				once.Do(func() {
-					if tt.killed {
-						c.kill()
-					}
-					kill()
-					p.retarget(next)
-					strangers := make([][]byte, 50)
-					for i := range strangers {
-						strangers[i] = []byte("another's")
-					}
-					if _, err := p.direct(t).SubmitBatch(t.Context(), strangers, client.Options{}); err != nil {
-						t.Error(err)
-					}
-				})
+				kill()
+				p.retarget(next)
+				strangers := make([][]byte, 50)
+				for i := range strangers {
+					strangers[i] = []byte("another's")
+				}
+				if _, err := p.direct(t).SubmitBatch(t.Context(), strangers, client.Options{}); err != nil {
+					t.Error(err)
+				}
 			})
 			c.start(t)
 			if tt.killed {
@@ -260,7 +246,7 @@ func TestBulkServerRestarts(t *testing.T) {
 func TestBulkDurableServerRestarts(t *testing.T) {
 	needs.Processes(t)
 	t.Parallel()
-	for name, at := range map[string]int{"early": 2, "accepted": 5, "collecting": 14, "late": 70} {
+	for name, at := range map[string]int{"early": 2, "accepted": 5, "collecting": 14, "late": 40} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			args := []string{"--engine=file", "--data-dir=" + t.TempDir(), "--delay=20ms"}
@@ -270,21 +256,15 @@ func TestBulkDurableServerRestarts(t *testing.T) {
 			}
 			t.Cleanup(kill)
 			w, p := newWork(t, 45), newProxy(t, first)
-			var once sync.Once
-			p.on(func(n int, _ string) {
-				if n < at {
+			p.once(t, at, func() {
+				kill()
+				again, stop, err := startServer(args...)
+				if err != nil {
+					t.Error(err)
 					return
 				}
-				once.Do(func() {
-					kill()
-					again, stop, err := startServer(args...)
-					if err != nil {
-						t.Error(err)
-						return
-					}
-					t.Cleanup(stop)
-					p.retarget(again)
-				})
+				t.Cleanup(stop)
+				p.retarget(again)
 			})
 			w.bulk(p).start(t).end(t, exitOK)
 			w.wantRecords(t, nil)
@@ -366,11 +346,7 @@ func TestBulkRefusesOther(t *testing.T) {
 	t.Parallel()
 	w, p := newWork(t, 45), newProxy(t, server(t, "--delay=20ms"))
 	c := w.bulk(p)
-	p.on(func(n int, _ string) {
-		if n == 35 {
-			c.kill()
-		}
-	})
+	p.once(t, 35, c.kill)
 	c.start(t).end(t, -1)
 	in, out, state := read(t, w.in), read(t, w.out), read(t, w.out+stateSuffix)
 	if !strings.Contains(state, `"end"`) {
