@@ -69,7 +69,7 @@ func (o *bulkOptions) check(json bool) (client.Options, error) {
 		return client.Options{}, &usageError{"--batch must be 1 to 10000", "a server takes no more at once"}
 	}
 	if o.inFlight < 1 || o.inFlight > 1000 {
-		return client.Options{}, &usageError{"--in-flight must be 1 to 1000", "each batch under way takes half a megabyte or more"}
+		return client.Options{}, &usageError{"--in-flight must be 1 to 1000", "each batch under way takes about 1 MB of memory, and up to 3.5 MB at its peak"}
 	}
 	return options(o.algorithm, "")
 }

@@ -92,7 +92,7 @@ func (p *program) outcomeOf(ctx context.Context, c *cobra.Command, err error) ou
 		return local("pending", "Not done yet", some, "'hashctl wait' waits for them", exitPending)
 	}
 	if some, ok := errors.AsType[*absentError](err); ok {
-		return local("gone", "Some have no hash", some, "the column status tells which; check the ids and the server", exitGone)
+		return local("gone", "Some have no hash", some, some.hint(c.Name()), exitGone)
 	}
 	if some, ok := errors.AsType[*incompleteError](err); ok {
 		return local("incomplete", "Some have no hash", some, "the column status tells which; submit those lines again", exitIncomplete)

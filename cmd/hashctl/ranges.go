@@ -108,6 +108,14 @@ func (a *absentError) Error() string {
 	return fmt.Sprintf("of %d jobs %d are gone and %d unknown", a.of, a.gone, a.unknown)
 }
 
+// hint is for the command that found them: cancel prints no columns.
+func (a *absentError) hint(command string) string {
+	if command == "cancel" {
+		return "the others are canceled or erased; check the ids and the server"
+	}
+	return "the column status tells which; check the ids and the server"
+}
+
 // unfinishedError tells that some jobs of a range are not done.
 type unfinishedError struct{ pending, of int64 }
 

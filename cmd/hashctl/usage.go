@@ -122,8 +122,8 @@ Options:
   --algorithm A  sha512, sha256 or sha3-512 [default: the server's, sha512]
   --no-wait      don't wait for the hashes; the records have the ids
   --batch N      submit up to N lines at once, 1 to 10000 [default 10000, or as many as the server takes]
-  --in-flight N  have up to N batches under way, 1 to 1000; each takes half a megabyte of memory, or
-                 more for long lines [default 128]
+  --in-flight N  have up to N batches under way, 1 to 1000; each takes about 1 MB of memory while it
+                 waits, and up to 3.5 MB at its peak [default 128]
   --retry-for D  here the default is 0: until it succeeds
 ` + globalUsage
 
