@@ -96,7 +96,7 @@ func TestPasswordsDiffer(t *testing.T) {
 // A program that is no hashd, or one that refuses its flags, is an error that shows what it said.
 func TestDaemonDoesNotStart(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "hashd")
-	if err := os.WriteFile(path, []byte("#!/bin/sh\necho no such flag >&2\nexit 2\n"), 0o700); err != nil { //nolint:gosec // a program
+	if err := os.WriteFile(path, []byte("#!/bin/sh\necho no such flag >&2\nexit 2\n"), 0o700); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := startDaemon(t.Context(), path); err == nil || !strings.Contains(err.Error(), "no such flag") {
