@@ -37,7 +37,8 @@ type Ranges interface {
 
 	// CancelRange does what Cancel does to each of 1 to MaxRange ids, and counts what has become of
 	// them. Jobs submitted or read meanwhile are not held up noticeably. With an error some of them
-	// may have been canceled. It returns ErrClosed, ErrDown or ErrInvalid.
+	// may have been canceled. It returns ErrClosed, ErrDown, ErrInvalid, or a *FullError if the store
+	// has no room to keep that they are gone.
 	CancelRange(ctx context.Context, first int64, count int) (Ended, error)
 }
 
