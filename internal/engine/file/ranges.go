@@ -2,6 +2,7 @@ package file
 
 import (
 	"context"
+	"math"
 
 	"github.com/hashd-project/hashd/internal/engine"
 )
@@ -13,16 +14,24 @@ func (e *Engine) Read(ctx context.Context, first int64, to []engine.Record) erro
 		to = to[s.count:]
 		if s.position == 0 {
 			for i := range records {
-				records[i] = engine.Record{ID: s.id + int64(i), State: engine.Unknown}
+				records[i] = engine.Record{ID: further(s.id, i), State: engine.Unknown}
 			}
 			return nil
 		}
 		err := e.jobs.Read(ctx, s.position, records)
 		for i := range records {
-			records[i].ID = s.id + int64(i)
+			records[i].ID = further(s.id, i)
 		}
 		return err
 	})
+}
+
+// further returns the id that many further, or the highest there is.
+func further(id int64, n int) int64 {
+	if id > math.MaxInt64-int64(n) {
+		return math.MaxInt64
+	}
+	return id + int64(n)
 }
 
 // spans calls do for each span of the range.
@@ -94,7 +103,7 @@ func (e *Engine) CancelRange(ctx context.Context, first int64, count int) (all e
 		all.Erased += ended.Erased
 		all.Gone += ended.Gone
 		all.Unknown += ended.Unknown
-		if err != nil || ended.Canceled+ended.Erased == 0 {
+		if err != nil || ended.Unknown == s.count { // one that is gone may not be stored yet
 			return err
 		}
 		return e.storeGone(s.position, s.count)

@@ -1,6 +1,8 @@
 package file
 
 import (
+	"math"
+	"syscall"
 	"testing"
 	"time"
 
@@ -96,6 +98,44 @@ func testRangesOutlive(t *testing.T, again func(*testing.T, *Engine, ...func(*Co
 	}
 	if next != last.ID+399 {
 		t.Errorf("the cursor is at %d, want %d", next, last.ID+399)
+	}
+	closeEngine(t, e)
+}
+
+// At the highest ids there are, a range counts no further and shows no negative id.
+func TestReadAtTheHighestIDs(t *testing.T) {
+	e := newEngine(t, Config{Limits: limits(time.Hour)})
+	accept(t, e, "x")
+	for _, first := range []int64{math.MaxInt64 - 5, math.MaxInt64} {
+		to := make([]engine.Record, 10)
+		must(t, e.Read(t.Context(), first, to))
+		for _, r := range to {
+			if r.ID < first || r.State != engine.Unknown {
+				t.Errorf("from %d: %+v", first, r)
+			}
+		}
+	}
+	closeEngine(t, e)
+}
+
+// A range canceled again, after the disk was full, is not answered before the store holds it.
+func TestCancelRangeAgainWaitsForTheStore(t *testing.T) {
+	d := new(disk)
+	e := newEngine(t, Config{Limits: limits(time.Hour), spoil: d.spoil})
+	r, err := e.AcceptBatch(t.Context(), engine.Batch{Secrets: [][]byte{[]byte("a"), []byte("b")}})
+	must(t, err)
+	d.fail(syscall.ENOSPC, false)
+	for range 2 {
+		if got, err := e.CancelRange(t.Context(), r.ID, 2); err == nil {
+			t.Errorf("on a full disk: %+v without an error", got)
+		}
+	}
+	d.fail(nil, false)
+	_, err = e.CancelRange(t.Context(), r.ID, 2)
+	must(t, err)
+	e = crash(t, e)
+	if s, err := e.Survey(t.Context(), r.ID, 2); err != nil || s.Pending != 0 {
+		t.Errorf("after a crash: %+v, error %v", s, err)
 	}
 	closeEngine(t, e)
 }
