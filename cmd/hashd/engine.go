@@ -27,6 +27,7 @@ type made struct {
 	engine         engine.Engine
 	fingerprintKey []byte        // nil if the store is as new as the process
 	storeID        func() []byte // returns the store's id; nil if fingerprintKey, which is as old, is the id
+	maxBatch       int           // the most jobs that it takes in a batch; 0 for engine.MaxBatch
 }
 
 // make starts the engine.
@@ -65,7 +66,7 @@ func (m *maker) file() (made, error) {
 	if err != nil {
 		return made{}, withWayOut(err)
 	}
-	return made{e, e.FingerprintKey(), e.StoreID}, nil
+	return made{engine: e, fingerprintKey: e.FingerprintKey(), storeID: e.StoreID}, nil
 }
 
 func noSync(s config.Sync) (bool, error) {
@@ -104,7 +105,7 @@ func (m *maker) jetstream(ctx context.Context) (made, error) {
 	if err != nil {
 		return made{}, err
 	}
-	return made{e, e.FingerprintKey(), e.StoreID}, nil
+	return made{e, e.FingerprintKey(), e.StoreID, e.MaxBatch()}, nil
 }
 
 // limits are the settings that every engine has.

@@ -416,8 +416,8 @@ type Stats struct {
 	// Recent The last minute, in steps of five seconds
 	Recent Recent `json:"recent"`
 
-	// Limits Each limit for which the server refuses jobs or requests, by the name that its refusals have; on a cluster
-	// as this instance counts
+	// Limits Each setting for which the server refuses jobs or requests, by the name that its refusals have; on a
+	// cluster as this instance counts. What does not fit into the rest of a limit is refused too, such as a batch
 	Limits []Use `json:"limits"`
 
 	// Full Present while every new job is refused because of a limit that finishing pending jobs does

@@ -170,8 +170,8 @@ export type Stats = {
     lateness: Lateness;
     recent: Recent;
     /**
-     * Each limit for which the server refuses jobs or requests, by the name that its refusals have; on a cluster
-     * as this instance counts
+     * Each setting for which the server refuses jobs or requests, by the name that its refusals have; on a
+     * cluster as this instance counts. What does not fit into the rest of a limit is refused too, such as a batch
      *
      */
     limits: Array<Use>;

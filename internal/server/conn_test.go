@@ -1,8 +1,10 @@
 package server
 
 import (
+	"bytes"
 	"context"
 	"io"
+	"net/http"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -134,5 +136,41 @@ func TestOwnTextIsNotTakenForARefusal(t *testing.T) {
 		if status, reason, ok := refusal([]byte(text)); ok {
 			t.Errorf("%q is taken for %d %s", text, status, reason)
 		}
+	}
+}
+
+// A reader may be slow for as long as it takes piece after piece: only one that takes less than a piece within the
+// timeout is cut off.
+func TestSlowReadersAreBoundedByProgress(t *testing.T) {
+	const pieces, piece = 30, 64 << 10
+	for pause, whole := range map[time.Duration]bool{9 * time.Second: true, 11 * time.Second: false} {
+		synctest.Test(t, func(t *testing.T) {
+			page := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				for range pieces {
+					_, _ = w.Write(bytes.Repeat([]byte("x"), piece))
+				}
+			})
+			r := listen(t, on(fake{}), func(cfg *Config) {
+				cfg.Pages, cfg.WriteTimeout = map[string]http.Handler{"/docs": page}, 10*time.Second
+			})
+			c, err := r.dial(t.Context(), "", "")
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer c.Close()
+			if _, err := io.WriteString(c, "GET /docs HTTP/1.1\r\nHost: hashd\r\nConnection: close\r\n\r\n"); err != nil {
+				t.Fatal(err)
+			}
+			n := 0
+			for err == nil {
+				time.Sleep(pause)
+				var got int64
+				got, err = io.CopyN(io.Discard, c, piece)
+				n += int(got)
+			}
+			if (n > pieces*piece) != whole {
+				t.Errorf("a piece each %v: %d bytes of %d, error %v", pause, n, pieces*piece, err)
+			}
+		})
 	}
 }

@@ -33,7 +33,7 @@ type Config struct {
 
 	ReadHeaderTimeout time.Duration // for the header of a request
 	ReadTimeout       time.Duration // for a whole request
-	WriteTimeout      time.Duration // from an answer's first byte to its last
+	WriteTimeout      time.Duration // for each piece of an answer to be taken
 	IdleTimeout       time.Duration // between requests of a connection
 
 	Listen string   // the address that Serve's listener was made for, whose host is this server

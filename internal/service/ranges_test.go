@@ -381,3 +381,46 @@ func TestSubmitInTime(t *testing.T) {
 		}
 	})
 }
+
+// Answers with many results have so much memory together. Past that they are refused before their first byte, a wait
+// takes none of it, and whatever ends an answer gives its memory back.
+func TestAnswersAreBounded(t *testing.T) {
+	inLive(t, func(l live) {
+		l.Service = service.New(service.Config{Engine: l.engine, MaxWait: time.Minute, AnswerMemory: 1})
+		first := l.submit(10)
+		other := func() error {
+			answer, err := l.GetBatch(l.Context(), wire.GetBatchRequestObject{Params: wire.GetBatchParams{First: first, Count: 10}, MediaType: "application/json"})
+			if err != nil {
+				l.Fatal(err)
+			}
+			for _, err := range answer.(wire.GetBatch200JSONResponse).Body.Results {
+				return err
+			}
+			return nil
+		}
+		wait := "wait=20"
+		answer, err := l.GetBatch(l.Context(), wire.GetBatchRequestObject{
+			Params: wire.GetBatchParams{First: first, Count: 10, Prefer: &wait}, MediaType: "application/x-ndjson",
+		})
+		if err != nil {
+			l.Fatal(err)
+		}
+		time.AfterFunc(time.Second, func() {
+			if err := other(); err != nil {
+				l.Errorf("while the first waits: %v", err)
+			}
+		})
+		func() {
+			defer func() { _ = recover() }()
+			for range answer.(wire.GetBatch200NDJSONResponse).Body {
+				if full, ok := errors.AsType[*engine.FullError](other()); !ok || full.Limit != "max-batch-memory" {
+					l.Errorf("while the first is written: %+v", full)
+				}
+				panic("the writing fails")
+			}
+		}()
+		if err := other(); err != nil {
+			l.Errorf("after the first: %v", err)
+		}
+	})
+}

@@ -4,6 +4,7 @@
 package service
 
 import (
+	"cmp"
 	"context"
 	"crypto/hmac"
 	"crypto/rand"
@@ -58,6 +59,7 @@ type Config struct {
 // Limits are settings that clients have to know. What else they have to know is in the contract.
 type Limits struct {
 	Delay, Retention          time.Duration
+	Batch                     int64 // the most jobs in a batch; 0 for what an engine takes
 	BodyBytes, BatchBodyBytes int64 // the largest bodies of requests
 }
 
@@ -91,7 +93,7 @@ func New(cfg Config) *Service {
 		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
 	s := &Service{cfg: cfg, desk: newDesk(cfg.AnswerMemory), started: time.Now()}
-	s.recent.made = s.started
+	s.recent.made, s.recent.accepted = s.started, func() int64 { return cfg.Engine.Stats().Accepted }
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	return s
 }
@@ -119,13 +121,14 @@ func (s *Service) EndWaits() { s.endWaits() }
 func (s *Service) Answered(took time.Duration) {
 	s.answers.Add(1)
 	s.answering.Add(int64(took))
-	s.recent.add(recentStep{answers: 1, answering: took})
+	s.recent.answered(took)
 }
 
 // SubmitHash implements POST /hash.
 func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObject) (wire.SubmitHashResponseObject, error) {
 	secret := req.Body.Password
 	defer secret.Wipe()
+	s.recent.begin()
 	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)}
 	if key := req.Params.IdempotencyKey; key != nil {
 		job.IdempotencyKey = s.key(*key, kindJob, job.Algorithm, job.Secret)
@@ -136,7 +139,6 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
-	s.recent.add(recentStep{jobs: 1})
 	if w.prefers {
 		secret.Wipe() // it is the engine's now, and the wait may be long
 		s.Answered(time.Since(began))
@@ -162,6 +164,7 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestObject) (wire.SubmitBatchResponseObject, error) {
 	secrets := req.Body.Passwords
 	defer secrets.Wipe()
+	s.recent.begin()
 	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm)}
 	if key := req.Params.IdempotencyKey; key != nil {
 		batch.IdempotencyKey = s.key(*key, kindBatch, batch.Algorithm, batch.Secrets...)
@@ -170,7 +173,6 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	if err != nil {
 		return nil, fmt.Errorf("submit batch: %w", err)
 	}
-	s.recent.add(recentStep{jobs: int64(len(batch.Secrets))})
 	due, wait := until(receipt.Due)
 	return wire.SubmitBatch202JSONResponse{
 		Body:    wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
@@ -274,9 +276,9 @@ func latenessOf(l engine.Lateness) wire.Lateness {
 }
 
 func (s *Service) recentOf(done engine.RecentStats) wire.Recent {
-	sum, seconds := s.recent.sum()
+	sum := s.recent.sum()
 	return wire.Recent{
-		Seconds: seconds, Accepted: sum.jobs, Completed: done.Completed,
+		Seconds: sum.seconds, Accepted: sum.jobs, Completed: done.Completed,
 		Average: meanOf(sum.answering, sum.answers), Lateness: latenessOf(done.Lateness),
 	}
 }
@@ -326,7 +328,7 @@ func (s *Service) GetStatus(context.Context, wire.GetStatusRequestObject) (wire.
 	return wire.GetStatus200JSONResponse{Body: wire.Status{
 		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(), Store: storeName(s.cfg.Store()),
 		Engine: s.cfg.EngineName, Algorithms: algorithmNames(), Limits: wire.Limits{
-			Secret: engine.MaxSecret / utf8.UTFMax, Batch: engine.MaxBatch, Range: engine.MaxRange,
+			Secret: engine.MaxSecret / utf8.UTFMax, Batch: cmp.Or(s.cfg.Limits.Batch, engine.MaxBatch), Range: engine.MaxRange,
 			Wait: s.cfg.MaxWait.Seconds(), Delay: s.cfg.Limits.Delay.Seconds(), Retention: s.cfg.Limits.Retention.Seconds(),
 			Body: s.cfg.Limits.BodyBytes, BatchBody: s.cfg.Limits.BatchBodyBytes,
 		},

@@ -226,6 +226,9 @@ func (e *Engine) Full() string { return e.ledger.full() }
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats { return e.ledger.stats() }
 
+// MaxBatch returns the most jobs that the cluster takes in a batch.
+func (e *Engine) MaxBatch() int { return min(engine.MaxBatch, e.publishLimit-1) }
+
 // Uses implements engine.Engine, for this instance.
 func (e *Engine) Uses() []engine.Use { return e.ledger.uses() }
 

@@ -326,6 +326,10 @@ func (e *Engine) Uses() []engine.Use {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	given := e.end() - 1
+	for before := -1; before != len(e.keys.jobs); {
+		before = len(e.keys.jobs)
+		e.forget(e.now())
+	}
 	return []engine.Use{
 		{Name: "max-pending", Limit: e.cfg.MaxPending, Used: e.pendingOf(given)},
 		{Name: maxResultsName, Limit: e.cfg.MaxResults, Used: given + e.cfg.MaxResults - e.resultsEnd()},
