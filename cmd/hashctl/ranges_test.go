@@ -173,7 +173,7 @@ func TestTail(t *testing.T) {
 	fill(t, jobs, 101, 50)
 	ctx, stop := context.WithCancel(t.Context())
 	defer stop()
-	p, out, _ := newProgram(address, strings.NewReader(""))
+	p, out, told := newProgram(address, strings.NewReader(""))
 	ended := make(chan int, 1)
 	go func() { ended <- p.run(ctx, []string{"tail", "--state=" + state}) }()
 	for end := time.Now().Add(time.Minute); !strings.Contains(read(t, state), `"after":150`); time.Sleep(time.Millisecond) {
@@ -182,7 +182,7 @@ func TestTail(t *testing.T) {
 		}
 	}
 	stop()
-	if code := <-ended; code != exitInterrupted || strings.Count(out.String(), "\n") != 51 || !strings.Contains(out.String(), "101,done,"+hashOfID(101)) {
+	if code := <-ended; code != exitInterrupted || !strings.Contains(told.String(), "hint: the same command goes on") || strings.Count(out.String(), "\n") != 51 || !strings.Contains(out.String(), "101,done,"+hashOfID(101)) {
 		t.Errorf("exit code %d, %q", code, out)
 	}
 	if code, out, errs := run(t.Context(), address, "tail", "--once", "--state="+state); code != exitOK || out != "" {

@@ -73,9 +73,16 @@ func (p *program) tail(ctx context.Context, jobs *client.Jobs, o tailOptions) er
 	} else {
 		err = t.follow(ctx, jobs)
 	}
-	err = errors.Join(err, t.note())
+	if err = errors.Join(err, t.note()); err == nil {
+		return nil
+	}
 	if changed, ok := errors.AsType[*client.StoreChangedError](err); ok {
 		return &failure{changed, "ids begin anew there; " + o.anew()}
+	}
+	if ctx.Err() != nil && o.state == "" {
+		return &failure{err, fmt.Sprintf("--after %d goes on where this one stopped", t.at.After)}
+	} else if ctx.Err() != nil {
+		return &failure{err, "the same command goes on where this one stopped"}
 	}
 	return err
 }
