@@ -68,7 +68,7 @@ func request(password string) *api.HashRequest {
 // one submits a secret and waits for its hash.
 func one(ctx context.Context, c *api.Client) error {
 	key := api.SubmitHashParams{IdempotencyKey: api.NewOptString("key of ogen")}
-	a, err := must[api.JobHeaders](c.SubmitHash(ctx, request("angryMonkey"), key))
+	a, err := must[api.SubmitHashAcceptedHeaders](c.SubmitHash(ctx, request("angryMonkey"), key))
 	if err != nil {
 		return err
 	}
@@ -109,7 +109,7 @@ func batch(ctx context.Context, c *api.Client) error {
 
 // pending collects a job that is not done, and cancels it.
 func pending(ctx context.Context, c *api.Client) error {
-	submitted, err := must[api.JobHeaders](c.SubmitHash(ctx, request("angryMonkey"), api.SubmitHashParams{}))
+	submitted, err := must[api.SubmitHashAcceptedHeaders](c.SubmitHash(ctx, request("angryMonkey"), api.SubmitHashParams{}))
 	if err != nil {
 		return err
 	}
