@@ -63,6 +63,7 @@ type Engine struct {
 	queue     queue
 	health    health
 	committer *committer
+	canceling sync.Mutex // jobs are canceled and queued under it
 	close     func() error
 }
 
@@ -188,10 +189,16 @@ func (e *Engine) Cancel(ctx context.Context, id int64) error {
 		return engine.ErrDown
 	}
 	position := e.store.lives.position(id)
-	if err := e.jobs.Cancel(ctx, position); err != nil {
-		return err
-	}
-	return e.storeGone(position, 1)
+	return e.storeGone(func() (gone, count int64, err error) {
+		switch err := e.jobs.Cancel(ctx, position); {
+		case err == nil:
+			return position, 1, nil
+		case errors.Is(err, engine.ErrGone):
+			return position, 0, err
+		default:
+			return 0, 0, err
+		}
+	})
 }
 
 // Full implements engine.Engine.

@@ -44,7 +44,7 @@ func (r *request) bytes() (n int) {
 	for _, s := range r.batch.Secrets {
 		n += len(s) + jobOverhead
 	}
-	return n
+	return n + resultBytes(int(r.count))
 }
 
 // queue is where requests wait for the committer.

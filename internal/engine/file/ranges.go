@@ -98,27 +98,49 @@ func (e *Engine) CancelRange(ctx context.Context, first int64, count int) (all e
 			all.Unknown += s.count
 			return nil
 		}
-		ended, err := e.jobs.CancelRange(ctx, s.position, s.count)
-		all.Canceled += ended.Canceled
-		all.Erased += ended.Erased
-		all.Gone += ended.Gone
-		all.Unknown += ended.Unknown
-		if err != nil || ended.Unknown == s.count { // one that is gone may not be stored yet
-			return err
-		}
-		return e.storeGone(s.position, s.count)
+		return e.storeGone(func() (gone, count int64, err error) {
+			ended, err := e.jobs.CancelRange(ctx, s.position, s.count)
+			all.Canceled += ended.Canceled
+			all.Erased += ended.Erased
+			all.Gone += ended.Gone
+			all.Unknown += ended.Unknown
+			switch {
+			case ended.Unknown == s.count:
+				return 0, 0, err
+			case ended.Canceled+ended.Erased == 0:
+				return s.position, 0, err
+			}
+			return s.position, int64(s.count), err
+		})
 	})
 	return all, err
 }
 
-// storeGone returns once the store holds which of so many jobs from the position on are gone.
-func (e *Engine) storeGone(position int64, count int) error {
+// storeGone returns once the store holds what cancel has done: to count jobs from the position gone on. With a count of
+// 0 they were gone before. Then it waits for those who have canceled them, whose write may be under way or have failed
+// for want of room. With a position of 0 there is nothing to wait for. It returns cancel's error, if that of the
+// store does not come first.
+func (e *Engine) storeGone(cancel func() (gone, count int64, err error)) error {
 	r := newRequest()
 	defer r.release()
-	r.gone, r.count = position, int64(count)
-	if err := e.queue.put(r); err != nil {
+	if queued, err := e.queueGone(r, cancel); !queued {
+		return err
+	} else if <-r.answered; r.err != nil {
+		return r.err
+	} else {
 		return err
 	}
-	<-r.answered
-	return r.err
+}
+
+// queueGone cancels and queues. Whoever finds a job gone so comes behind the one that has canceled it.
+func (e *Engine) queueGone(r *request, cancel func() (gone, count int64, err error)) (queued bool, err error) {
+	e.canceling.Lock()
+	defer e.canceling.Unlock()
+	if r.gone, r.count, err = cancel(); r.gone == 0 {
+		return false, err
+	}
+	if closed := e.queue.put(r); closed != nil {
+		return false, closed
+	}
+	return true, err
 }
