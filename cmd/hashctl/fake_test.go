@@ -98,7 +98,10 @@ func (f *fake) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (f *fake) submit(w http.ResponseWriter, r *http.Request) {
 	f.posts++
 	var batch struct{ Passwords []string }
-	_ = json.NewDecoder(r.Body).Decode(&batch)
+	if err := json.NewDecoder(r.Body).Decode(&batch); err != nil { // the client has gone
+		w.WriteHeader(http.StatusBadRequest)
+		return
+	}
 	first, known := f.keys[r.Header.Get("Idempotency-Key")]
 	if !known {
 		first = f.next
