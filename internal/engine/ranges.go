@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"math"
 )
 
 // MaxRange is the most ids that one call asks an engine about.
@@ -54,6 +55,17 @@ type Ended struct {
 	Erased   int // done before
 	Gone     int // canceled, erased or expired before
 	Unknown  int // never given
+}
+
+// ValidRange reports whether Ranges may be asked about so many ids from first on.
+func ValidRange(first int64, count int) bool { return first >= 1 && count >= 1 && count <= MaxRange }
+
+// IDAfter returns the id that is n higher, or the highest there is. n is not negative.
+func IDAfter(id int64, n int) int64 {
+	if id > math.MaxInt64-int64(n) {
+		return math.MaxInt64
+	}
+	return id + int64(n)
 }
 
 // AwaitRange returns nil once no job of the range is pending, or once ctx has ended. Due order is

@@ -133,7 +133,7 @@ func (l lives) spans(first int64, count int) iter.Seq[span] {
 			if !yield(s) {
 				return
 			}
-			first, count = further(first, s.count), count-s.count
+			first, count = engine.IDAfter(first, s.count), count-s.count
 		}
 	}
 }

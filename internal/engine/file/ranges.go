@@ -1,8 +1,8 @@
 package file
 
 import (
+	"cmp"
 	"context"
-	"math"
 
 	"github.com/hashd-project/hashd/internal/engine"
 )
@@ -14,29 +14,21 @@ func (e *Engine) Read(ctx context.Context, first int64, to []engine.Record) erro
 		to = to[s.count:]
 		if s.position == 0 {
 			for i := range records {
-				records[i] = engine.Record{ID: further(s.id, i), State: engine.Unknown}
+				records[i] = engine.Record{ID: engine.IDAfter(s.id, i), State: engine.Unknown}
 			}
 			return nil
 		}
 		err := e.jobs.Read(ctx, s.position, records)
 		for i := range records {
-			records[i].ID = further(s.id, i)
+			records[i].ID = engine.IDAfter(s.id, i)
 		}
 		return err
 	})
 }
 
-// further returns the id that many further, or the highest there is.
-func further(id int64, n int) int64 {
-	if id > math.MaxInt64-int64(n) {
-		return math.MaxInt64
-	}
-	return id + int64(n)
-}
-
 // spans calls do for each span of the range.
 func (e *Engine) spans(first int64, count int, do func(span) error) error {
-	if first < 1 || count < 1 || count > engine.MaxRange {
+	if !engine.ValidRange(first, count) {
 		return engine.ErrInvalid
 	}
 	for s := range e.store.lives.spans(first, count) {
@@ -123,13 +115,12 @@ func (e *Engine) CancelRange(ctx context.Context, first int64, count int) (all e
 func (e *Engine) storeGone(cancel func() (gone, count int64, err error)) error {
 	r := newRequest()
 	defer r.release()
-	if queued, err := e.queueGone(r, cancel); !queued {
-		return err
-	} else if <-r.answered; r.err != nil {
-		return r.err
-	} else {
-		return err
+	queued, err := e.queueGone(r, cancel)
+	if queued {
+		<-r.answered
+		err = cmp.Or(r.err, err)
 	}
+	return err
 }
 
 // queueGone cancels and queues. Whoever finds a job gone so comes behind the one that has canceled it.

@@ -33,7 +33,7 @@ func (e *Engine) lookAtPiece(ctx context.Context, first int64, count int) ([]*se
 	all := make([]*seen, count)
 	for i := range all {
 		all[i] = new(seen)
-		all[i].ID = further(first, i)
+		all[i].ID = engine.IDAfter(first, i)
 	}
 	steps := []func(context.Context, []*seen) error{
 		e.findNeighbors,

@@ -3,7 +3,6 @@ package jetstream
 import (
 	"context"
 	"errors"
-	"math"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -14,23 +13,15 @@ const askJobs = 1_000
 
 // inPieces calls do for the range's ids, askJobs at a time.
 func inPieces(first int64, count int, do func(first int64, count int) error) error {
-	if first < 1 || count < 1 || count > engine.MaxRange {
+	if !engine.ValidRange(first, count) {
 		return engine.ErrInvalid
 	}
 	for n := 0; n < count; n += askJobs {
-		if err := do(further(first, n), min(askJobs, count-n)); err != nil {
+		if err := do(engine.IDAfter(first, n), min(askJobs, count-n)); err != nil {
 			return err
 		}
 	}
 	return nil
-}
-
-// further returns the id that many further, or the highest there is.
-func further(id int64, n int) int64 {
-	if id > math.MaxInt64-int64(n) {
-		return math.MaxInt64
-	}
-	return id + int64(n)
 }
 
 // Read implements engine.Ranges.

@@ -14,11 +14,11 @@ const lookJobs = 512
 
 // inPieces calls do for the range's ids, lookJobs of them at a time, with the engine locked.
 func (e *Engine) inPieces(first int64, count int, do func(first int64, count int)) error {
-	if first < 1 || count < 1 || count > engine.MaxRange {
+	if !engine.ValidRange(first, count) {
 		return engine.ErrInvalid
 	}
 	for n := 0; n < count; n += lookJobs {
-		if err := e.locked(func() { do(add(first, n), min(lookJobs, count-n)) }); err != nil {
+		if err := e.locked(func() { do(engine.IDAfter(first, n), min(lookJobs, count-n)) }); err != nil {
 			return err
 		}
 	}
@@ -36,20 +36,12 @@ func (e *Engine) locked(do func()) error {
 	return nil
 }
 
-// add returns the id that many further, or the highest there is.
-func add(id int64, n int) int64 {
-	if id > math.MaxInt64-int64(n) {
-		return math.MaxInt64
-	}
-	return id + int64(n)
-}
-
 // Read implements engine.Ranges.
 func (e *Engine) Read(ctx context.Context, first int64, to []engine.Record) error {
 	glance := engine.IsGlance(ctx)
 	return e.inPieces(first, len(to), func(from int64, count int) {
 		for i := range count {
-			e.showOrEnd(&to[0], add(from, i), glance)
+			e.showOrEnd(&to[0], engine.IDAfter(from, i), glance)
 			to = to[1:]
 		}
 	})
@@ -73,7 +65,7 @@ func (e *Engine) Survey(_ context.Context, first int64, count int) (found engine
 		var last *segment
 		at := 0
 		for i := range count {
-			if s, j, err := e.find(add(from, i)); err == nil && s.meta(j).state() == pending {
+			if s, j, err := e.find(engine.IDAfter(from, i)); err == nil && s.meta(j).state() == pending {
 				found.Pending++
 				last, at = s, j
 			}
@@ -109,7 +101,7 @@ type cursor struct {
 func (e *Engine) move(c *cursor) (more bool) {
 	end := e.end()
 	for range lookJobs {
-		id := max(add(c.after, 1), e.cfg.FirstID)
+		id := max(engine.IDAfter(c.after, 1), e.cfg.FirstID)
 		if id >= end {
 			return false
 		}
@@ -150,7 +142,7 @@ func (e *Engine) nextSegment(id int64) int64 {
 func (e *Engine) CancelRange(_ context.Context, first int64, count int) (ended engine.Ended, err error) {
 	err = e.inPieces(first, count, func(from int64, count int) {
 		for i := range count {
-			s, j, err := e.find(add(from, i))
+			s, j, err := e.find(engine.IDAfter(from, i))
 			switch {
 			case errors.Is(err, engine.ErrGone):
 				ended.Gone++

@@ -99,7 +99,7 @@ func (e *Engine) AwaitCompleted(ctx context.Context, after int64) error {
 func (e *Engine) upNext(after int64) (id int64, ended bool, progress <-chan struct{}, err error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	id = max(add(after, 1), e.cfg.FirstID)
+	id = max(engine.IDAfter(after, 1), e.cfg.FirstID)
 	s, i, err := e.find(id)
 	switch {
 	case errors.Is(err, engine.ErrGone):
