@@ -32,47 +32,47 @@ type piece struct {
 	results [pieceJobs]wire.Result
 }
 
-// desk is where answers are written, at so many places.
-type desk struct {
-	places *semaphore.Weighted
+// answerRoom bounds the memory of the answers that are being written, as server's batchRoom bounds that of batches.
+type answerRoom struct {
+	free   *semaphore.Weighted // for so many answers
 	taken  atomic.Int64
 	pieces sync.Pool
 }
 
-// newDesk returns one for answers that take so much memory together, in bytes; 0 for any.
-func newDesk(memory int64) *desk {
+// newAnswerRoom returns one for answers that take so much memory together, in bytes; 0 for any.
+func newAnswerRoom(memory int64) *answerRoom {
 	if memory == 0 {
 		memory = math.MaxInt64
 	}
-	return &desk{places: semaphore.NewWeighted(max(1, memory/pieceMemory)), pieces: sync.Pool{New: func() any { return new(piece) }}}
+	return &answerRoom{free: semaphore.NewWeighted(max(1, memory/pieceMemory)), pieces: sync.Pool{New: func() any { return new(piece) }}}
 }
 
-// tryTake returns a piece, which is to be put back, or the refusal if all places are taken.
-func (d *desk) tryTake() (*piece, error) {
-	if !d.places.TryAcquire(1) {
+// tryTake returns a piece, which is to be put back, or the refusal if there is no room.
+func (r *answerRoom) tryTake() (*piece, error) {
+	if !r.free.TryAcquire(1) {
 		return nil, &engine.FullError{Limit: answerLimit, RetryAfter: time.Second}
 	}
-	d.taken.Add(1)
-	return d.pieces.Get().(*piece), nil
+	r.taken.Add(1)
+	return r.pieces.Get().(*piece), nil
 }
 
 // answerLimit is the name of the setting.
 const answerLimit = "max-batch-memory"
 
-// take waits for a place.
-func (d *desk) take(ctx context.Context) (*piece, error) {
-	if err := d.places.Acquire(ctx, 1); err != nil {
+// take waits for room.
+func (r *answerRoom) take(ctx context.Context) (*piece, error) {
+	if err := r.free.Acquire(ctx, 1); err != nil {
 		return nil, err
 	}
-	d.taken.Add(1)
-	return d.pieces.Get().(*piece), nil
+	r.taken.Add(1)
+	return r.pieces.Get().(*piece), nil
 }
 
-func (d *desk) put(p *piece) {
+func (r *answerRoom) put(p *piece) {
 	if p != nil {
-		d.pieces.Put(p)
-		d.taken.Add(-1)
-		d.places.Release(1)
+		r.pieces.Put(p)
+		r.taken.Add(-1)
+		r.free.Release(1)
 	}
 }
 
@@ -124,8 +124,8 @@ func (s *Service) awaitRange(ctx context.Context, w preference, first int64, cou
 // that are pending. What it yields is valid until the next.
 func (s *Service) results(ctx context.Context, first int64, count int, pending *int64) iter.Seq2[[]wire.Result, error] {
 	return func(yield func([]wire.Result, error) bool) {
-		p, err := s.desk.tryTake()
-		defer s.desk.put(p)
+		p, err := s.room.tryTake()
+		defer s.room.put(p)
 		for n := 0; n < count && err == nil && ctx.Err() == nil; n += pieceJobs {
 			records := p.records[:min(pieceJobs, count-n)]
 			if err = s.cfg.Engine.Read(ctx, first+int64(n), records); err == nil && !yield(p.show(records, pending), nil) {
@@ -146,8 +146,8 @@ func (s *Service) resultsInTime(ctx context.Context, w preference, first int64, 
 		return s.results(ctx, first, count, &pending)
 	}
 	return func(yield func([]wire.Result, error) bool) {
-		p, err := s.desk.tryTake()
-		defer func() { s.desk.put(p) }()
+		p, err := s.room.tryTake()
+		defer func() { s.room.put(p) }()
 		waiting, cancel := s.waiting(ctx, w.wait)
 		defer cancel()
 		for end := first + int64(count); first < end && err == nil && ctx.Err() == nil; {
@@ -159,9 +159,9 @@ func (s *Service) resultsInTime(ctx context.Context, w preference, first int64, 
 				records = records[:settled(records)]
 			}
 			if len(records) == 0 {
-				s.desk.put(p) // a wait takes no memory but its own
+				s.room.put(p) // a wait takes no memory but its own
 				_, _ = s.cfg.Engine.Wait(engine.Glance(waiting), first)
-				p, err = s.desk.take(ctx)
+				p, err = s.room.take(ctx)
 			} else if !yield(p.show(records, &pending), nil) {
 				return
 			}
@@ -264,8 +264,8 @@ func (c *completions) isEmpty(ctx context.Context) (bool, error) {
 const maxSteps = 100
 
 func (c *completions) yieldAll(ctx context.Context, yield func([]wire.Result, error) bool) {
-	p, err := c.service.desk.tryTake()
-	defer c.service.desk.put(p)
+	p, err := c.service.room.tryTake()
+	defer c.service.room.put(p)
 	pending, n := int64(0), 1
 	for left := c.limit; left > 0 && n > 0 && err == nil && ctx.Err() == nil; left -= n {
 		after := c.next

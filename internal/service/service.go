@@ -66,7 +66,7 @@ type Limits struct {
 // Service implements the contract. Its methods may be called by any number of goroutines.
 type Service struct {
 	cfg      Config
-	desk     *desk
+	room     *answerRoom
 	started  time.Time
 	draining atomic.Bool
 
@@ -92,7 +92,7 @@ func New(cfg Config) *Service {
 	if cfg.Store == nil {
 		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
-	s := &Service{cfg: cfg, desk: newDesk(cfg.AnswerMemory), started: time.Now()}
+	s := &Service{cfg: cfg, room: newAnswerRoom(cfg.AnswerMemory), started: time.Now()}
 	s.recent.made, s.recent.accepted = s.started, func() int64 { return cfg.Engine.Stats().Accepted }
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	return s
@@ -289,7 +289,7 @@ func (s *Service) uses() []wire.Use {
 	uses := []wire.Use{}
 	for _, u := range append(s.cfg.Engine.Uses(), s.cfg.Uses()...) {
 		if u.Name == answerLimit {
-			u.Used = max(u.Used, min(u.Limit, s.desk.taken.Load()*pieceMemory))
+			u.Used = max(u.Used, min(u.Limit, s.room.taken.Load()*pieceMemory))
 		}
 		uses = append(uses, wire.Use{Name: u.Name, Limit: u.Limit, Used: u.Used})
 	}

@@ -22,11 +22,7 @@ func (a *answer) encode(body any) error {
 	if v.Kind() != reflect.Pointer || v.IsNil() {
 		return a.marshal(body)
 	}
-	p := planOf(v.Type())
-	if p == nil {
-		return a.marshal(body)
-	}
-	return p.encode(a, v.Elem())
+	return a.item(planOf(v.Type()), body)
 }
 
 func (a *answer) marshal(body any) error {
@@ -36,7 +32,7 @@ func (a *answer) marshal(body any) error {
 	return err
 }
 
-// item encodes one of many values of a type that has the plan, if any.
+// item encodes what the pointer is of. The plan is its type's, if that has one: of many values it is looked up once.
 func (a *answer) item(p *plan, item any) error {
 	if p == nil {
 		return a.marshal(item)
