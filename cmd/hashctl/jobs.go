@@ -16,11 +16,8 @@ func (p *program) getCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "get ID", Short: "Print a job's hash", Long: getUsage, Args: oneArg("a job's id"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
-			if r, ok, err := parseRange(args[0]); ok || err != nil {
-				if err != nil {
-					return err
-				}
-				return p.getRange(ctx, jobs, r)
+			if is, err := onRange(args, func(r idRange) error { return p.getRange(ctx, jobs, r) }); is {
+				return err
 			}
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -40,11 +37,8 @@ func (p *program) waitCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "wait ID", Short: "Wait for a job's hash", Long: waitUsage, Args: oneArg("a job's id"), ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
-			if r, ok, err := parseRange(args[0]); ok || err != nil {
-				if err != nil {
-					return err
-				}
-				return p.awaitRange(ctx, jobs, r, timeout)
+			if is, err := onRange(args, func(r idRange) error { return p.awaitRange(ctx, jobs, r, timeout) }); is {
+				return err
 			}
 			ids, err := parseIDs(args)
 			if err != nil {
@@ -61,11 +55,8 @@ func (p *program) cancelCommand() *cobra.Command {
 	return &cobra.Command{
 		Use: "cancel ID...", Short: "Cancel jobs or erase their hashes", Long: cancelUsage, Args: someArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: p.action(func(ctx context.Context, jobs *client.Jobs, args []string) error {
-			if r, ok, err := parseRange(args[0]); (ok || err != nil) && len(args) == 1 {
-				if err != nil {
-					return err
-				}
-				return p.cancelRange(ctx, jobs, r)
+			if is, err := onRange(args, func(r idRange) error { return p.cancelRange(ctx, jobs, r) }); is {
+				return err
 			}
 			ids, err := parseIDs(args)
 			if err != nil {

@@ -39,6 +39,18 @@ func parseRange(arg string) (r idRange, ok bool, err error) {
 	return idRange{ids[0], ids[1]}, true, nil
 }
 
+// onRange does what the command does to a range, if that is its only argument, and reports whether it is.
+func onRange(args []string, do func(idRange) error) (is bool, err error) {
+	if len(args) != 1 {
+		return false, nil
+	}
+	r, is, err := parseRange(args[0])
+	if is && err == nil {
+		err = do(r)
+	}
+	return is, err
+}
+
 // found is a line of the output about a range. It never has the secret.
 type found struct {
 	ID     client.JobID        `json:"id"`
@@ -176,33 +188,20 @@ func (f *finder) take(one client.Result, last bool) error {
 
 // canceledRange is what cancel prints with --json of a range.
 type canceledRange struct {
-	First    client.JobID `json:"first"`
-	Last     client.JobID `json:"last"`
-	Canceled int          `json:"canceled"`
-	Erased   int          `json:"erased"`
-	Gone     int          `json:"gone"`
-	Unknown  int          `json:"unknown"`
+	First client.JobID `json:"first"`
+	Last  client.JobID `json:"last"`
+	client.Ended
 }
 
 func (p *program) cancelRange(ctx context.Context, jobs *client.Jobs, r idRange) error {
-	const piece = 10_000
-	all := canceledRange{First: r.first, Last: r.last}
-	var failure error
-	for first := r.first; first <= r.last && failure == nil; first += piece {
-		var ended client.Ended
-		ended, failure = jobs.CancelBatch(ctx, first, int(min(piece, r.last-first+1)))
-		all.Canceled += int(ended.Canceled)
-		all.Erased += int(ended.Erased)
-		all.Gone += int(ended.Gone)
-		all.Unknown += int(ended.Unknown)
-	}
+	ended, err := jobs.CancelBatch(ctx, r.first, r.count())
 	if p.json {
-		failure = errors.Join(p.printJSON(all), failure)
+		err = errors.Join(p.printJSON(canceledRange{r.first, r.last, ended}), err)
 	}
-	if failure == nil && all.Gone+all.Unknown > 0 {
-		failure = &absentError{int64(all.Gone), int64(all.Unknown), int64(r.count())}
+	if err == nil && ended.Gone+ended.Unknown > 0 {
+		err = &absentError{int64(ended.Gone), int64(ended.Unknown), int64(r.count())}
 	}
-	return failure
+	return err
 }
 
 // settle puts into the record what has become of its job.
