@@ -192,6 +192,9 @@ var (
 	// are safe in it.
 	ErrDown = errors.New("engine is down")
 
+	// ErrTenants refuses another tenant: every number is given.
+	ErrTenants = errors.New("no number is left for another tenant")
+
 	// ErrIdempotencyKeyReused refuses a job whose key another request used within the window.
 	ErrIdempotencyKeyReused = errors.New("idempotency key reused for another request")
 )
