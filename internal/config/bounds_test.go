@@ -25,6 +25,7 @@ var bounds = map[string]struct{ good, bad []string }{
 		[]string{"127.0.0.1:0", "127.255.255.255:65535", "[::1]:80", "localhost:80"},
 		[]string{":0", "0.0.0.0:0", "[::]:0", "10.0.0.1:80", "hash.example.com:80", "127.0.0.1", "127.0.0.1:65536"},
 	},
+	"api-keys":             {nil, nil},
 	"insecure-no-auth":     {[]string{"true", "false"}, []string{"yes", "1", "True", "truefalse"}},
 	"delay":                {[]string{"0s", "0", "24h"}, []string{"-1ns", "24h0m1ns", "5", "5 s", "1d", "soon"}},
 	"retention":            {[]string{"1s", "720h"}, []string{"999ms", "720h1s"}},
@@ -122,8 +123,10 @@ func TestExposure(t *testing.T) {
 		"[::ffff:10.0.0.1]:80", "hashd.example:80", "localhost.example:80", "127.1:80", "[localhost.]:80",
 	} {
 		wantRefused(t, "listen", listen)
-		if c := mustLoad(t, nil, "--listen", listen, "--insecure-no-auth"); c.Listen != listen {
-			t.Errorf("listen: got %s, want %s", c.Listen, listen)
+		for _, way := range []string{"--insecure-no-auth", "--api-keys=keys.json"} {
+			if c := mustLoad(t, nil, "--listen", listen, way); c.Listen != listen {
+				t.Errorf("listen: got %s, want %s", c.Listen, listen)
+			}
 		}
 	}
 }

@@ -25,7 +25,7 @@ const drainMargin = 30 * time.Second
 // No setting is a secret, so all of it may be logged.
 type Config struct {
 	// Listen is the host:port to listen on (--listen, default 127.0.0.1:8080). An empty host
-	// means all interfaces. The default is loopback because there is no authentication yet.
+	// means all interfaces. The default is loopback because nobody is asked for a key without APIKeys.
 	// Address has the port applied.
 	Listen string
 
@@ -39,8 +39,12 @@ type Config struct {
 	// loopback are checked.
 	Hosts string
 
-	// InsecureNoAuth allows an address beyond loopback (--insecure-no-auth, true or false,
-	// default false): whoever reaches the port can submit, read and cancel jobs, so opening
+	// APIKeys is the path of the file of API keys (--api-keys, default none, which is ""). If it is set,
+	// only who shows one of the keys is let in. The file must exist, and is followed when it changes.
+	APIKeys string
+
+	// InsecureNoAuth allows an address beyond loopback without APIKeys (--insecure-no-auth, true or
+	// false, default false): whoever reaches the port can submit, read and cancel jobs, so opening
 	// it to others must be somebody's decision.
 	InsecureNoAuth bool
 

@@ -132,7 +132,7 @@ func configFields(t *testing.T) (fields []*ast.Field) {
 // Names are a promise to those who run the server: none changes by accident.
 func TestNames(t *testing.T) {
 	want := []string{
-		"listen HASHD_LISTEN", "port HASHD_PORT", "hosts HASHD_HOSTS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
+		"listen HASHD_LISTEN", "port HASHD_PORT", "hosts HASHD_HOSTS", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
 		"delay HASHD_DELAY", "retention HASHD_RETENTION",
 		"idempotency-window HASHD_IDEMPOTENCY_WINDOW", "max-wait HASHD_MAX_WAIT",
 		"drain-timeout HASHD_DRAIN_TIMEOUT", "linger HASHD_LINGER", "drain HASHD_DRAIN",

@@ -39,11 +39,12 @@ func (s *Settings) fromPlatform(environ []string) (given, bool) {
 	return given{}, false
 }
 
-// Variables of ours that are no settings. The first is a secret, and a Config holds none; the other
-// tells hashctl, the client, where the server is, and both run in one shell.
+// Variables of ours that are no settings. The first is a secret, and a Config holds none; the others
+// tell hashctl, the client, where the server is and which key to show, and both run in one shell.
 const (
 	RingVariable = envPrefix + "RING" // holds a ring
 	clientServer = envPrefix + "SERVER"
+	clientKey    = envPrefix + "API_KEY"
 )
 
 // ringFrom returns the ring in the environment, in the memory that it has there; nil if there is none.
@@ -56,7 +57,9 @@ func ringFrom(environ []string) *string {
 	return nil
 }
 
-func isNoSetting(name string) bool { return name == RingVariable || name == clientServer }
+func isNoSetting(name string) bool {
+	return name == RingVariable || name == clientServer || name == clientKey
+}
 
 // serviceLink matches the variables that Kubernetes gives each pod for every Service of its
 // namespace. For a Service called hashd they begin with our prefix, and HASHD_PORT is among

@@ -23,10 +23,10 @@ func split(err error) (list []*Error) {
 }
 
 func TestFlagAndEnvironmentErrors(t *testing.T) {
-	const exposed = ` is reachable from beyond this machine, and there is no authentication yet: ` +
+	const exposed = ` is reachable from beyond this machine, and there is no authentication without api-keys: ` +
 		`anyone who reaches the port could submit, read and cancel jobs; ` +
 		`listen on 127.0.0.1, [::1] or localhost, ` +
-		`or, if the network keeps strangers out, set insecure-no-auth to true`
+		`give the file of api-keys, or, if the network keeps strangers out, set insecure-no-auth to true`
 	for _, tt := range []struct {
 		name    string
 		environ string
@@ -202,14 +202,14 @@ func TestServiceLinks(t *testing.T) {
 	}
 }
 
-// Where the client's variable is set, for hashctl in the same shell, the server starts; one like it
+// Where the client's variables are set, for hashctl in the same shell, the server starts; one like them
 // is still a mistake.
 func TestClientVariable(t *testing.T) {
 	want := mustLoad(t, nil)
-	if got := mustLoad(t, []string{"HASHD_SERVER=http://127.0.0.1:8080"}); !reflect.DeepEqual(got, want) {
+	if got := mustLoad(t, []string{"HASHD_SERVER=http://127.0.0.1:8080", "HASHD_API_KEY=hashd_x"}); !reflect.DeepEqual(got, want) {
 		t.Errorf("it changes the settings: %+v, want %+v", got, want)
 	}
-	for _, entry := range []string{"HASHD_SERVERS=x", "HASHD_SERVE=x"} {
+	for _, entry := range []string{"HASHD_SERVERS=x", "HASHD_SERVE=x", "HASHD_API_KE=x"} {
 		if _, err := load(t, []string{entry}); err == nil {
 			t.Errorf("%s is taken", entry)
 		}

@@ -129,7 +129,7 @@ func (l *loading) takePlatform(port given) {
 		return
 	}
 	l.last["port"] = port
-	if l.config.InsecureNoAuth {
+	if l.config.InsecureNoAuth || l.config.APIKeys != "" {
 		l.config.Listen = net.JoinHostPort("", port.text)
 	}
 }
@@ -162,13 +162,14 @@ func (l *loading) checkDrain() {
 
 // checkExposure refuses to open the server to others by accident.
 func (l *loading) checkExposure() {
-	if l.config.InsecureNoAuth || l.config.loopback() || l.bad["listen"] || l.bad["insecure-no-auth"] {
+	if l.config.APIKeys != "" || l.config.InsecureNoAuth || l.config.loopback() ||
+		l.bad["listen"] || l.bad["insecure-no-auth"] || l.bad["api-keys"] {
 		return
 	}
 	listen := l.last["listen"]
 	l.refuse(listen,
-		fmt.Sprintf("%s is reachable from beyond this machine, and there is no authentication yet: "+
+		fmt.Sprintf("%s is reachable from beyond this machine, and there is no authentication without api-keys: "+
 			"anyone who reaches the port could submit, read and cancel jobs", quote(listen.text)),
 		"listen on 127.0.0.1, [::1] or localhost, "+
-			"or, if the network keeps strangers out, set insecure-no-auth to true")
+			"give the file of api-keys, or, if the network keeps strangers out, set insecure-no-auth to true")
 }

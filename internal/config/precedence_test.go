@@ -32,6 +32,7 @@ var layers = map[string][3]layer{
 	"listen":               {{"localhost:1", "localhost:1"}, {`[::1]:2`, "[::1]:2"}, {"127.9.9.9:3", "127.9.9.9:3"}},
 	"port":                 {{"0", new(0)}, {"1", new(1)}, {"2", new(2)}},
 	"hosts":                {{"a", "a"}, {"b:1", "b:1"}, {"c,[::1]:2", "c,[::1]:2"}},
+	"api-keys":             {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"insecure-no-auth":     {{"true", true}, {"false", false}, {"true", true}},
 	"delay":                {{"1s", time.Second}, {"2m", 2 * time.Minute}, {"3h", 3 * time.Hour}},
 	"retention":            {{"90s", 90 * time.Second}, {"2m", 2 * time.Minute}, {"1.5h", 90 * time.Minute}},

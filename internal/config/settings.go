@@ -60,13 +60,13 @@ func listening() []setting {
 			name: "listen", initial: "127.0.0.1:8080",
 			kind: address(func(c *Config) *string { return &c.Listen }),
 			usage: "Address to listen on; an empty host means all interfaces. " +
-				"An address beyond loopback needs insecure-no-auth.",
+				"An address beyond loopback needs api-keys, or insecure-no-auth.",
 		}, {
 			name: "port", none: "none",
 			kind: port(0, 65535, func(c *Config) **int { return &c.Port }),
 			usage: "Port to listen on. It replaces the port in listen, whichever source that comes from. " +
 				"0 takes any free port. If neither is set, hashd takes the variable PORT, which hosting platforms set: " +
-				"on all interfaces with insecure-no-auth, else on 127.0.0.1.",
+				"on all interfaces with api-keys or insecure-no-auth, else on 127.0.0.1.",
 		}, {
 			name: "hosts", none: "none",
 			kind: hostList(func(c *Config) *string { return &c.Hosts }),
@@ -74,9 +74,14 @@ func listening() []setting {
 				"localhost, loopback addresses, the host of listen and the address connected to are always allowed. " +
 				"If hosts is not set, only connections over loopback are checked.",
 		}, {
+			name: "api-keys", none: "none",
+			kind: path(func(c *Config) *string { return &c.APIKeys }),
+			usage: "File of the API keys, which 'hashd key add' makes and changes; only who shows one of them is then let in. " +
+				"Changes are taken over within 2 s. Without it there is no authentication.",
+		}, {
 			name: "insecure-no-auth", initial: "false",
 			kind: boolean(func(c *Config) *bool { return &c.InsecureNoAuth }),
-			usage: "Allow an address beyond loopback. There is no authentication yet: " +
+			usage: "Allow an address beyond loopback without api-keys: " +
 				"anyone who reaches the port can submit, read and cancel jobs.",
 		},
 	}
