@@ -156,8 +156,8 @@ func TestRefusalsAreListed(t *testing.T) {
 	}
 }
 
-// Header names are compared as they stand when they are read and written, which is cheaper than
-// bringing them into canonical form for each request.
+// Header names are compared as they stand when they are read, which is cheaper than bringing them into
+// canonical form for each request. Those of answers are sent in that form, whatever the contract says.
 func TestHeaderNamesAreCanonical(t *testing.T) {
 	_, ops := operations(t)
 	check := func(where, name string) {
@@ -169,11 +169,6 @@ func TestHeaderNamesAreCanonical(t *testing.T) {
 		for _, p := range op.parameters {
 			if p.In == openapi3.ParameterInHeader {
 				check(op.name, p.Name)
-			}
-		}
-		for status, response := range op.Responses.Map() {
-			for name := range response.Value.Headers {
-				check(op.name+" "+status, name)
 			}
 		}
 	}

@@ -17,6 +17,7 @@ import (
 
 // ServerInterface represents all server handlers.
 type ServerInterface interface {
+	strict.Guard
 	// ListHashes Follow the hashes as they are done
 	// (GET /hash)
 	ListHashes(ctx echo.Context, params ListHashesParams) error
@@ -59,6 +60,13 @@ type ServerInterfaceWrapper struct {
 
 // ListHashes converts echo context to params.
 func (w *ServerInterfaceWrapper) ListHashes(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"read"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	d.Query(ctx.Request().URL.RawQuery, "after", "limit")
 	var params ListHashesParams
@@ -79,6 +87,13 @@ func (w *ServerInterfaceWrapper) ListHashes(ctx echo.Context) error {
 
 // SubmitHash converts echo context to params.
 func (w *ServerInterfaceWrapper) SubmitHash(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"submit"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	d.Query(ctx.Request().URL.RawQuery)
 	var params SubmitHashParams
@@ -92,6 +107,13 @@ func (w *ServerInterfaceWrapper) SubmitHash(ctx echo.Context) error {
 
 // CancelBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) CancelBatch(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"cancel"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	d.Query(ctx.Request().URL.RawQuery, "first", "count")
 	var params CancelBatchParams
@@ -111,6 +133,13 @@ func (w *ServerInterfaceWrapper) CancelBatch(ctx echo.Context) error {
 
 // GetBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) GetBatch(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"read"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	d.Query(ctx.Request().URL.RawQuery, "first", "count")
 	var params GetBatchParams
@@ -131,6 +160,13 @@ func (w *ServerInterfaceWrapper) GetBatch(ctx echo.Context) error {
 
 // SubmitBatch converts echo context to params.
 func (w *ServerInterfaceWrapper) SubmitBatch(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"submit"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	d.Query(ctx.Request().URL.RawQuery)
 	var params SubmitBatchParams
@@ -143,6 +179,13 @@ func (w *ServerInterfaceWrapper) SubmitBatch(ctx echo.Context) error {
 
 // CancelHash converts echo context to params.
 func (w *ServerInterfaceWrapper) CancelHash(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"cancel"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	var id JobID
 	{
@@ -159,6 +202,13 @@ func (w *ServerInterfaceWrapper) CancelHash(ctx echo.Context) error {
 
 // GetHash converts echo context to params.
 func (w *ServerInterfaceWrapper) GetHash(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"read"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	var id JobID
 	{
@@ -197,6 +247,13 @@ func (w *ServerInterfaceWrapper) GetReadiness(ctx echo.Context) error {
 
 // GetStats converts echo context to params.
 func (w *ServerInterfaceWrapper) GetStats(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"stats"}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	d.Query(ctx.Request().URL.RawQuery)
 	if err := d.Err(); err != nil {
@@ -207,6 +264,13 @@ func (w *ServerInterfaceWrapper) GetStats(ctx echo.Context) error {
 
 // GetStatus converts echo context to params.
 func (w *ServerInterfaceWrapper) GetStatus(ctx echo.Context) error {
+	caller, err := w.Handler.Admit(ctx.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{}})
+	if err != nil {
+		return err
+	}
+	if caller != ctx.Request().Context() {
+		ctx.SetRequest(ctx.Request().WithContext(caller))
+	}
 	var d strict.Params
 	d.Query(ctx.Request().URL.RawQuery)
 	if err := d.Err(); err != nil {
@@ -320,6 +384,8 @@ type SubmitHashResponseObject interface {
 type SubmitHash200ResponseHeaders struct {
 	Location          string
 	PreferenceApplied *string
+	RateLimit         *string
+	RateLimitPolicy   *string
 }
 
 // SubmitHash200JSONResponse is the 200 answer for SubmitHash in application/json.
@@ -332,6 +398,8 @@ type SubmitHash200JSONResponse struct {
 func (response SubmitHash200JSONResponse) VisitSubmitHashResponse(w http.ResponseWriter) error {
 	strict.SetHeader(w, "Location", response.Headers.Location)
 	strict.SetHeader(w, "Preference-Applied", response.Headers.PreferenceApplied)
+	strict.SetHeader(w, "Ratelimit", response.Headers.RateLimit)
+	strict.SetHeader(w, "Ratelimit-Policy", response.Headers.RateLimitPolicy)
 	return strict.WriteJSON(w, 200, &response.Body)
 }
 
@@ -339,6 +407,8 @@ func (response SubmitHash200JSONResponse) VisitSubmitHashResponse(w http.Respons
 type SubmitHash202ResponseHeaders struct {
 	Location          string
 	PreferenceApplied *string
+	RateLimit         *string
+	RateLimitPolicy   *string
 	RetryAfter        int64
 }
 
@@ -352,6 +422,8 @@ type SubmitHash202JSONResponse struct {
 func (response SubmitHash202JSONResponse) VisitSubmitHashResponse(w http.ResponseWriter) error {
 	strict.SetHeader(w, "Location", response.Headers.Location)
 	strict.SetHeader(w, "Preference-Applied", response.Headers.PreferenceApplied)
+	strict.SetHeader(w, "Ratelimit", response.Headers.RateLimit)
+	strict.SetHeader(w, "Ratelimit-Policy", response.Headers.RateLimitPolicy)
 	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
 	return strict.WriteJSON(w, 202, &response.Body)
 }
@@ -434,8 +506,10 @@ type SubmitBatchResponseObject interface {
 
 // SubmitBatch202ResponseHeaders are the headers of a 202 answer.
 type SubmitBatch202ResponseHeaders struct {
-	Location   string
-	RetryAfter int64
+	Location        string
+	RateLimit       *string
+	RateLimitPolicy *string
+	RetryAfter      int64
 }
 
 // SubmitBatch202JSONResponse is the 202 answer for SubmitBatch in application/json.
@@ -447,6 +521,8 @@ type SubmitBatch202JSONResponse struct {
 // VisitSubmitBatchResponse writes the answer.
 func (response SubmitBatch202JSONResponse) VisitSubmitBatchResponse(w http.ResponseWriter) error {
 	strict.SetHeader(w, "Location", response.Headers.Location)
+	strict.SetHeader(w, "Ratelimit", response.Headers.RateLimit)
+	strict.SetHeader(w, "Ratelimit-Policy", response.Headers.RateLimitPolicy)
 	strict.SetHeader(w, "Retry-After", response.Headers.RetryAfter)
 	return strict.WriteJSON(w, 202, &response.Body)
 }
@@ -634,14 +710,16 @@ type StrictServerInterface interface {
 // BodyReader reads the request's body into the one given.
 type BodyReader func(ctx echo.Context, body strict.Body) error
 
-// NewStrictHandler returns the handlers of the operations that ssi implements. read reads bodies.
-func NewStrictHandler(ssi StrictServerInterface, read BodyReader) ServerInterface {
-	return &strictHandler{ssi: ssi, read: read}
+// NewStrictHandler returns the handlers of the operations that ssi implements. guard decides who may
+// call those that are not open to all, and read reads bodies.
+func NewStrictHandler(ssi StrictServerInterface, read BodyReader, guard strict.Guard) ServerInterface {
+	return &strictHandler{ssi: ssi, read: read, Guard: guard}
 }
 
 type strictHandler struct {
 	ssi  StrictServerInterface
 	read BodyReader
+	strict.Guard
 }
 
 // ListHashes answers one request for ListHashes.

@@ -315,6 +315,8 @@ type Problem struct {
 	// | `invalid-request` | 400 | correct what `errors` lists |
 	// | `incomplete-request` | 400 | send the whole body again |
 	// | `malformed-request` | 400 | or 417, 431, 501, 505: not a request of HTTP/1.1; correct the client |
+	// | `unauthorized` | 401 | send `Authorization: Bearer` with a key that the server's operator has given you |
+	// | `forbidden` | 403 | the detail names the scope that your key lacks |
 	// | `unknown-path` | 404 | the detail names the paths there are |
 	// | `unknown-job` | 404 | submit the job first |
 	// | `method-not-allowed` | 405 | `Allow` lists the methods |
@@ -323,6 +325,8 @@ type Problem struct {
 	// | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
 	// | `misdirected-request` | 421 | address the server by a name that it answers for |
 	// | `idempotency-key-reused` | 422 | use a new key for a new job |
+	// | `rate-limited` | 429 | slow down: try again after `Retry-After` |
+	// | `quota-exceeded` | 429 | you have as many pending jobs as you may: try again after `Retry-After` |
 	// | `internal` | 500 | give the operator the `instance` |
 	// | `full` | 503 | try again after `Retry-After`; the detail names the limit |
 	// | `draining` | 503 | try another instance, or try again after `Retry-After` |
@@ -500,6 +504,9 @@ type BadRequest = Problem
 // ContentTooLarge RFC 9457 problem details
 type ContentTooLarge = Problem
 
+// Forbidden RFC 9457 problem details
+type Forbidden = Problem
+
 // Gone RFC 9457 problem details
 type Gone = Problem
 
@@ -520,6 +527,12 @@ type NotFound = Problem
 
 // OtherProblem RFC 9457 problem details
 type OtherProblem = Problem
+
+// TooManyRequests RFC 9457 problem details
+type TooManyRequests = Problem
+
+// Unauthorized RFC 9457 problem details
+type Unauthorized = Problem
 
 // Unavailable RFC 9457 problem details
 type Unavailable = Problem

@@ -28,7 +28,11 @@ export type Options<TData extends TDataShape = TDataShape, ThrowOnError extends 
  * up to N seconds, until there is something to tell.
  *
  */
-export const listHashes = <ThrowOnError extends boolean = true>(options: Options<ListHashesData, ThrowOnError>) => options.client.get<ListHashesResponses, ListHashesErrors, ThrowOnError>({ url: '/hash', ...options });
+export const listHashes = <ThrowOnError extends boolean = true>(options: Options<ListHashesData, ThrowOnError>) => options.client.get<ListHashesResponses, ListHashesErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/hash',
+    ...options
+});
 
 /**
  * Submit a secret to be hashed after the delay
@@ -40,6 +44,7 @@ export const listHashes = <ThrowOnError extends boolean = true>(options: Options
  *
  */
 export const submitHash = <ThrowOnError extends boolean = true>(options: Options<SubmitHashData, ThrowOnError>) => options.client.post<SubmitHashResponses, SubmitHashErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/hash',
     ...options,
     headers: {
@@ -55,7 +60,11 @@ export const submitHash = <ThrowOnError extends boolean = true>(options: Options
  * what has become of them.
  *
  */
-export const cancelBatch = <ThrowOnError extends boolean = true>(options: Options<CancelBatchData, ThrowOnError>) => options.client.delete<CancelBatchResponses, CancelBatchErrors, ThrowOnError>({ url: '/hash/batch', ...options });
+export const cancelBatch = <ThrowOnError extends boolean = true>(options: Options<CancelBatchData, ThrowOnError>) => options.client.delete<CancelBatchResponses, CancelBatchErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/hash/batch',
+    ...options
+});
 
 /**
  * Collect many hashes at once
@@ -69,7 +78,11 @@ export const cancelBatch = <ThrowOnError extends boolean = true>(options: Option
  * N seconds the rest are sent as they are.
  *
  */
-export const getBatch = <ThrowOnError extends boolean = true>(options: Options<GetBatchData, ThrowOnError>) => options.client.get<GetBatchResponses, GetBatchErrors, ThrowOnError>({ url: '/hash/batch', ...options });
+export const getBatch = <ThrowOnError extends boolean = true>(options: Options<GetBatchData, ThrowOnError>) => options.client.get<GetBatchResponses, GetBatchErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/hash/batch',
+    ...options
+});
 
 /**
  * Submit many secrets at once
@@ -80,6 +93,7 @@ export const getBatch = <ThrowOnError extends boolean = true>(options: Options<G
  *
  */
 export const submitBatch = <ThrowOnError extends boolean = true>(options: Options<SubmitBatchData, ThrowOnError>) => options.client.post<SubmitBatchResponses, SubmitBatchErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
     url: '/hash/batch',
     ...options,
     headers: {
@@ -95,7 +109,11 @@ export const submitBatch = <ThrowOnError extends boolean = true>(options: Option
  * hash of one that is done. From then on the id answers `410`.
  *
  */
-export const cancelHash = <ThrowOnError extends boolean = true>(options: Options<CancelHashData, ThrowOnError>) => options.client.delete<CancelHashResponses, CancelHashErrors, ThrowOnError>({ url: '/hash/{id}', ...options });
+export const cancelHash = <ThrowOnError extends boolean = true>(options: Options<CancelHashData, ThrowOnError>) => options.client.delete<CancelHashResponses, CancelHashErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/hash/{id}',
+    ...options
+});
 
 /**
  * Collect a hash
@@ -104,21 +122,33 @@ export const cancelHash = <ThrowOnError extends boolean = true>(options: Options
  * `Prefer: wait=N` the server waits for a pending job, up to N seconds.
  *
  */
-export const getHash = <ThrowOnError extends boolean = true>(options: Options<GetHashData, ThrowOnError>) => options.client.get<GetHashResponses, GetHashErrors, ThrowOnError>({ url: '/hash/{id}', ...options });
+export const getHash = <ThrowOnError extends boolean = true>(options: Options<GetHashData, ThrowOnError>) => options.client.get<GetHashResponses, GetHashErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/hash/{id}',
+    ...options
+});
 
 /**
  * Counters since start
  *
  * How many jobs there were and are, how long they took to accept and how late they were done.
  */
-export const getStats = <ThrowOnError extends boolean = true>(options: Options<GetStatsData, ThrowOnError>) => options.client.get<GetStatsResponses, GetStatsErrors, ThrowOnError>({ url: '/stats', ...options });
+export const getStats = <ThrowOnError extends boolean = true>(options: Options<GetStatsData, ThrowOnError>) => options.client.get<GetStatsResponses, GetStatsErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/stats',
+    ...options
+});
 
 /**
  * Status and versions
  *
  * What this server is, and whether a stop was asked for.
  */
-export const getStatus = <ThrowOnError extends boolean = true>(options: Options<GetStatusData, ThrowOnError>) => options.client.get<GetStatusResponses, GetStatusErrors, ThrowOnError>({ url: '/v/status', ...options });
+export const getStatus = <ThrowOnError extends boolean = true>(options: Options<GetStatusData, ThrowOnError>) => options.client.get<GetStatusResponses, GetStatusErrors, ThrowOnError>({
+    security: [{ scheme: 'bearer', type: 'http' }],
+    url: '/v/status',
+    ...options
+});
 
 /**
  * Whether the process is alive

@@ -344,6 +344,8 @@ export type Problem = {
      * | `invalid-request` | 400 | correct what `errors` lists |
      * | `incomplete-request` | 400 | send the whole body again |
      * | `malformed-request` | 400 | or 417, 431, 501, 505: not a request of HTTP/1.1; correct the client |
+     * | `unauthorized` | 401 | send `Authorization: Bearer` with a key that the server's operator has given you |
+     * | `forbidden` | 403 | the detail names the scope that your key lacks |
      * | `unknown-path` | 404 | the detail names the paths there are |
      * | `unknown-job` | 404 | submit the job first |
      * | `method-not-allowed` | 405 | `Allow` lists the methods |
@@ -352,6 +354,8 @@ export type Problem = {
      * | `unsupported-media-type` | 415 | send `Content-Type: application/json` |
      * | `misdirected-request` | 421 | address the server by a name that it answers for |
      * | `idempotency-key-reused` | 422 | use a new key for a new job |
+     * | `rate-limited` | 429 | slow down: try again after `Retry-After` |
+     * | `quota-exceeded` | 429 | you have as many pending jobs as you may: try again after `Retry-After` |
      * | `internal` | 500 | give the operator the `instance` |
      * | `full` | 503 | try again after `Retry-After`; the detail names the limit |
      * | `draining` | 503 | try another instance, or try again after `Retry-After` |
@@ -479,6 +483,14 @@ export type ListHashesErrors = {
      */
     400: Problem;
     /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
+    /**
      * The path exists, but not with this method
      */
     405: Problem;
@@ -544,6 +556,14 @@ export type SubmitHashErrors = {
      */
     400: Problem;
     /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
+    /**
      * The path exists, but not with this method
      */
     405: Problem;
@@ -563,6 +583,10 @@ export type SubmitHashErrors = {
      * The idempotency key was used before with another body
      */
     422: Problem;
+    /**
+     * The caller has used up its own rate or quota
+     */
+    429: Problem;
     /**
      * The server failed; its log has the cause under the request id
      */
@@ -613,6 +637,14 @@ export type CancelBatchErrors = {
      * Malformed JSON, or a body or parameter that breaks this contract
      */
     400: Problem;
+    /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
     /**
      * The path exists, but not with this method
      */
@@ -677,6 +709,14 @@ export type GetBatchErrors = {
      */
     400: Problem;
     /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
+    /**
      * The path exists, but not with this method
      */
     405: Problem;
@@ -735,6 +775,14 @@ export type SubmitBatchErrors = {
      */
     400: Problem;
     /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
+    /**
      * The path exists, but not with this method
      */
     405: Problem;
@@ -754,6 +802,10 @@ export type SubmitBatchErrors = {
      * The idempotency key was used before with another body
      */
     422: Problem;
+    /**
+     * The caller has used up its own rate or quota
+     */
+    429: Problem;
     /**
      * The server failed; its log has the cause under the request id
      */
@@ -796,6 +848,14 @@ export type CancelHashErrors = {
      * Malformed JSON, or a body or parameter that breaks this contract
      */
     400: Problem;
+    /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
     /**
      * No job was ever given this id
      */
@@ -864,6 +924,14 @@ export type GetHashErrors = {
      */
     400: Problem;
     /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
+    /**
      * No job was ever given this id
      */
     404: Problem;
@@ -921,6 +989,14 @@ export type GetStatsErrors = {
      */
     400: Problem;
     /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
+    /**
+     * The key lacks the scope that this operation needs
+     */
+    403: Problem;
+    /**
      * The path exists, but not with this method
      */
     405: Problem;
@@ -961,6 +1037,10 @@ export type GetStatusErrors = {
      * Malformed JSON, or a body or parameter that breaks this contract
      */
     400: Problem;
+    /**
+     * The server wants a key, and the request has none that it takes
+     */
+    401: Problem;
     /**
      * The path exists, but not with this method
      */

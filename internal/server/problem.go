@@ -8,6 +8,7 @@ import (
 	"time"
 
 	wire "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/auth"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
@@ -21,6 +22,8 @@ const (
 	invalidRequest
 	incompleteRequest
 	malformedRequest
+	unauthorized
+	forbidden
 	unknownPath
 	unknownJob
 	methodNotAllowed
@@ -29,6 +32,8 @@ const (
 	unsupportedMediaType
 	misdirectedRequest
 	keyReused
+	rateLimited
+	quotaExceeded
 	full
 	draining
 	down
@@ -51,6 +56,8 @@ var problemTypes = [problemKinds]struct {
 	invalidRequest:       {"invalid-request", http.StatusBadRequest, "Invalid request"},
 	incompleteRequest:    {"incomplete-request", http.StatusBadRequest, "Incomplete request"},
 	malformedRequest:     {"malformed-request", http.StatusBadRequest, "Malformed request"}, // or what net/http says
+	unauthorized:         {"unauthorized", http.StatusUnauthorized, "Unauthorized"},
+	forbidden:            {"forbidden", http.StatusForbidden, "Forbidden"},
 	unknownPath:          {"unknown-path", http.StatusNotFound, "Unknown path"},
 	unknownJob:           {"unknown-job", http.StatusNotFound, "Unknown job"},
 	methodNotAllowed:     {"method-not-allowed", http.StatusMethodNotAllowed, "Method not allowed"},
@@ -59,6 +66,8 @@ var problemTypes = [problemKinds]struct {
 	unsupportedMediaType: {"unsupported-media-type", http.StatusUnsupportedMediaType, "Unsupported media type"},
 	misdirectedRequest:   {"misdirected-request", http.StatusMisdirectedRequest, "Misdirected request"},
 	keyReused:            {"idempotency-key-reused", http.StatusUnprocessableEntity, "Idempotency key reused"},
+	rateLimited:          {"rate-limited", http.StatusTooManyRequests, "Rate limited"},
+	quotaExceeded:        {"quota-exceeded", http.StatusTooManyRequests, "Quota exceeded"},
 	full:                 {"full", http.StatusServiceUnavailable, "Full"},
 	draining:             {"draining", http.StatusServiceUnavailable, "Draining"},
 	down:                 {"down", http.StatusServiceUnavailable, "Down"},
@@ -70,6 +79,8 @@ type problem struct {
 	detail     string
 	fields     []strict.FieldError
 	retryAfter time.Duration // 0 for none
+	challenge  bool          // asks for a key
+	rate       auth.RateFields
 }
 
 // errMisdirected is for a request that names a host which is not this server.
@@ -87,6 +98,8 @@ func (h *handler) problemOf(err error, path string) problem {
 	var (
 		invalid *strict.Error
 		limit   *engine.FullError
+		scope   *auth.ScopeError
+		own     *auth.LimitError
 	)
 	switch {
 	case errors.As(err, &invalid):
@@ -97,6 +110,13 @@ func (h *handler) problemOf(err error, path string) problem {
 		return problem{kind: unsupportedMediaType, detail: "Send the body as Content-Type application/json in UTF-8, without Content-Encoding."}
 	case errors.Is(err, errBodyRead):
 		return problem{kind: incompleteRequest, detail: "The body ended or stalled before it was whole. Send the request again."}
+	case errors.Is(err, auth.ErrUnauthorized):
+		return problem{kind: unauthorized, challenge: true,
+			detail: "This server wants an API key that it knows. Send one as Authorization: Bearer; its operator gives them out."}
+	case errors.As(err, &scope):
+		return problem{kind: forbidden, detail: "The key lacks the scope " + scope.Scope + ". Ask the operator of the server for a key that has it."}
+	case errors.As(err, &own):
+		return usedUp(own)
 	case errors.Is(err, engine.ErrUnknown):
 		return problem{kind: unknownJob, detail: "No job has this id. Submit one with POST /hash."}
 	case errors.Is(err, engine.ErrGone):
@@ -120,6 +140,18 @@ func (h *handler) problemOf(err error, path string) problem {
 	}
 	return problem{kind: internalError, detail: "The server failed to answer. Give its operator the instance."}
 }
+
+// usedUp is the problem of a caller that has used up what is its own.
+func usedUp(err *auth.LimitError) problem {
+	p := problem{kind: rateLimited, retryAfter: err.RetryAfter, rate: err.Fields, detail: "More jobs than this caller's rate allows. Try again after Retry-After."}
+	if err.Quota {
+		p.kind, p.detail = quotaExceeded, "This caller has as many pending jobs as it may have. Try again after Retry-After."
+	}
+	return p
+}
+
+// challenge asks for a key (RFC 6750, section 3). It is one for every refused key: it tells nothing of it.
+const challenge = `Bearer realm="hashd"`
 
 // readinessPath is where balancers ask whether the server takes jobs.
 const readinessPath = "/readyz"
@@ -181,6 +213,13 @@ func (h *handler) answerError(err error, c echoContext) {
 	}
 	if p.retryAfter > 0 {
 		strict.SetHeader(c.Response(), "Retry-After", header.Seconds(p.retryAfter))
+	}
+	if p.challenge {
+		strict.SetHeader(c.Response(), "Www-Authenticate", challenge)
+	}
+	if p.rate.Policy != "" {
+		strict.SetHeader(c.Response(), "Ratelimit-Policy", p.rate.Policy)
+		strict.SetHeader(c.Response(), "Ratelimit", p.rate.Limit)
 	}
 	_ = strict.WriteProblem(c.Response(), t.status, &body) // a client that has gone needs no answer
 }

@@ -15,6 +15,7 @@ import (
 
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/strict"
 )
 
 // Service is what the server serves.
@@ -39,6 +40,7 @@ type Config struct {
 	Listen string   // the address that Serve's listener was made for, whose host is this server
 	Hosts  []string // more hosts that are this server, each with a port if only that port is; see hosts
 
+	Guard strict.Guard // who may call what; nil for a server that is open to all
 	Log   *slog.Logger
 	Pages map[string]http.Handler // more to answer to GET, by path; may be nil
 }
@@ -87,7 +89,10 @@ func Handler(cfg Config, service Service) http.Handler {
 
 func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals, batches *batchRoom) http.Handler {
 	r := newRouter()
-	wire.RegisterHandlers(r, wire.NewStrictHandler(service, binder{&cfg}.read))
+	if cfg.Guard == nil {
+		cfg.Guard = open{}
+	}
+	wire.RegisterHandlers(r, wire.NewStrictHandler(service, binder{&cfg}.read, cfg.Guard))
 	for path, page := range cfg.Pages {
 		r.page(path, page)
 	}
@@ -97,6 +102,14 @@ func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals,
 	}
 	r.Use(h.around)
 	return r
+}
+
+// open is the guard of a server that is open to all.
+type open struct{}
+
+// Admit implements strict.Guard.
+func (open) Admit(r *http.Request, _ ...strict.Requirement) (context.Context, error) {
+	return r.Context(), nil
 }
 
 // Serve answers requests on the listener until Shutdown, and then returns nil.
