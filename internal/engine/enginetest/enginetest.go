@@ -35,16 +35,23 @@ type Suite struct {
 
 	// Outlives is set for an engine whose results outlive the process.
 	Outlives bool
+
+	// Reopen closes an engine that New made, and returns another on its store, with the same limits, which the
+	// suite closes; nil if nothing outlives the process.
+	Reopen func(t *testing.T, e engine.Engine) engine.Engine
 }
 
 // Run runs the whole suite as subtests of t.
 func (s Suite) Run(t *testing.T) {
-	t.Run("RealClock", func(t *testing.T) { s.onRealClock(t, slices.Concat(tests(), batchTests(), rangeTests())) })
+	t.Run("RealClock", func(t *testing.T) {
+		s.onRealClock(t, slices.Concat(tests(), batchTests(), rangeTests(), tenantTests()))
+	})
 	if s.FakeClock {
 		t.Run("FakeClock", func(t *testing.T) {
 			s.onFakeClock(t, tests())
 			s.onFakeClock(t, batchTests())
 			s.onFakeClock(t, rangeTests())
+			s.onFakeClock(t, tenantTests())
 			s.onFakeClock(t, timeTests())
 			t.Run("Model", func(t *testing.T) { s.checkModel(t) })
 		})
@@ -178,6 +185,30 @@ func rangeTests() []test {
 		{"RangesAmongSubmitters", rangesAmongSubmitters},
 		{"LongestRangeInOneCall", longestRangeInOneCall},
 		{"AwaitRangeWaitsForFew", awaitRangeWaitsForFew},
+	}
+}
+
+// tenantTests returns those on several tenants, of the same kind.
+func tenantTests() []test {
+	return []test{
+		{"TenantSeesItsOwnPendingAndCanceled", tenantSeesItsOwnPendingAndCanceled},
+		{"TenantSeesItsOwnDoneAndErased", tenantSeesItsOwnDoneAndErased},
+		{"TenantSeesItsOwnExpired", tenantSeesItsOwnExpired},
+		{"TenantSeesItsOwnOfManyGone", tenantSeesItsOwnOfManyGone},
+		{"TenantSeesItsOwnAfterReopening", tenantSeesItsOwnAfterReopening},
+		{"ForeignWaitEndsAtOnce", foreignWaitEndsAtOnce},
+		{"CancelRangeOfATenant", cancelRangeOfATenant},
+		{"CursorOfATenant", cursorOfATenant},
+		{"CursorOfATenantPassesMany", cursorOfATenantPassesMany},
+		{"CursorsOfTenantsMissNothing", cursorsOfTenantsMissNothing},
+		{"AwaitCompletedOfATenant", awaitCompletedOfATenant},
+		{"KeysOfTenantsAreApart", keysOfTenantsAreApart},
+		{"TenantNumbers", tenantNumbers},
+		{"TenantNumbersAtOnce", tenantNumbersAtOnce},
+		{"TenantNumbersAfterReopening", tenantNumbersAfterReopening},
+		{"StatsOfTenantsAddUp", statsOfTenantsAddUp},
+		{"StatsOfTenantsAfterReopening", statsOfTenantsAfterReopening},
+		{"StatsOfATenantAreExact", statsOfATenantAreExact},
 	}
 }
 

@@ -149,7 +149,7 @@ func (e *Engine) submit(r *request) (engine.Receipt, error) {
 	case !r.batch.Valid():
 		return engine.Receipt{}, engine.ErrInvalid
 	case e.health.isDown():
-		e.committer.durable.Refused(len(r.batch.Secrets))
+		e.committer.durable.Refused(r.batch.Tenant, len(r.batch.Secrets))
 		return engine.Receipt{}, engine.ErrDown
 	}
 	if err := e.queue.put(r); err != nil {

@@ -29,9 +29,10 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 	}
 	for {
 		if s, id, ok := e.draw(); ok {
+			e.countAccepted(job.Tenant, 1)
 			return e.commit(s, id, due, newHeader(len(job.Secret), job.Algorithm, job.Tenant), job.Secret), nil
 		}
-		if err := e.makeRoom(); err != nil {
+		if err := e.makeRoom(job.Tenant); err != nil {
 			return engine.Receipt{}, err
 		}
 	}
@@ -94,7 +95,7 @@ func (e *Engine) receipt(id, due int64) engine.Receipt {
 
 // makeRoom is called when draw failed: it maps another segment if one is missing, or says which limit is
 // reached.
-func (e *Engine) makeRoom() error {
+func (e *Engine) makeRoom(tenant uint16) error {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	err := e.refusal()
@@ -102,7 +103,7 @@ func (e *Engine) makeRoom() error {
 		err = e.grow()
 	}
 	if err != nil {
-		e.rejected++
+		e.countRejected(tenant, 1)
 		return err
 	}
 	e.follow()

@@ -22,6 +22,7 @@ type Prepared struct {
 	Receipt engine.Receipt
 	Jobs    int // how many; 0 for a retry, which adds none
 	key     engine.IdempotencyKey
+	tenant  uint16
 }
 
 // Prepare does all that AcceptBatch does, but the jobs cannot be seen, nor come due, before they
@@ -60,7 +61,8 @@ func (d *Durable) Abort(prepared []Prepared) {
 		}
 		if p.Jobs > 0 {
 			next = min(next&^drainBit, p.Receipt.ID) | next&drainBit
-			e.rejected += int64(p.Jobs)
+			e.countAccepted(p.tenant, -int64(p.Jobs))
+			e.countRejected(p.tenant, int64(p.Jobs))
 		}
 	}
 	for _, p := range slices.Backward(prepared) {
@@ -71,12 +73,12 @@ func (d *Durable) Abort(prepared []Prepared) {
 	e.endDrain()
 }
 
-// Refused counts jobs that the other engine refused by itself.
-func (d *Durable) Refused(jobs int) {
+// Refused counts jobs of a tenant that the other engine refused by itself.
+func (d *Durable) Refused(tenant uint16, jobs int) {
 	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.rejected += int64(jobs)
+	e.countRejected(tenant, int64(jobs))
 }
 
 // instant returns the time as the engine counts it.

@@ -116,7 +116,7 @@ func TestPrepareRefuses(t *testing.T) {
 		}
 		wantErr(t, "the key for another request", refused(engine.IdempotencyKey{ID: key.ID}, inline), engine.ErrIdempotencyKeyReused)
 		durable(h.Engine).Commit(p)
-		durable(h.Engine).Refused(7)
+		durable(h.Engine).Refused(0, 7)
 		if st := h.Stats(); st.Accepted != 1 || st.Pending != 1 || st.Rejected != 1+2+7 {
 			t.Errorf("counters are %+v", st)
 		}

@@ -68,6 +68,7 @@ func (e *Engine) expireJob(id int64) bool {
 		e.collected(s, i)
 	}
 	e.erased++
+	e.tallies.of(m.tenant()).erased++
 	e.retire(s, i)
 	return true
 }

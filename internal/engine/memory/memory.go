@@ -42,13 +42,16 @@ type Engine struct {
 	fine *fineTimer     // the leader's
 
 	// Every submitter writes next and reads the three below it: they lie on cache lines apart.
-	_     [64]byte
-	next  atomic.Int64 // id the next job gets; drainBit
-	_     [56]byte
-	limit atomic.Int64            // highest id that may be drawn
-	tail  atomic.Pointer[segment] // where the next job lies
-	alarm atomic.Int64            // when the leader looks at the FIFO again
-	_     [40]byte
+	_       [64]byte
+	next    atomic.Int64 // id the next job gets; drainBit
+	foreign atomic.Int64 // jobs accepted of tenants other than 0
+	_       [48]byte
+	limit   atomic.Int64            // highest id that may be drawn
+	tail    atomic.Pointer[segment] // where the next job lies
+	alarm   atomic.Int64            // when the leader looks at the FIFO again
+	_       [40]byte
+
+	tallies tallies
 
 	mu         sync.Mutex // guards all below
 	closed     bool
@@ -62,6 +65,9 @@ type Engine struct {
 	claimTimes window[claimTime]
 	waiters    map[int64]*waiter
 	progress   chan struct{} // closed at the next end of a job; nil while nobody waits for one
+
+	owners  owners            // of gone jobs
+	numbers map[string]uint16 // of tenants, by name
 
 	before                                restored
 	completed, canceled, erased, rejected int64
@@ -108,6 +114,7 @@ func unstarted(cfg engine.Limits) (*Engine, error) {
 		before:  restored{given: cfg.FirstID - 1, ended: cfg.FirstID - 1},
 		waiters: make(map[int64]*waiter),
 		keys:    keys{jobs: make(map[[16]byte]firstUse)},
+		numbers: map[string]uint16{engine.DefaultTenant: 0},
 	}
 	e.next.Store(cfg.FirstID)
 	e.tail.Store(&segment{first: cfg.FirstID - segmentJobs}) // full, and never written to
@@ -147,7 +154,7 @@ func (e *Engine) Get(ctx context.Context, id int64) (engine.Record, error) {
 }
 
 func (e *Engine) get(ctx context.Context, id int64) (rec engine.Record, err error) {
-	s, i, err := e.find(id)
+	s, i, err := e.findFor(callerOf(ctx), id)
 	if err != nil {
 		return engine.Record{}, err
 	}
@@ -198,10 +205,11 @@ func (e *Engine) find(id int64) (*segment, int, error) {
 }
 
 // Cancel implements engine.Engine.
-func (e *Engine) Cancel(_ context.Context, id int64) error {
+func (e *Engine) Cancel(ctx context.Context, id int64) error {
+	c := callerOf(ctx)
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	s, i, err := e.find(id)
+	s, i, err := e.findFor(c, id)
 	if err != nil {
 		return err
 	}
@@ -213,12 +221,14 @@ func (e *Engine) Cancel(_ context.Context, id int64) error {
 // cancel ends a pending job or erases a result. canceledSome must follow.
 func (e *Engine) cancel(s *segment, i int) {
 	id, m := s.first+int64(i), s.meta(i)
+	t := e.tallies.of(e.about(s, i).tenant())
 	s.setMeta(i, m.with(gone))
 	if m.state() == done {
 		if m.owed() {
 			e.collected(s, i)
 		}
 		e.erased++
+		t.erased++
 		e.retire(s, i)
 		return
 	}
@@ -229,6 +239,8 @@ func (e *Engine) cancel(s *segment, i int) {
 		e.notify(id)
 	}
 	e.canceled++
+	t.canceled++
+	t.advance()
 }
 
 // canceledSome does what follows from canceled jobs and erased results.
@@ -267,6 +279,7 @@ func (e *Engine) retire(s *segment, i int) {
 	if s.live--; s.live > 0 {
 		return
 	}
+	e.rememberOwners(s)
 	s.unmap()
 	e.mapped--
 	e.segments.set(e.segmentOf(s.first), nil)
@@ -377,7 +390,7 @@ func (e *Engine) Close() error {
 			s.unmap()
 		}
 	}
-	e.segments, e.keys = window[*segment]{}, keys{}
+	e.segments, e.keys, e.owners = window[*segment]{}, keys{}, owners{}
 	e.secrets.close()
 	return nil
 }

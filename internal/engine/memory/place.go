@@ -15,10 +15,10 @@ func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 	}
 	first, err := e.place(b)
 	if err != nil {
-		e.rejected += int64(len(b.Secrets))
+		e.countRejected(b.Tenant, int64(len(b.Secrets)))
 		return Prepared{}, err
 	}
-	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.IdempotencyKey}
+	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.IdempotencyKey, b.Tenant}
 	e.remember(b.IdempotencyKey, p.Receipt)
 	return p, nil
 }
@@ -40,7 +40,7 @@ func (e *Engine) place(b *engine.Batch) (first int64, err error) {
 	if err != nil {
 		return 0, err
 	}
-	first, err = e.drawMany(n)
+	first, err = e.drawMany(b.Tenant, n)
 	if err != nil {
 		e.freeAll(refs)
 		return 0, err
@@ -86,7 +86,7 @@ func (e *Engine) freeAll(refs []ref) {
 // drawMany takes the next n ids and their slots, and maps the segments that are missing, or says which
 // limit is reached. Submitters of single jobs go on drawing meanwhile; the first that finds the tail
 // full, or the batch beyond it, makes room.
-func (e *Engine) drawMany(n int64) (first int64, err error) {
+func (e *Engine) drawMany(tenant uint16, n int64) (first int64, err error) {
 	for {
 		id := e.next.Load()
 		last := id + n - 1
@@ -100,6 +100,7 @@ func (e *Engine) drawMany(n int64) (first int64, err error) {
 			continue
 		}
 		if e.next.CompareAndSwap(id, id+n) {
+			e.countAccepted(tenant, n)
 			return id, nil
 		}
 	}

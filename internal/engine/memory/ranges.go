@@ -38,19 +38,19 @@ func (e *Engine) locked(do func()) error {
 
 // Read implements engine.Ranges.
 func (e *Engine) Read(ctx context.Context, first int64, to []engine.Record) error {
-	glance := engine.IsGlance(ctx)
+	c, glance := callerOf(ctx), engine.IsGlance(ctx)
 	return e.inPieces(first, len(to), func(from int64, count int) {
 		for i := range count {
-			e.showOrEnd(&to[0], engine.IDAfter(from, i), glance)
+			e.showOrEnd(c, &to[0], engine.IDAfter(from, i), glance)
 			to = to[1:]
 		}
 	})
 }
 
 // showOrEnd fills in the record of any id.
-func (e *Engine) showOrEnd(rec *engine.Record, id int64, glance bool) {
+func (e *Engine) showOrEnd(c caller, rec *engine.Record, id int64, glance bool) {
 	*rec = engine.Record{ID: id, State: engine.Unknown}
-	s, i, err := e.find(id)
+	s, i, err := e.findFor(c, id)
 	switch {
 	case err == nil:
 		e.show(rec, s, i, glance)
@@ -60,12 +60,13 @@ func (e *Engine) showOrEnd(rec *engine.Record, id int64, glance bool) {
 }
 
 // Survey implements engine.Ranges.
-func (e *Engine) Survey(_ context.Context, first int64, count int) (found engine.Survey, err error) {
+func (e *Engine) Survey(ctx context.Context, first int64, count int) (found engine.Survey, err error) {
+	c := callerOf(ctx)
 	err = e.inPieces(first, count, func(from int64, count int) {
 		var last *segment
 		at := 0
 		for i := range count {
-			if s, j, err := e.find(engine.IDAfter(from, i)); err == nil && s.meta(j).state() == pending {
+			if s, j, err := e.findFor(c, engine.IDAfter(from, i)); err == nil && s.meta(j).state() == pending {
 				found.Pending++
 				last, at = s, j
 			}
@@ -82,6 +83,9 @@ func (e *Engine) Completed(ctx context.Context, after int64, to []engine.Record)
 	if after < 0 || len(to) < 1 || len(to) > engine.MaxRange {
 		return 0, after, engine.ErrInvalid
 	}
+	if c := callerOf(ctx); c.one {
+		return e.completedOf(ctx, c.tenant, after, to)
+	}
 	c := cursor{after: after, to: to, glance: engine.IsGlance(ctx)}
 	for more := true; more && err == nil && ctx.Err() == nil; {
 		err = e.locked(func() { more = e.move(&c) })
@@ -93,7 +97,8 @@ func (e *Engine) Completed(ctx context.Context, after int64, to []engine.Record)
 type cursor struct {
 	after  int64 // the id that it has come to
 	to     []engine.Record
-	n      int // of to
+	n      int  // of to
+	full   bool // with a job before it that to has no room for, if it is a tenant's
 	glance bool
 }
 
@@ -139,10 +144,11 @@ func (e *Engine) nextSegment(id int64) int64 {
 }
 
 // CancelRange implements engine.Ranges.
-func (e *Engine) CancelRange(_ context.Context, first int64, count int) (ended engine.Ended, err error) {
+func (e *Engine) CancelRange(ctx context.Context, first int64, count int) (ended engine.Ended, err error) {
+	c := callerOf(ctx)
 	err = e.inPieces(first, count, func(from int64, count int) {
 		for i := range count {
-			s, j, err := e.find(engine.IDAfter(from, i))
+			s, j, err := e.findFor(c, engine.IDAfter(from, i))
 			switch {
 			case errors.Is(err, engine.ErrGone):
 				ended.Gone++

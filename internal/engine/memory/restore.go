@@ -80,11 +80,12 @@ func (r *Restorer) grow() error {
 		case id >= e.end():
 			return nil
 		case id >= e.head:
+			s.fill(i, ownerless, nil)
 			s.due(i).Store(1)
 		default:
 			s.live--
 		}
-		s.setMeta(i, meta(gone))
+		s.setMeta(i, ownerless.with(gone))
 	}
 	return nil
 }
@@ -100,6 +101,9 @@ func (r *Restorer) Result(res Result) error {
 	s.live++
 	r.e.noteClaim(res.ID, r.e.instant(res.Done)) // of the result before, if the clock had been set back
 	r.e.before.kept++
+	t := r.e.tallies.of(res.Tenant)
+	t.kept++
+	t.lastDone = max(t.lastDone, res.ID)
 	return nil
 }
 
@@ -121,7 +125,24 @@ func (r *Restorer) Pending(id int64, job engine.Job, due time.Time) error {
 	r.e.fillMany(&engine.Batch{Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant}, id, refs)
 	s.due(i).Store(max(1, r.e.instant(due)))
 	r.e.before.ended--
+	r.e.tallies.of(job.Tenant).restored++
 	return nil
+}
+
+// Canceled puts in a job that is gone and not before the first pending one, so that its owner is known.
+func (r *Restorer) Canceled(id int64, tenant uint16) error {
+	s, i, err := r.segment(id)
+	if err == nil {
+		s.fill(i, newHeader(0, 0, tenant), nil)
+	}
+	return err
+}
+
+// Owners puts in whose jobs those are that are gone. The runs are in their order.
+func (r *Restorer) Owners(runs []Run) {
+	for _, one := range runs {
+		r.e.owners.runs = appendRun(r.e.owners.runs, one)
+	}
 }
 
 // Key puts an idempotency key in, which is forgotten at the given time.

@@ -218,6 +218,7 @@ func (e *Engine) publish(c *claim) {
 		e.lateness.Add(time.Duration(now - c.dues[j]))
 		e.recent.Add(time.Duration(now), time.Duration(now-c.dues[j]))
 		e.completed++
+		e.countDone(m.tenant(), s.first+int64(i), now)
 		if owed != 0 {
 			e.owed++
 		}

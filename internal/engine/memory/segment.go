@@ -88,7 +88,8 @@ func (s *segment) setMeta(i int, m meta) {
 //
 // Of a pending job bit 2 says that somebody waits for it, of a done one that it was hashed while
 // draining and nobody has read it yet.
-// Until a job is claimed, the part from bit 3 on is in its slot's header alone.
+// Until a job is claimed, the part from bit 3 on is in its slot's header alone. Of a job that was gone before a
+// restart the algorithm may be noAlgorithm: then nothing is known of it.
 type meta uint32
 
 // state is where a job stands.
@@ -110,12 +111,17 @@ const (
 	algorithmMask  = 1<<7 - 1
 	tenantShift    = 16
 
+	noAlgorithm = algorithmMask // no other algorithm has this number
+
 	inArena = lengthMask // the length of a secret that lies in the arena
 )
 
 func newHeader(length int, a digest.Algorithm, tenant uint16) meta {
 	return meta(uint32(length)<<lengthShift | uint32(a)<<algorithmShift | uint32(tenant)<<tenantShift)
 }
+
+// ownerless is the header of a job of which nothing is known.
+const ownerless meta = noAlgorithm << algorithmShift
 
 func (m meta) state() state      { return state(m & stateMask) }
 func (m meta) with(s state) meta { return m&^stateMask | meta(s) }
@@ -125,4 +131,5 @@ func (m meta) length() int       { return int(m >> lengthShift & lengthMask) }
 func (m meta) algorithm() digest.Algorithm {
 	return digest.Algorithm(m >> algorithmShift & algorithmMask)
 }
-func (m meta) tenant() uint16 { return uint16(m >> tenantShift) }
+func (m meta) ownerless() bool { return m>>algorithmShift&algorithmMask == noAlgorithm }
+func (m meta) tenant() uint16  { return uint16(m >> tenantShift) }

@@ -75,6 +75,9 @@ func (e *Engine) AwaitCompleted(ctx context.Context, after int64) error {
 	if after < 0 {
 		return engine.ErrInvalid
 	}
+	if c := callerOf(ctx); c.one {
+		return e.awaitOf(ctx, c.tenant, after)
+	}
 	for {
 		id, ended, progress, err := e.upNext(after)
 		switch {

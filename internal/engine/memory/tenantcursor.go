@@ -1,0 +1,134 @@
+package memory
+
+import (
+	"context"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// A tenant's cursor passes the jobs of others, whatever becomes of them. It goes up to the tenant's last job that
+// is done, and so never over a job that no worker has claimed: of all that it sees the meta says whose they are.
+
+// completedOf is Completed for one tenant. The id to go on after is that of a job of theirs, so that it tells
+// nothing of others'.
+func (e *Engine) completedOf(ctx context.Context, tenant uint16, after int64, to []engine.Record) (n int, next int64, err error) {
+	c := cursor{after: after, to: to, glance: engine.IsGlance(ctx)}
+	for more := true; more && err == nil && ctx.Err() == nil; {
+		err = e.locked(func() { more = e.moveOf(tenant, &c) })
+	}
+	if c.n > 0 {
+		after = to[c.n-1].ID
+	}
+	return c.n, after, err
+}
+
+// moveOf is move for one tenant. It comes to an end also before a done job for which there is no room.
+func (e *Engine) moveOf(tenant uint16, c *cursor) (more bool) {
+	t := e.tallies.of(tenant)
+	c.after = t.passed.skip(c.after)
+	from := c.after
+	defer func() { t.passed.note(from, c.after) }()
+	for range lookJobs {
+		id := max(engine.IDAfter(c.after, 1), e.cfg.FirstID)
+		if id > t.lastDone || c.after >= t.lastDone {
+			return false
+		}
+		s, ok := e.segments.at(e.segmentOf(id))
+		if !ok || s == nil {
+			c.after = min(e.nextSegment(id)-1, t.lastDone)
+			continue
+		}
+		i := int(id - s.first)
+		switch m := s.meta(i); {
+		case m.tenant() != tenant || m.state() == gone:
+		case m.state() == pending:
+			return false
+		case c.n == len(c.to):
+			c.full = true
+			return false
+		default:
+			t.passed.note(from, c.after)
+			from = id
+			c.to[c.n] = engine.Record{}
+			e.show(&c.to[c.n], s, i, c.glance)
+			c.n++
+		}
+		c.after = id
+	}
+	return true
+}
+
+// awaitOf is AwaitCompleted for one tenant. It waits for the end of any of their jobs.
+func (e *Engine) awaitOf(ctx context.Context, tenant uint16, after int64) error {
+	for c := (cursor{after: after}); ; {
+		progress, err := e.seek(tenant, &c)
+		switch {
+		case err != nil || c.full || ctx.Err() != nil:
+			return err
+		case progress == nil:
+			continue
+		}
+		select {
+		case <-progress:
+		case <-ctx.Done():
+		case <-e.stop:
+		}
+	}
+}
+
+// seek moves a cursor without room towards the next done job, and returns what is closed when any of the
+// tenant's jobs ends if there is none.
+func (e *Engine) seek(tenant uint16, c *cursor) (progress <-chan struct{}, err error) {
+	err = e.locked(func() {
+		if e.moveOf(tenant, c) || c.full {
+			return
+		}
+		t := e.tallies.of(tenant)
+		if t.progress == nil {
+			t.progress = make(chan struct{})
+		}
+		progress = t.progress
+	})
+	return progress, err
+}
+
+// passed are stretches of ids in which a tenant's cursor has found nothing of theirs, and never will: only jobs of
+// others, and their own that are gone. So who asks again and again does not have them looked at again. The ones
+// noted longest ago are forgotten.
+type passed struct {
+	stretches [4]stretch
+	oldest    int
+}
+
+// stretch is the ids above after, up to end.
+type stretch struct{ after, end int64 }
+
+// notePassed is how long a stretch must be for it to be noted.
+const notePassed = 64
+
+// skip returns how far a cursor may go on from there.
+func (p *passed) skip(after int64) int64 {
+	for moved := true; moved; {
+		moved = false
+		for _, s := range p.stretches {
+			if s.after <= after && after < s.end {
+				after, moved = s.end, true
+			}
+		}
+	}
+	return after
+}
+
+// note remembers a stretch.
+func (p *passed) note(after, end int64) {
+	for n := range p.stretches {
+		if s := &p.stretches[n]; s.after <= after && after <= s.end && s.end > 0 {
+			s.end = max(s.end, end)
+			return
+		}
+	}
+	if end-after >= notePassed {
+		p.stretches[p.oldest] = stretch{after, end}
+		p.oldest = (p.oldest + 1) % len(p.stretches)
+	}
+}
