@@ -44,11 +44,21 @@ func (m *maker) make(ctx context.Context) (made, error) {
 }
 
 func (m *maker) memory() (made, error) {
+	m.tellLocking()
 	e, err := memory.New(m.limits())
 	return made{engine: e}, err
 }
 
+// tellLocking says so if the system may write secrets of pending jobs to swap space.
+func (m *maker) tellLocking() {
+	if need, allowed := memory.Lockable(m.limits()); allowed < need {
+		m.log.Info("secrets of pending jobs may reach swap space: this process may lock too little memory (LimitMEMLOCK of systemd, ulimit -l)",
+			"may_lock", allowed, "needs", need)
+	}
+}
+
 func (m *maker) file() (made, error) {
+	m.tellLocking()
 	noSync, err := noSync(m.cfg.Sync)
 	if err != nil {
 		return made{}, err

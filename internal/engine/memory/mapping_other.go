@@ -8,3 +8,8 @@ func mapMemory(size int) ([]byte, error) { return make([]byte, size), nil }
 
 // unmapMemory clears the memory, which the collector then takes back.
 func unmapMemory(mem []byte) { clear(mem) }
+
+func unlockMemory([]byte) {} // it was not locked
+
+// lockable is 0: only Linux's memory is locked.
+func lockable(int64) int64 { return 0 }

@@ -84,6 +84,7 @@ func (r *Restorer) grow() error {
 			s.due(i).Store(1)
 		default:
 			s.live--
+			s.wiped(1)
 		}
 		s.setMeta(i, ownerless.with(gone))
 	}

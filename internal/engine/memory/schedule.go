@@ -196,6 +196,7 @@ func (c *claim) hash(j int) {
 func (e *Engine) publish(c *claim) {
 	now := e.now()
 	s := c.segment
+	s.wiped(c.n)
 	owed := meta(0)
 	if e.next.Load()&drainBit != 0 {
 		owed = owedBit

@@ -35,6 +35,7 @@ type segment struct {
 	first int64 // id of its first job
 	mem   []byte
 	live  int // slots not retired, those not yet given out counted
+	owing int // slots whose secret may still be there or is yet to come; the memory is locked until there is none
 }
 
 func newSegment(first int64) (*segment, error) {
@@ -42,7 +43,14 @@ func newSegment(first int64) (*segment, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &segment{first: first, mem: mem, live: segmentJobs}, nil
+	return &segment{first: first, mem: mem, live: segmentJobs, owing: segmentJobs}, nil
+}
+
+// wiped notes that n more slots hold no secret and never will again.
+func (s *segment) wiped(n int) {
+	if s.owing -= n; s.owing == 0 {
+		unlockMemory(s.mem)
+	}
 }
 
 // unmap gives the memory back to the system, which clears it before anyone gets it.
