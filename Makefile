@@ -8,17 +8,25 @@ SHELL := /bin/bash
 TAGS :=
 export GOFLAGS := $(strip $(GOFLAGS) $(addprefix -tags=,$(TAGS)))
 
+# The toolchain that go.mod names, or the installed one if that is newer, for what is built and for all tests of it.
+export GOTOOLCHAIN := auto
+
 CACHE := $(CURDIR)/.cache
 pinned = $(or $(shell awk -F'"' '$$1 ~ /^\t$(1) *= $$/ {print $$2}' tools.go),$(error tools.go pins no $(1)))
 LINT_VERSION := $(call pinned,golangciLint)
 LINT := $(CACHE)/golangci-lint-$(LINT_VERSION)
 OASDIFF_VERSION := $(call pinned,oasdiff)
 OASDIFF := $(CACHE)/oasdiff-$(OASDIFF_VERSION)
+GOVULNCHECK_VERSION := $(call pinned,govulncheck)
+GOVULNCHECK := $(CACHE)/govulncheck-$(GOVULNCHECK_VERSION)
+CYCLONEDX_VERSION := $(call pinned,cyclonedx)
+CYCLONEDX := $(CACHE)/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 # Lists of what is installed beside them, written when all of it is.
 PYTHON := $(CACHE)/venv/requirements.txt
 REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
 OGEN := $(CACHE)/ogen
 CHECKERS := $(PYTHON) $(OGEN)
+ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX)
 TELL := .ci/tell
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 
@@ -117,6 +125,29 @@ $(OASDIFF):
 	@GOBIN=$(CACHE)/install $(TELL) "building oasdiff $(OASDIFF_VERSION)" go install github.com/oasdiff/oasdiff@$(OASDIFF_VERSION)
 	mv $(CACHE)/install/oasdiff $@
 
+$(GOVULNCHECK):
+	@mkdir -p $(CACHE)/install
+	@GOBIN=$(CACHE)/install $(TELL) "building govulncheck $(GOVULNCHECK_VERSION)" go install golang.org/x/vuln/cmd/govulncheck@$(GOVULNCHECK_VERSION)
+	mv $(CACHE)/install/govulncheck $@
+
+$(CYCLONEDX):
+	@mkdir -p $(CACHE)/install
+	@GOBIN=$(CACHE)/install $(TELL) "building cyclonedx-gomod $(CYCLONEDX_VERSION)" go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	mv $(CACHE)/install/cyclonedx-gomod $@
+
+.PHONY: sbom
+sbom: build $(CYCLONEDX) ## List the modules in bin/hashd and bin/hashctl, as CycloneDX files beside them
+	CYCLONEDX=$(CYCLONEDX) .ci/sbom bin/hashd bin/hashctl
+
+.PHONY: vulncheck
+vulncheck: $(GOVULNCHECK) ## Check with the newest database that nothing in the binaries has a known vulnerability
+	VULNDB=latest go test -count 1 -v -run '^TestNoKnownVulnerabilities$$' ./test/assurance
+
+.PHONY: vulndb
+vulndb: ## Pin the newest vulnerability database in tools.go
+	version=$$(cd / && go list -m -f '{{.Version}}' golang.org/x/vulndb@latest) && \
+		sed -i.old -E "s/^const vulndb = .*/const vulndb = \"$$version\"/" tools.go && rm tools.go.old
+
 # With all that the clients which it generates are built of.
 $(OGEN): .ci/generators/ogen/go.mod .ci/generators/ogen/go.sum
 	@$(TELL) "building ogen" sh -c 'cd $(<D) && go mod download && go build -o $@ github.com/ogen-go/ogen/cmd/ogen && touch $@'
@@ -153,7 +184,7 @@ test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
 
 # Go tests run the quick starts of the TypeScript client.
 .PHONY: test-race
-test-race: build-ts $(CHECKERS) ## Run all tests with the race detector and print the coverage of internal/
+test-race: build-ts $(CHECKERS) $(ASSURANCE) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
 	.ci/gotest -race -shuffle=on -timeout 15m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out $$(go list ./... | grep -v /test/linters)
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out

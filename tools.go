@@ -13,4 +13,10 @@ import (
 const (
 	golangciLint = "v2.15.0"
 	oasdiff      = "v1.36.0"
+	govulncheck  = "v1.9.0"
+	cyclonedx    = "v1.10.0" // cyclonedx-gomod
+	cyclonedxGo  = "v0.12.0" // whose schemas judge what that writes
 )
+
+// The Go vulnerability database is a module too. The date in its version says how new it is: make vulndb pins the newest.
+const vulndb = "v0.0.0-20261105234957-e22db6528018"
