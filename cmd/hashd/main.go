@@ -12,6 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/hashd-project/hashd/internal/auth"
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/mistyped"
 )
@@ -53,10 +54,10 @@ func exitCode(err error, stderr io.Writer) int {
 		return ended.code()
 	}
 	if _, failed := errors.AsType[*failure](err); failed {
-		_, _ = fmt.Fprintf(stderr, "hashd: %v\n", err)
+		_, _ = fmt.Fprintf(stderr, "hashd: %s\n", auth.Redact(err.Error()))
 		return exitFailed
 	}
-	_, _ = fmt.Fprintf(stderr, "hashd: %v\nRun 'hashd --help' for every setting.\n", err)
+	_, _ = fmt.Fprintf(stderr, "hashd: %s\nRun 'hashd --help' for every setting.\n", auth.Redact(err.Error()))
 	return exitUsage
 }
 
@@ -80,12 +81,15 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 	}
 	root.SetFlagErrorFunc(mistyped.Flag)
 	settings := config.New(root.PersistentFlags())
+	read := func() (loaded, error) {
+		return until(signals, func(context.Context) (l loaded, err error) {
+			l.cfg, l.ring, err = settings.Load(environ)
+			return l, err
+		})
+	}
 	load := func(run func(loaded) error) func(*cobra.Command, []string) error {
 		return func(*cobra.Command, []string) error {
-			l, err := until(signals, func(context.Context) (l loaded, err error) {
-				l.cfg, l.ring, err = settings.Load(environ)
-				return l, err
-			})
+			l, err := read()
 			if err != nil {
 				return err
 			}
@@ -122,7 +126,7 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, l.cfg) })
 			return err
 		}),
-	}, ringCommand(stdout, signals))
+	}, ringCommand(stdout, signals), (&keyring{stdout, stderr, signals, read}).command())
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
 }
@@ -153,8 +157,12 @@ func help(c *cobra.Command, settings *config.Settings) string {
 		"  hashd healthcheck [flags]  exit 0 if the server that runs with these settings is alive\n" +
 		"  hashd ring create FILE     make a ring, the keys that seal a store, for --ring-file\n" +
 		"  hashd ring rotate FILE     add a new key to a ring; what older keys sealed stays readable\n" +
+		"  hashd key COMMAND          add, list, revoke or rotate API keys; hashd key --help has the details\n" +
 		"  hashd version, --version   print the version\n"
-	if c.HasParent() && c.Name() != "healthcheck" { // it has no settings
+	switch {
+	case isKeyCommand(c):
+		return keyHelp
+	case c.HasParent() && c.Name() != "healthcheck": // it has no settings
 		return text
 	}
 	return text + "\n" + settings.Usage() +

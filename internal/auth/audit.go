@@ -13,6 +13,9 @@ func (s *Source) audit(what string, k *Key, more ...slog.Attr) {
 	if !k.Expires.IsZero() {
 		attrs = append(attrs, slog.Time("expires", k.Expires))
 	}
+	if !k.Revoked.IsZero() {
+		attrs = append(attrs, slog.Time("revoked", k.Revoked))
+	}
 	if rate := k.Rate.String(); rate != "" {
 		attrs = append(attrs, slog.String("rate", rate))
 	}

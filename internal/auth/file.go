@@ -52,7 +52,7 @@ func parse(content []byte) ([]Key, error) {
 	}
 	var file fileJSON
 	if err := json.Unmarshal(content, &file, json.RejectUnknownMembers(true)); err != nil {
-		return nil, fmt.Errorf("line %d is not as the format has it", lineOf(content, err))
+		return nil, locate(content, err)
 	}
 	switch {
 	case file.Format != fileFormat:
@@ -63,15 +63,24 @@ func parse(content []byte) ([]Key, error) {
 	return keysOf(file.Keys)
 }
 
-// lineOf returns the line of the file where the error is. The text of the error may quote the file.
-func lineOf(content []byte, err error) int {
-	at := int64(len(content))
+// pointers are those into what the format has: no other member's name is shown.
+var pointers = regexp.MustCompile(`^/(format|keys(/\d+(/(name|id|hash|tenant|scopes|created|expires|rate|quota|revoked)(/\d+)?)?)?)$`)
+
+// locate says where the content is wrong. The text of the error may quote it.
+func locate(content []byte, err error) error {
+	at, pointer, what := int64(len(content)), "", "not as the format has it"
 	if syntactic, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
-		at = syntactic.ByteOffset
+		at, what = syntactic.ByteOffset, "no JSON, or a member is there twice"
 	} else if semantic, ok := errors.AsType[*json.SemanticError](err); ok {
-		at = semantic.ByteOffset
+		at, pointer = semantic.ByteOffset, string(semantic.JSONPointer)
 	}
-	return 1 + bytes.Count(content[:min(at, int64(len(content)))], []byte("\n"))
+	if !pointers.MatchString(pointer) {
+		pointer = ""
+	} else {
+		pointer = " (" + pointer + ")"
+	}
+	line := 1 + bytes.Count(content[:min(at, int64(len(content)))], []byte("\n"))
+	return fmt.Errorf("line %d%s is %s", line, pointer, what)
 }
 
 func keysOf(entries []entryJSON) ([]Key, error) {

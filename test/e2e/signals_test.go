@@ -189,13 +189,14 @@ func TestSignalEndsStart(t *testing.T) {
 // A command that waits for something ends at a signal too, as shells have it.
 func TestSignalEndsCommands(t *testing.T) {
 	t.Parallel()
-	server, settings := mute(t), fifo(t)
+	server, settings, more := mute(t), fifo(t), fifo(t)
 	for _, tt := range []struct {
 		waitsFor obstacle
 		args     []string
 	}{
 		{server, []string{"healthcheck", "--listen=" + server.place}},
 		{settings, []string{"healthcheck", "--config=" + settings.place}},
+		{more, []string{"key", "list", "--config=" + more.place}},
 	} {
 		p := launch(t, nil, tt.args...)
 		tt.waitsFor.reached()
@@ -205,6 +206,13 @@ func TestSignalEndsCommands(t *testing.T) {
 	// What rotates a ring waits for no file in the first place.
 	if got := finish(t, nil, "ring", "rotate", fifo(t).place); got.code != 1 || !strings.Contains(got.stderr, "no file that can be replaced") {
 		t.Errorf("a pipe in place of a ring: %+v", got)
+	}
+	// Nor does what reads and changes keys.
+	for _, command := range []string{"list", "add k", "revoke k", "rotate k"} {
+		args := append([]string{"key", "--api-keys=" + fifo(t).place}, strings.Fields(command)...)
+		if got := finish(t, nil, args...); got.code != 1 || got.stdout != "" {
+			t.Errorf("a pipe in place of keys: key %s: %+v", command, got)
+		}
 	}
 }
 
