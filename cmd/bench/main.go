@@ -50,6 +50,7 @@ func commands() []command {
 		{"jetstream", "the engine on NATS servers: clients, lateness and disk space", 20 * time.Minute, true, newJetStream, nil},
 		{"burst", "10,000 and 10,000,000 jobs within the delay, every hash verified", 15 * time.Minute, true, newBurst, child(burstCase)},
 		{"http-burst", "10,000,000 jobs into a server by HTTP and out again, every hash verified", 15 * time.Minute, true, newHTTPBurst, nil},
+		{"overload", "POST /hash at 0.5 to 10 times what one core serves, by clients that wait and that do not", 15 * time.Minute, true, newOverload, child(overloadCase)},
 		{"all", "all of the above", time.Hour, false, newAll, nil},
 	}
 }

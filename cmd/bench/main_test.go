@@ -60,6 +60,10 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 		{"http-burst -jobs 3000 -size 100 -delay 300ms -runs 1", []string{
 			"all in ", "all out ", "way out, times as fast as the way in ", "server's CPU time a result ", "server's memory, peak ", "early ", "lost ", "wrong ",
 		}},
+		{"overload -keep 20 -leave 20 -warm 20ms -for 100ms -delay 20ms -runs 1", []string{
+			"served, 64 clients that wait ", "server's CPU time to refuse", "kept, 10x: goodput, of the peak ", "give up, 10x: p99 of the accepted ",
+			"give up, 10x: accepted for nobody ", "kept, 10x: health, the longest ",
+		}},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			code, out, errs := bench(t, strings.Fields(tc.args)...)
