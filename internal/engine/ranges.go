@@ -78,7 +78,7 @@ func AwaitRange(ctx context.Context, e Engine, first int64, count int) error {
 			return err
 		}
 		_, err = e.Wait(ctx, s.Last.ID)
-		if err != nil && !errors.Is(err, ErrGone) { // which is an end, too
+		if err != nil && !errors.Is(err, ErrGone) && !errors.Is(err, ErrUnknown) { // which are ends, too
 			return err
 		}
 	}

@@ -77,7 +77,7 @@ func (e *Engine) recallFull(ctx context.Context, b *engine.Batch, refusal error)
 	if !used {
 		return engine.Receipt{}, refusal
 	}
-	e.ledger.reject(-int64(len(b.Secrets))) // it was none
+	e.ledger.reject(b.Tenant, -int64(len(b.Secrets))) // it was none
 	return first, err
 }
 
@@ -118,10 +118,10 @@ func (e *Engine) recall(ctx context.Context, k engine.IdempotencyKey) (first eng
 func (e *Engine) store(b *engine.Batch, follows uint64) (engine.Receipt, error) {
 	n := int64(len(b.Secrets))
 	if len(b.Secrets) >= e.publishLimit {
-		e.ledger.reject(n)
+		e.ledger.reject(b.Tenant, n)
 		return engine.Receipt{}, full("jetstream.limits.batch.max_msgs of the NATS servers", 0)
 	}
-	if err := e.ledger.reserve(n, b.IdempotencyKey); err != nil {
+	if err := e.ledger.reserve(b.Tenant, n, b.IdempotencyKey); err != nil {
 		return engine.Receipt{}, err
 	}
 	accepted := e.clock.wall().Round(0)
@@ -131,7 +131,7 @@ func (e *Engine) store(b *engine.Batch, follows uint64) (engine.Receipt, error) 
 		first, err = e.sendPatiently(s)
 	}
 	if err != nil {
-		e.ledger.refuse(n, b.IdempotencyKey, errors.Is(err, errFull))
+		e.ledger.refuse(b.Tenant, n, b.IdempotencyKey, errors.Is(err, errFull))
 		if errors.Is(err, errFull) {
 			err = full("max-pending", e.cfg.Delay)
 		}
@@ -160,7 +160,7 @@ func (e *Engine) sendPatiently(s *submission) (first int64, err error) {
 
 // newSubmission seals the jobs, and the key's record if there is a key.
 func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint64) (*submission, error) {
-	s := &submission{jobs: int64(len(b.Secrets)), origin: e.origin(), answer: make(chan answer, 1)}
+	s := &submission{tenant: b.Tenant, jobs: int64(len(b.Secrets)), origin: e.origin(), answer: make(chan answer, 1)}
 	job := storedJob{algorithm: b.Algorithm, tenant: b.Tenant, accepted: accepted, delay: e.cfg.Delay, origin: s.origin}
 	for _, job.secret = range b.Secrets {
 		sealed, err := e.codec.sealJob(&job)

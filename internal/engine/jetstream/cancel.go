@@ -80,7 +80,7 @@ func (e *Engine) putTombstone(ctx context.Context, id int64, o outcome, s sight)
 
 // tombstone returns the message that is stored in the place of a job's result if the job has not changed.
 func (e *Engine) tombstone(id int64, o outcome, s sight) (*nats.Msg, error) {
-	sealed, err := e.codec.sealResult(id, &storedResult{outcome: o, stamp: s.stamp})
+	sealed, err := e.codec.sealResult(id, &storedResult{outcome: o, tenant: s.Tenant, stamp: s.stamp})
 	if err != nil {
 		return nil, fmt.Errorf("tombstone of job %d: %w", id, err)
 	}

@@ -106,6 +106,8 @@ func (e *Engine) cancelChanged(ctx context.Context, id int64, all *engine.Ended)
 	switch {
 	case errors.Is(err, engine.ErrGone):
 		was = engine.Gone
+	case errors.Is(err, engine.ErrUnknown):
+		was = engine.Unknown
 	case err != nil:
 		return fmt.Errorf("cancel %d: %w", id, err)
 	}

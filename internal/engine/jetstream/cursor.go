@@ -15,6 +15,9 @@ func (e *Engine) Completed(ctx context.Context, after int64, to []engine.Record)
 	if after < 0 || len(to) < 1 || len(to) > engine.MaxRange {
 		return 0, after, engine.ErrInvalid
 	}
+	if tenant, one := engine.TenantOf(ctx); one {
+		return e.completedOf(ctx, tenant, after, to)
+	}
 	next = after
 	from, end := e.lives().placeAfter(after), uint64(0)
 	err = e.call(ctx, func(ctx context.Context) (err error) {
@@ -54,9 +57,9 @@ func (e *Engine) pieceOf(from, end uint64) []*seen {
 	return piece
 }
 
-// ended returns the place of the log before which, from the first on, all jobs have ended, and whether the first was
-// given. If the two places are the same, its job is pending, or there is none yet.
-func (e *Engine) ended(ctx context.Context, from uint64) (end uint64, given bool, err error) {
+// ended returns the place of the log before which, from the first on, all jobs have ended, and whether that place has a
+// job, which is pending, or none yet.
+func (e *Engine) ended(ctx context.Context, from uint64) (end uint64, pending bool, err error) {
 	last, err := e.logEnd(ctx) // before the job is looked for: what comes later is pending
 	if err != nil || from > last {
 		return from, false, err
@@ -66,7 +69,7 @@ func (e *Engine) ended(ctx context.Context, from uint64) (end uint64, given bool
 	case err != nil:
 		return from, false, err
 	case job == nil:
-		return last + 1, true, nil
+		return last + 1, false, nil
 	}
 	return min(job.Sequence, last+1), true, nil
 }
@@ -84,34 +87,43 @@ func (e *Engine) AwaitCompleted(ctx context.Context, after int64) error {
 	if after < 0 {
 		return engine.ErrInvalid
 	}
+	if tenant, one := engine.TenantOf(ctx); one {
+		return e.awaitOf(ctx, tenant, after)
+	}
 	pause := pauseLeast
 	for ctx.Err() == nil {
 		place := e.lives().placeAfter(after)
 		id := e.lives().id(place)
 		note := e.waiters.join(id)
-		passed, given, err := e.lookAtHead(place)
+		passed, pending, err := e.lookAtHead(place)
 		if err != nil || passed {
 			e.waiters.leave(id, note)
 			return err
 		}
-		now := pauseEmpty
-		if given {
-			now, pause = pause, min(2*pause, pauseMost)
-		}
-		select {
-		case <-note.over:
-			pause = pauseLeast
-		case <-time.After(now):
-		case <-ctx.Done():
-		case <-e.ctx.Done():
-			err = engine.ErrClosed
-		}
-		e.waiters.leave(id, note)
-		if err != nil {
+		if pause, err = e.rest(ctx, id, note, pause, pending); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// rest waits until it is time to look again for the end of a job, which may not have been given yet. It leaves the note
+// and returns how long to wait the next time.
+func (e *Engine) rest(ctx context.Context, id int64, note *waiter, pause time.Duration, given bool) (next time.Duration, err error) {
+	defer e.waiters.leave(id, note)
+	now, next := pauseEmpty, pause
+	if given {
+		now, next = pause, min(2*pause, pauseMost)
+	}
+	select {
+	case <-note.over:
+		next = pauseLeast
+	case <-time.After(now):
+	case <-ctx.Done():
+	case <-e.ctx.Done():
+		err = engine.ErrClosed
+	}
+	return next, err
 }
 
 // heads are what was last seen at places of the log that calls of AwaitCompleted wait for. The zero value has none.
@@ -122,10 +134,10 @@ type heads struct {
 
 // head is one place of the log, while somebody looks at it or has just done.
 type head struct {
-	mu     sync.Mutex // held while somebody looks
-	given  bool
-	at     time.Time // when it was looked at without finding that it has ended
-	looked time.Time // when a call came; under heads.mu
+	mu      sync.Mutex // held while somebody looks
+	pending bool
+	at      time.Time // when it was looked at without finding that it has ended
+	looked  time.Time // when a call came; under heads.mu
 }
 
 // of returns the head at the place, and forgets those that nobody has come for of late.
@@ -150,23 +162,23 @@ func (h *heads) of(place uint64) *head {
 	return one
 }
 
-// lookAtHead reports whether the job in the place has ended, and whether it was given. Calls that wait for the same
+// lookAtHead reports whether the job in the place has ended, and whether it is pending. Calls that wait for the same
 // place share their looks.
-func (e *Engine) lookAtHead(place uint64) (passed, given bool, err error) {
+func (e *Engine) lookAtHead(place uint64) (passed, pending bool, err error) {
 	h := e.heads.of(place)
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if time.Since(h.at) < pauseLeast/2 {
-		return false, h.given, nil
+		return false, h.pending, nil
 	}
 	err = e.call(e.ctx, func(ctx context.Context) error {
 		var end uint64
-		end, h.given, err = e.ended(ctx, place)
+		end, h.pending, err = e.ended(ctx, place)
 		passed = end > place
 		return err
 	})
 	if err == nil && !passed {
 		h.at = time.Now()
 	}
-	return passed, h.given, err
+	return passed, h.pending, err
 }

@@ -257,11 +257,11 @@ func (e *Engine) compute(t *task) error {
 // finished ends tasks whose results are stored by this instance.
 func (e *Engine) finished(tasks []*task) {
 	now := time.Now()
-	by, done := make([]time.Duration, len(tasks)), make([]int64, len(tasks))
+	done := make([]int64, len(tasks))
 	for i, t := range tasks {
-		by[i], done[i] = now.Sub(t.due()), t.id
+		done[i] = t.id
 	}
-	e.ledger.late(by)
+	e.ledger.late(tasks, now)
 	e.tell(isDone, done...)
 	for _, t := range tasks {
 		_ = t.msg.Ack() // if that fails the job comes again, and its result is found

@@ -128,6 +128,10 @@ type Engine struct {
 	ledger  *ledger
 	waiters waiters
 	heads   heads
+	fronts  fronts
+	passed  passed
+	seen    seenOwners
+	tenants tenants
 	turns   turns // of idempotency keys
 	erased  erased
 	submit  chan *submission // to the publisher; unbuffered, so that what waits is what is sent
@@ -146,7 +150,10 @@ type Engine struct {
 	once   sync.Once
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Tenants = (*Engine)(nil)
+)
 
 // New connects to the cluster, creates the streams or verifies them, and starts an engine; Close stops
 // it. A cluster that cannot be reached, or has no leader yet, is waited for as long as Patience says, or
@@ -225,6 +232,10 @@ func (e *Engine) Full() string { return e.ledger.full() }
 
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats { return e.ledger.stats() }
+
+// StatsOf implements engine.Tenants, for this instance: of a tenant's pending jobs it counts those that this instance
+// accepted, so that a quota of them is one for each instance. Lateness is of all tenants.
+func (e *Engine) StatsOf(tenant uint16) engine.Stats { return e.ledger.statsOf(tenant) }
 
 // MaxBatch returns the most jobs that the cluster takes in a batch.
 func (e *Engine) MaxBatch() int { return min(engine.MaxBatch, e.publishLimit-1) }

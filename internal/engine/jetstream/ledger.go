@@ -41,6 +41,7 @@ type ledger struct {
 	lateness                                engine.Histogram // of the jobs hashed here
 	recent                                  engine.Recent    // likewise
 	made                                    time.Time
+	accounts                                accounts // the same by tenant
 }
 
 // expiring is what ends at one time.
@@ -53,13 +54,13 @@ func newLedger(cfg *Config) *ledger {
 	return &ledger{cfg: cfg, drained: make(chan struct{}), early: make(map[int64]outcome), made: time.Now()}
 }
 
-// reserve makes room for n jobs on their way, or says why there is none.
-func (l *ledger) reserve(n int64, key engine.IdempotencyKey) error {
+// reserve makes room for n jobs of a tenant on their way, or says why there is none.
+func (l *ledger) reserve(tenant uint16, n int64, key engine.IdempotencyKey) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	err := l.refusal(n, key)
 	if err != nil {
-		l.rejected += n
+		l.count(tenant, n)
 		return err
 	}
 	l.reserved += n
@@ -119,22 +120,31 @@ func (l *ledger) expire(now time.Time) {
 	}
 	for len(l.expiring) > 0 && !l.expiring[0].at.After(now) {
 		l.expiring[0].ids.each(func(id int64) bool {
-			l.kept.remove(id)
+			l.drop(id)
 			return true
 		})
 		l.expiring = l.expiring[1:]
 	}
 }
 
-// accept turns a reservation into pending jobs.
-func (l *ledger) accept(first, n int64) {
+// drop ends what is kept of a job.
+func (l *ledger) drop(id int64) {
+	if l.kept.remove(id) {
+		l.accounts.end(id, engine.Stats{Kept: -1})
+	}
+}
+
+// accept turns a tenant's reservation into pending jobs.
+func (l *ledger) accept(tenant uint16, first, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reserved -= n
 	l.accepted += n
+	l.accounts.add(tenant, engine.Stats{Accepted: n, Pending: n})
 	l.last = max(l.last, first+n-1)
 	for id := first; id < first+n; id++ {
 		l.pending.add(id)
+		l.accounts.own(tenant, id)
 		if o, ok := l.early[id]; ok {
 			l.end(id, o)
 		}
@@ -143,12 +153,12 @@ func (l *ledger) accept(first, n int64) {
 }
 
 // refuse takes a reservation back. Only an engine without room counts as a rejection.
-func (l *ledger) refuse(n int64, key engine.IdempotencyKey, rejected bool) {
+func (l *ledger) refuse(tenant uint16, n int64, key engine.IdempotencyKey, rejected bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reserved -= n
 	if rejected {
-		l.rejected += n
+		l.count(tenant, n)
 	}
 	if key != (engine.IdempotencyKey{}) && len(l.keys) > 0 {
 		l.keys = l.keys[:len(l.keys)-1] // all have the same window, so any will do
@@ -180,17 +190,20 @@ func (l *ledger) observe(id int64, o outcome) {
 func (l *ledger) end(id int64, o outcome) {
 	if !l.pending.remove(id) {
 		if o == isErased {
-			l.kept.remove(id)
+			l.drop(id)
 		}
 		return
 	}
 	switch o {
 	case isCanceled:
 		l.canceled++
+		l.accounts.end(id, engine.Stats{Pending: -1, Canceled: 1})
 	case isErased:
 		l.completed++
+		l.accounts.end(id, engine.Stats{Pending: -1, Completed: 1})
 	case isDone:
 		l.completed++
+		l.accounts.end(id, engine.Stats{Pending: -1, Completed: 1, Kept: 1})
 		l.keep(id)
 	}
 }
@@ -239,21 +252,32 @@ func (l *ledger) crowd(crowded bool) {
 	l.crowded = crowded
 }
 
-// late counts how late jobs hashed here became visible.
-func (l *ledger) late(by []time.Duration) {
+// late counts how late jobs hashed here became visible, which is now.
+func (l *ledger) late(tasks []*task, now time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, d := range by {
+	since := now.Sub(l.made)
+	for _, t := range tasks {
+		d := now.Sub(t.due())
 		l.lateness.Add(d)
-		l.recent.Add(time.Since(l.made), d)
+		l.recent.Add(since, d)
+		if one := l.accounts.get(t.tenant); one != nil {
+			one.hashed.add(since, 1)
+		}
 	}
 }
 
-// reject counts jobs refused before they had a reservation.
-func (l *ledger) reject(n int64) {
+// reject counts jobs of a tenant refused before they had a reservation.
+func (l *ledger) reject(tenant uint16, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	l.count(tenant, n)
+}
+
+// count counts rejections.
+func (l *ledger) count(tenant uint16, n int64) {
 	l.rejected += n
+	l.accounts.add(tenant, engine.Stats{Rejected: n})
 }
 
 // upTo returns at most n pending jobs with ids up to the given one.
@@ -285,6 +309,17 @@ func (l *ledger) unplaced(log lives) (found []int64) {
 func (l *ledger) stats() engine.Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	return l.all()
+}
+
+// statsOf returns one tenant's counters.
+func (l *ledger) statsOf(tenant uint16) engine.Stats {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.accounts.stats(tenant, l.all(), time.Since(l.made))
+}
+
+func (l *ledger) all() engine.Stats {
 	l.expire(time.Now())
 	return engine.Stats{
 		Accepted: l.accepted, Pending: l.pending.live, Completed: l.completed, Canceled: l.canceled,
@@ -305,12 +340,12 @@ func (l *ledger) uses() []engine.Use {
 	}
 }
 
-// pendingIn returns how many of so many jobs from first on are ours and pending.
-func (l *ledger) pendingIn(first int64, count int) (n int) {
+// pendingIn returns how many of so many jobs from first on are ours and pending, and shown to the caller.
+func (l *ledger) pendingIn(first int64, count int, to who) (n int) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	for i := range int64(count) {
-		if l.pending.has(first + i) {
+		if id := first + i; l.pending.has(id) && (!to.one || to.sees(l.accounts.owner(id))) {
 			n++
 		}
 	}

@@ -83,7 +83,7 @@ func (s *seen) show(found sight, err error) error {
 // findNeighbors finds results that a server has right behind that of the first job, in the order in which they were
 // stored: most of a range, mostly, and a server reads them faster than by their subjects.
 func (e *Engine) findNeighbors(ctx context.Context, all []*seen) error {
-	jobs, subjects, err := e.pending(all)
+	jobs, subjects, err := e.pending(ctx, all)
 	if err != nil || len(subjects) == 0 {
 		return err
 	}
@@ -92,22 +92,24 @@ func (e *Engine) findNeighbors(ctx context.Context, all []*seen) error {
 		return err
 	}
 	_, err = e.askMany(ctx, e.names.results(), many{Seq: first.Sequence, Batch: len(all), MaxBytes: mostBytes}, func(m *message) error {
-		return e.seeResult(jobs[m.Subject], m)
+		return e.seeResult(ctx, jobs[m.Subject], m)
 	})
 	return err
 }
 
-// pending returns the pending jobs by the subjects of their results.
-func (e *Engine) pending(all []*seen) (jobs map[string]*seen, subjects []string, err error) {
+// pending returns the pending jobs by the subjects of their results. Of one that is known to be erased a tenant has
+// to be told by its tombstone, which says whose it was.
+func (e *Engine) pending(ctx context.Context, all []*seen) (jobs map[string]*seen, subjects []string, err error) {
 	if err := e.usable(); err != nil {
 		return nil, nil, err
 	}
+	one := whoOf(ctx).one
 	subjects = make([]string, 0, len(all)+1)
 	jobs = make(map[string]*seen, len(all))
 	for _, s := range all {
 		switch {
 		case s.State != engine.Pending:
-		case e.erased.has(s.ID):
+		case !one && e.erased.has(s.ID):
 			s.State = engine.Gone
 		default:
 			subject := e.names.result(s.ID)
@@ -118,11 +120,11 @@ func (e *Engine) pending(all []*seen) (jobs map[string]*seen, subjects []string,
 }
 
 // seeResult takes in what the result says of the job; nil for one that nobody asked for.
-func (e *Engine) seeResult(s *seen, m *message) error {
+func (e *Engine) seeResult(ctx context.Context, s *seen, m *message) error {
 	if s == nil {
 		return nil
 	}
-	found, err := e.conclude(s.ID, m)
+	found, err := e.conclude(ctx, s.ID, m)
 	if errors.Is(err, seal.ErrDamaged) { // it may be of a stream that was there before: the leader knows
 		s.alone = true
 		return nil
@@ -133,7 +135,7 @@ func (e *Engine) seeResult(s *seen, m *message) error {
 // findResults finds those results of pending jobs that a server has, which may be behind. It returns how far the
 // results go that it has; 0 if it has none of these, and not the mark either, which is nil for none.
 func (e *Engine) findResults(ctx context.Context, all []*seen, mark *message) (upTo uint64, err error) {
-	jobs, subjects, err := e.pending(all)
+	jobs, subjects, err := e.pending(ctx, all)
 	if err != nil || len(subjects) == 0 {
 		return 0, err
 	}
@@ -141,7 +143,7 @@ func (e *Engine) findResults(ctx context.Context, all []*seen, mark *message) (u
 		subjects = append(subjects, mark.Subject)
 	}
 	return e.askMany(ctx, e.names.results(), many{LastFor: subjects}, func(m *message) error {
-		return e.seeResult(jobs[m.Subject], m)
+		return e.seeResult(ctx, jobs[m.Subject], m)
 	})
 }
 
@@ -168,7 +170,7 @@ func (e *Engine) findJobs(ctx context.Context, all []*seen) error {
 	}
 	err = e.readLog(ctx, from, last, func(m *message) error {
 		if s := jobs[m.Sequence]; s != nil {
-			e.see(s, m)
+			e.see(ctx, s, m)
 		}
 		return nil
 	})
@@ -184,15 +186,15 @@ func (e *Engine) findJobsAtLeader(ctx context.Context, all []*seen) error {
 		place, _ := log.sequence(s.ID)
 		m, err := e.ask(ctx, e.names.jobs(), request{Seq: place})
 		if err == nil && m != nil {
-			e.see(s, m)
+			e.see(ctx, s, m)
 		}
 		return err
 	})
 }
 
 // see takes in what the message in the job's place says.
-func (e *Engine) see(s *seen, m *message) {
-	found, err := e.openSight(s.ID, m)
+func (e *Engine) see(ctx context.Context, s *seen, m *message) {
+	found, err := e.openSight(ctx, s.ID, m)
 	if s.show(found, err) != nil {
 		s.alone = true
 	}
@@ -234,7 +236,7 @@ func (e *Engine) findLeft(ctx context.Context, all []*seen) error {
 				next = 1<<64 - 1
 			case m.Sequence == place: // the server that was asked for all is behind
 				next = place + 1
-				e.see(s, m)
+				e.see(ctx, s, m)
 				continue
 			default:
 				next = m.Sequence
@@ -257,7 +259,7 @@ func (e *Engine) findAllResults(ctx context.Context, all []*seen) error {
 		if err != nil || result == nil {
 			return err
 		}
-		found, err := e.conclude(s.ID, result)
+		found, err := e.conclude(ctx, s.ID, result)
 		return s.show(found, err)
 	})
 }
@@ -320,11 +322,15 @@ func anyLeft(all []*seen) bool {
 	return false
 }
 
-// settle says what is still open: what is in neither stream is gone.
+// settle says what is still open: what is in neither stream is gone, and nobody knows whose it was.
 func (e *Engine) settle(ctx context.Context, all []*seen) error {
+	none := engine.Gone
+	if whoOf(ctx).one {
+		none = engine.Unknown
+	}
 	for _, s := range all {
 		if s.open() && s.left && !s.alone {
-			s.State = engine.Gone
+			s.State = none
 			e.vanish(s.ID)
 		}
 	}

@@ -16,6 +16,7 @@ import (
 // submission is what one request has to store: all of it or nothing, in one piece.
 type submission struct {
 	msgs   []*nats.Msg
+	tenant uint16
 	jobs   int64
 	bytes  int
 	origin origin // of its jobs
@@ -161,7 +162,7 @@ func (e *Engine) conclusion(s *submission, at, before uint64, err error) answer 
 	if err != nil {
 		return answer{0, err}
 	}
-	e.ledger.accept(first, s.jobs)
+	e.ledger.accept(s.tenant, first, s.jobs)
 	return answer{first, nil}
 }
 

@@ -42,7 +42,7 @@ func (e *Engine) Read(ctx context.Context, first int64, to []engine.Record) erro
 func (e *Engine) Survey(ctx context.Context, first int64, count int) (found engine.Survey, err error) {
 	records := make([]engine.Record, max(0, min(count, askJobs)))
 	err = inPieces(first, count, func(from int64, count int) error {
-		if own := e.ledger.pendingIn(from, count); own == count {
+		if own := e.ledger.pendingIn(from, count, whoOf(ctx)); own == count {
 			found.Pending += count
 			found.Last = engine.Record{ID: from + int64(count) - 1}
 			return nil
@@ -62,9 +62,15 @@ func (e *Engine) Survey(ctx context.Context, first int64, count int) (found engi
 		return found, err
 	}
 	last, err := e.Get(ctx, found.Last.ID)
-	if errors.Is(err, engine.ErrGone) || err == nil && last.State == engine.Done {
+	if isOver(err) || err == nil && last.State == engine.Done {
 		last, err = engine.Record{ID: found.Last.ID, Due: time.Now()}, nil // it has ended since
 	}
 	found.Last = last
 	return found, err
+}
+
+// isOver reports whether the error says of a job that there was that it has ended. A tenant is told nothing of one that
+// has left nothing behind.
+func isOver(err error) bool {
+	return errors.Is(err, engine.ErrGone) || errors.Is(err, engine.ErrUnknown)
 }

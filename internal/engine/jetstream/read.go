@@ -77,6 +77,8 @@ type sight struct {
 // there is none.
 func (e *Engine) look(ctx context.Context, id int64) (sight, error) {
 	switch {
+	case whoOf(ctx).one:
+		return e.lookOwn(ctx, id)
 	case id < 1:
 		return sight{}, engine.ErrUnknown
 	case e.erased.has(id):
@@ -90,7 +92,7 @@ func (e *Engine) look(ctx context.Context, id int64) (sight, error) {
 		return sight{}, err
 	}
 	if result != nil {
-		s, err := e.conclude(id, result)
+		s, err := e.conclude(ctx, id, result)
 		if !errors.Is(err, seal.ErrDamaged) { // else it may be of a stream that was there before
 			return s, err
 		}
@@ -125,7 +127,7 @@ func (e *Engine) lookAgain(ctx context.Context, id int64) (sight, error) {
 		if result, err := e.askAny(ctx, id); err != nil {
 			return sight{}, err
 		} else if result != nil {
-			return e.conclude(id, result)
+			return e.conclude(ctx, id, result)
 		}
 	}
 	e.vanish(id)
@@ -155,16 +157,16 @@ func (e *Engine) lookAtLeaders(ctx context.Context, id int64, place uint64) (sig
 	case err != nil:
 		return sight{}, err
 	case result != nil:
-		return e.conclude(id, result)
+		return e.conclude(ctx, id, result)
 	case job == nil:
 		return sight{}, errNothing
 	}
-	return e.openSight(id, job)
+	return e.openSight(ctx, id, job)
 }
 
 // openSight returns what the message in a job's place says of it. It returns errNothing if that is void, and
-// ErrUnknown if it is the place of a key.
-func (e *Engine) openSight(id int64, m *message) (sight, error) {
+// ErrUnknown if it is the place of a key, or of a job that is not shown.
+func (e *Engine) openSight(ctx context.Context, id int64, m *message) (sight, error) {
 	if m.Subject != e.names.job() {
 		return sight{}, engine.ErrUnknown
 	}
@@ -173,8 +175,11 @@ func (e *Engine) openSight(id int64, m *message) (sight, error) {
 		return sight{}, fmt.Errorf("job %d: %w", id, err)
 	}
 	clear(j.secret)
-	if !j.origin.holds(m.Sequence, id) {
+	switch {
+	case !j.origin.holds(m.Sequence, id):
 		return sight{}, errNothing
+	case !whoOf(ctx).sees(j.tenant):
+		return sight{}, engine.ErrUnknown
 	}
 	return sight{
 		Record: engine.Record{ID: id, Algorithm: j.algorithm, Tenant: j.tenant, Due: j.due()},
@@ -182,8 +187,8 @@ func (e *Engine) openSight(id int64, m *message) (sight, error) {
 	}, nil
 }
 
-// conclude returns what a job's result says.
-func (e *Engine) conclude(id int64, m *message) (sight, error) {
+// conclude returns what a job's result says, and ErrUnknown for one that is not shown.
+func (e *Engine) conclude(ctx context.Context, id int64, m *message) (sight, error) {
 	r, err := e.codec.openResult(id, m.Data)
 	if err != nil {
 		return sight{}, fmt.Errorf("result of job %d: %w", id, err)
@@ -192,7 +197,14 @@ func (e *Engine) conclude(id int64, m *message) (sight, error) {
 		r.outcome = isErased
 	}
 	e.learn(id, r.outcome)
-	if r.outcome != isDone {
+	who := whoOf(ctx)
+	if who.one {
+		e.seen.note(id, ownerOf(r.tenant))
+	}
+	switch {
+	case !who.sees(r.tenant):
+		return sight{}, engine.ErrUnknown
+	case r.outcome != isDone, who.one && e.erased.has(id): // of which a server that is behind knows nothing
 		return sight{}, engine.ErrGone
 	}
 	return sight{Record: r.record(id), stamp: r.stamp, result: m.Sequence}, nil

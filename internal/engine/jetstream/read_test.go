@@ -66,7 +66,7 @@ func TestConclude(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			s, err := e.conclude(5, &message{Sequence: 17, Data: sealed, Time: stored})
+			s, err := e.conclude(t.Context(), 5, &message{Sequence: 17, Data: sealed, Time: stored})
 			if !errors.Is(err, tc.want) || e.erased.has(5) != tc.erased {
 				t.Fatalf("%+v, %v; erased: %v", s, err, e.erased.has(5))
 			}

@@ -180,6 +180,9 @@ func (e *Engine) check(ctx context.Context) error {
 	if err := e.checkLives(ctx, jobs.CachedInfo(), results.CachedInfo(), acked); err != nil {
 		return err
 	}
+	if err := e.keepNumbers(ctx); err != nil {
+		return err
+	}
 	if err := e.checkConsumer(ctx, jobs); err != nil {
 		return err
 	}

@@ -20,9 +20,12 @@ func (n names) results() string  { return n.prefix + "_results" }
 func (n names) life() string     { return n.prefix + "_life" }
 func (n names) consumer() string { return "hash" }
 
-func (n names) job() string               { return n.prefix + ".job" }
-func (n names) key(id [16]byte) string    { return n.prefix + ".key." + hex.EncodeToString(id[:]) }
-func (n names) result(id int64) string    { return n.prefix + ".result." + strconv.FormatInt(id, 10) }
+func (n names) job() string            { return n.prefix + ".job" }
+func (n names) key(id [16]byte) string { return n.prefix + ".key." + hex.EncodeToString(id[:]) }
+func (n names) result(id int64) string { return n.prefix + ".result." + strconv.FormatInt(id, 10) }
+func (n names) tenant(number uint16) string {
+	return n.prefix + ".key.tenant-" + strconv.Itoa(int(number)) // a subject that streams of earlier versions have, too
+}
 func (n names) note() string              { return n.prefix + ".note" }
 func (n names) lifeRecord() string        { return n.prefix + ".life" }
 func (n names) subjectsOfJobs() []string  { return []string{n.job(), n.prefix + ".key.*"} }
@@ -56,7 +59,7 @@ type wanted struct {
 func (e *Engine) jobsStream() jetstream.StreamConfig {
 	return jetstream.StreamConfig{
 		Name:                 e.names.jobs(),
-		Description:          "hashd: jobs not yet hashed, and idempotency keys",
+		Description:          "hashd: jobs not yet hashed, idempotency keys, and the numbers of tenants",
 		Subjects:             e.names.subjectsOfJobs(),
 		Retention:            jetstream.WorkQueuePolicy,
 		Storage:              jetstream.FileStorage,
