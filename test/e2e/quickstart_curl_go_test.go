@@ -36,6 +36,12 @@ func TestHashctlManual(t *testing.T) {
 	runPage(t, "hashctl.md", start(t, firstIDOfPages), binaryDir()+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
+// TestKeysManual runs docs/keys.md.
+func TestKeysManual(t *testing.T) {
+	t.Parallel()
+	runPage(t, "keys.md", start(t, firstIDOfPages), binaryDir()+string(os.PathListSeparator)+os.Getenv("PATH"))
+}
+
 // runPage runs the blocks of shell on a page of docs/, one after the other in one shell, and holds
 // what each prints to the block of text below it.
 func runPage(t *testing.T, page string, i *instance, path string) {
@@ -72,6 +78,8 @@ func normalized(text string) string {
 		`urn:hashd:request:[0-9A-Za-z._-]+`:                   "REQUEST",
 		`"version":"[^"]+","commit":"[0-9a-z]+","go":"[^"]+"`: "BUILD",
 		`"store":"[0-9a-f]+"`:                                 "STORE",
+		`\([a-z0-9]{10}\)`:                                    "(KEY)",
+		`(?m)^([a-z0-9._-]+ +)[a-z0-9]{10} `:                  "${1}KEY ",
 	} {
 		text = regexp.MustCompile(pattern).ReplaceAllString(text, with)
 	}

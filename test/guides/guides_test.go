@@ -14,6 +14,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/hashd-project/hashd/internal/auth"
 	"github.com/hashd-project/hashd/internal/config"
 )
 
@@ -210,7 +211,7 @@ func TestNamedTargetsAreThere(t *testing.T) {
 // Each variable and flag of hashd's that a page names is one.
 func TestNamedSettingsAreThere(t *testing.T) {
 	settings := config.Markdown()
-	known := "HASHD_RING HASHD_SERVER HASHD_API_KEY " + read(t, "cmd/hashctl/usage.go")
+	known := "HASHD_RING HASHD_SERVER HASHD_API_KEY " + read(t, "cmd/hashctl/usage.go") + read(t, "cmd/hashd/key.go")
 	for name, text := range pages(t) {
 		for _, m := range regexp.MustCompile(`\bHASHD_[A-Z_]+\b`).FindAllString(text, -1) {
 			if !strings.Contains(settings, "`"+m+"`") && !strings.Contains(known, m) {
@@ -255,6 +256,40 @@ func TestThePageOfTheAPIIsComplete(t *testing.T) {
 	for _, algorithm := range contract.Components.Schemas.Algorithm.Enum {
 		if !slices.Contains(page, algorithm) {
 			t.Errorf("docs/api.md lacks %s", algorithm)
+		}
+	}
+}
+
+// docs/keys.md has the token's form and the file's, as the code has them.
+func TestThePageOfKeysIsRight(t *testing.T) {
+	page := read(t, "docs/keys.md")
+	block := func(language string) string {
+		m := regexp.MustCompile("(?s)\n```" + language + "\n(.*?)```").FindStringSubmatch(page)
+		if m == nil {
+			t.Fatalf("docs/keys.md has no block of %s", language)
+		}
+		return m[1]
+	}
+	if got := strings.TrimSpace(block("regex")); got != auth.TokenPattern {
+		t.Errorf("the pattern of docs/keys.md is %s, want %s", got, auth.TokenPattern)
+	}
+	keys, err := auth.Parse([]byte(block("json")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for k := range keys.All() {
+		if k.Revoked.IsZero() || k.Expires.IsZero() || k.Quota == 0 || k.Rate.String() == "" || k.Tenant == auth.DefaultTenant {
+			t.Errorf("the file of docs/keys.md leaves something out: %+v", *k)
+		}
+	}
+	for _, scope := range (auth.DefaultScopes | auth.Admin).Names() {
+		if !strings.Contains(page, "\n| `"+scope+"` | ") {
+			t.Errorf("docs/keys.md lacks the scope %s", scope)
+		}
+	}
+	for _, m := range regexp.MustCompile(`"((?:api key|the file of api) [^"]*|api keys in use)"`).FindAllStringSubmatch(read(t, "internal/auth/audit.go")+read(t, "internal/auth/source.go"), -1) {
+		if !slices.Contains(code(page), m[1]) {
+			t.Errorf("docs/keys.md lacks the line of the log: %s", m[1])
 		}
 	}
 }
