@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net"
@@ -10,7 +11,9 @@ import (
 	"net/url"
 	"time"
 
+	"github.com/hashd-project/hashd/internal/certs"
 	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/follow"
 )
 
 // healthTimeout is how long a healthy server may take to say so.
@@ -18,14 +21,27 @@ const healthTimeout = 3 * time.Second
 
 // checkHealth asks the server that runs with the same settings whether it is alive.
 func checkHealth(ctx context.Context, cfg config.Config) error {
-	address := "http://" + reachable(cfg.Address()) + "/healthz"
-	if err := askHealth(ctx, address); err != nil {
+	address := scheme(&cfg) + "://" + reachable(cfg.Address()) + "/healthz"
+	err := askHealth(ctx, address, secure(&cfg))
+	if errors.Is(err, certs.ErrOther) { // the server may be about to take over new files
+		time.Sleep(2 * follow.Interval)
+		err = askHealth(ctx, address, secure(&cfg))
+	}
+	if err != nil {
 		return fmt.Errorf("healthcheck: %s: %w", address, err)
 	}
 	return nil
 }
 
-func askHealth(ctx context.Context, address string) error {
+// secure returns how the server is asked over TLS; nil without.
+func secure(cfg *config.Config) *tls.Config {
+	if cfg.TLSCert == "" {
+		return nil
+	}
+	return certs.Self(certFiles(cfg))
+}
+
+func askHealth(ctx context.Context, address string, how *tls.Config) error {
 	ctx, cancel := context.WithTimeoutCause(ctx, healthTimeout, fmt.Errorf("no answer within %v", healthTimeout))
 	defer cancel()
 	req, err := http.NewRequestWithContext(ctx, http.MethodGet, address, http.NoBody)
@@ -33,7 +49,7 @@ func askHealth(ctx context.Context, address string) error {
 		return err //nolint:wrapcheck // checkHealth wraps it
 	}
 	client := &http.Client{
-		Transport:     &http.Transport{DisableKeepAlives: true}, // no proxy: it is this machine
+		Transport:     &http.Transport{DisableKeepAlives: true, TLSClientConfig: how}, // no proxy: it is this machine
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}
 	resp, err := client.Do(req)

@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/hashd-project/hashd/api"
+	"github.com/hashd-project/hashd/internal/certs"
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/docs"
 	"github.com/hashd-project/hashd/internal/engine"
@@ -25,6 +27,7 @@ type program struct {
 	engine  engine.Engine
 	service *service.Service
 	server  *server.Server
+	certs   *certs.Source // nil without TLS
 }
 
 // serve runs the server until a signal and then stops it gracefully. A signal during the start ends
@@ -40,6 +43,7 @@ func serve(l loaded, stderr *outbox, signals <-chan os.Signal) error {
 		if p == nil {
 			return nil
 		}
+		defer closeCerts(p.certs)
 		return p.close(signals)
 	}
 	if err != nil {
@@ -63,8 +67,13 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
+	secure, config, err := openCerts(&cfg, m.log)
+	if err != nil {
+		return nil, err
+	}
 	made, err := m.make(ctx)
 	if err != nil {
+		closeCerts(secure)
 		return nil, err
 	}
 	var serving *server.Server
@@ -79,14 +88,45 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		MaxConnections:    cfg.MaxConnections,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
-		Listen: cfg.Address(), Hosts: cfg.HostList(), Log: m.log, Pages: pages,
+		TLS: config, Listen: cfg.Address(), Hosts: cfg.HostList(), Log: m.log, Pages: pages,
 	}, s)
-	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: serving}, nil
+	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: serving, certs: secure}, nil
+}
+
+// openCerts reads the certificate of the server, if there is to be one, and makes its configuration of TLS.
+func openCerts(cfg *config.Config, log *slog.Logger) (*certs.Source, *tls.Config, error) {
+	if cfg.TLSCert == "" {
+		return nil, nil, nil
+	}
+	secure, err := certs.Open(certFiles(cfg), log)
+	if err != nil {
+		return nil, nil, fmt.Errorf("TLS: %w", err)
+	}
+	return secure, secure.Config(), nil
+}
+
+func certFiles(cfg *config.Config) certs.Files {
+	return certs.Files{Cert: cfg.TLSCert, Key: cfg.TLSKey, ClientCA: cfg.TLSClientCA}
+}
+
+func closeCerts(secure *certs.Source) {
+	if secure != nil {
+		secure.Close()
+	}
+}
+
+// scheme returns the scheme of the server's URL.
+func scheme(cfg *config.Config) string {
+	if cfg.TLSCert != "" {
+		return "https"
+	}
+	return "http"
 }
 
 // run listens, serves, and closes the engine. It returns once the server has stopped and every
 // goroutine that it started has ended, unless one of them hangs.
 func (p *program) run(signals <-chan os.Signal) error {
+	defer closeCerts(p.certs)
 	d, err := startDebug(p.cfg.DebugListen, p.log)
 	if err != nil {
 		return errors.Join(err, p.close(signals))
@@ -98,7 +138,7 @@ func (p *program) run(signals <-chan os.Signal) error {
 	}
 	host, _, _ := net.SplitHostPort(p.cfg.Address()) // as it was given, for it to be recognized
 	_, port, _ := net.SplitHostPort(l.Addr().String())
-	url := "http://" + reachable(net.JoinHostPort(host, port))
+	url := scheme(&p.cfg) + "://" + reachable(net.JoinHostPort(host, port))
 	p.log.Info("listening", "address", l.Addr().String(), "url", url, "docs", url+"/docs", "engine", p.cfg.Engine, "delay", p.cfg.Delay,
 		"max_pending", p.cfg.MaxPending, "max_results", p.cfg.MaxResults, "retention", p.cfg.Retention, "pending", p.engine.Stats().Pending)
 	if p.cfg.Engine == config.EngineMemory {

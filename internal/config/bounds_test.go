@@ -27,6 +27,10 @@ var bounds = map[string]struct{ good, bad []string }{
 	},
 	"api-keys":             {nil, nil},
 	"insecure-no-auth":     {[]string{"true", "false"}, []string{"yes", "1", "True", "truefalse"}},
+	"tls-cert":             {nil, nil},
+	"tls-key":              {nil, nil},
+	"tls-client-ca":        {nil, nil},
+	"insecure-no-tls":      {[]string{"true", "false"}, []string{"yes"}},
 	"delay":                {[]string{"0s", "0", "24h"}, []string{"-1ns", "24h0m1ns", "5", "5 s", "1d", "soon"}},
 	"retention":            {[]string{"1s", "720h"}, []string{"999ms", "720h1s"}},
 	"idempotency-window":   {[]string{"1s", "24h"}, []string{"999ms", "24h1s"}},
@@ -123,12 +127,34 @@ func TestExposure(t *testing.T) {
 		"[::ffff:10.0.0.1]:80", "hashd.example:80", "localhost.example:80", "127.1:80", "[localhost.]:80",
 	} {
 		wantRefused(t, "listen", listen)
-		for _, way := range []string{"--insecure-no-auth", "--api-keys=keys.json"} {
-			if c := mustLoad(t, nil, "--listen", listen, way); c.Listen != listen {
+		for _, way := range [][]string{{"--insecure-no-auth"}, {"--api-keys=keys.json", "--insecure-no-tls"}} {
+			if c := mustLoad(t, nil, append(way, "--listen", listen)...); c.Listen != listen {
 				t.Errorf("listen: got %s, want %s", c.Listen, listen)
 			}
 		}
 	}
+}
+
+// With keys, TLS is needed beyond loopback too, here or in front.
+func TestExposureWithoutTLS(t *testing.T) {
+	wantRefused(t, "listen", ":80", "--api-keys=k")
+	wantRefused(t, "listen", ":80", "--api-keys=k", "--insecure-no-auth")
+	wantRefused(t, "listen", ":80", "--tls-cert=c", "--tls-key=k")
+	wantRefused(t, "listen", ":80", "--insecure-no-tls")
+	for _, more := range [][]string{
+		{"--api-keys=k", "--insecure-no-tls"}, {"--api-keys=k", "--tls-cert=c", "--tls-key=k"}, {"--insecure-no-auth"},
+		{"--insecure-no-auth", "--tls-cert=c", "--tls-key=k"},
+	} {
+		mustLoad(t, nil, append(more, "--listen=:80")...)
+	}
+	mustLoad(t, nil, "--api-keys=k")
+}
+
+// A part of TLS is of no use alone.
+func TestTLSIsWhole(t *testing.T) {
+	wantRefused(t, "tls-cert", "c")
+	wantRefused(t, "tls-key", "k")
+	wantRefused(t, "tls-client-ca", "a")
 }
 
 func TestShow(t *testing.T) {

@@ -48,6 +48,23 @@ type Config struct {
 	// it to others must be somebody's decision.
 	InsecureNoAuth bool
 
+	// TLSCert is the path of the server's certificate, in PEM (--tls-cert, default none, which is "" and
+	// means no TLS). The files of TLS must exist, and are followed when they change.
+	TLSCert string
+
+	// TLSKey is the path of the private key of TLSCert, in PEM (--tls-key, default none, which is ""). It
+	// is set if and only if TLSCert is.
+	TLSKey string
+
+	// TLSClientCA is the path of the root certificates for the clients' certificates, in PEM
+	// (--tls-client-ca, default none, which is "" and means that clients need none). It is set only if
+	// TLSCert is.
+	TLSClientCA string
+
+	// InsecureNoTLS allows an address beyond loopback with APIKeys and without TLSCert (--insecure-no-tls,
+	// true or false, default false): keys and secrets then pass in clear, to a proxy at best.
+	InsecureNoTLS bool
+
 	// Delay is the time from a job's acceptance until it is due (--delay, 0s to 24h, default
 	// 5s). It is fixed for the life of the process, which makes the schedule a FIFO.
 	Delay time.Duration

@@ -133,6 +133,7 @@ func configFields(t *testing.T) (fields []*ast.Field) {
 func TestNames(t *testing.T) {
 	want := []string{
 		"listen HASHD_LISTEN", "port HASHD_PORT", "hosts HASHD_HOSTS", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
+		"tls-cert HASHD_TLS_CERT", "tls-key HASHD_TLS_KEY", "tls-client-ca HASHD_TLS_CLIENT_CA", "insecure-no-tls HASHD_INSECURE_NO_TLS",
 		"delay HASHD_DELAY", "retention HASHD_RETENTION",
 		"idempotency-window HASHD_IDEMPOTENCY_WINDOW", "max-wait HASHD_MAX_WAIT",
 		"drain-timeout HASHD_DRAIN_TIMEOUT", "linger HASHD_LINGER", "drain HASHD_DRAIN",

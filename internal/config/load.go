@@ -72,6 +72,7 @@ func (s *Settings) Load(environ []string) (c Config, ring *string, err error) {
 	}
 	l.checkDrain()
 	l.checkStorage()
+	l.checkTLS()
 	l.checkExposure()
 	if err := errors.Join(l.errs...); err != nil {
 		return Config{}, nil, err
@@ -129,7 +130,7 @@ func (l *loading) takePlatform(port given) {
 		return
 	}
 	l.last["port"] = port
-	if l.config.InsecureNoAuth || l.config.APIKeys != "" {
+	if l.noTLS() == "" && l.noAuth() == "" {
 		l.config.Listen = net.JoinHostPort("", port.text)
 	}
 }
@@ -158,18 +159,4 @@ func (l *loading) checkDrain() {
 		fmt.Sprintf("%s is shorter than delay, which is %q (%s)", quote(drain.text), delay.text, delay.source),
 		fmt.Sprintf("a job accepted just before the stop could not be finished: "+
 			"give at least %s, or leave it out for %s", delay.text, drain.setting.shown()))
-}
-
-// checkExposure refuses to open the server to others by accident.
-func (l *loading) checkExposure() {
-	if l.config.APIKeys != "" || l.config.InsecureNoAuth || l.config.loopback() ||
-		l.bad["listen"] || l.bad["insecure-no-auth"] || l.bad["api-keys"] {
-		return
-	}
-	listen := l.last["listen"]
-	l.refuse(listen,
-		fmt.Sprintf("%s is reachable from beyond this machine, and there is no authentication without api-keys: "+
-			"anyone who reaches the port could submit, read and cancel jobs", quote(listen.text)),
-		"listen on 127.0.0.1, [::1] or localhost, "+
-			"give the file of api-keys, or, if the network keeps strangers out, set insecure-no-auth to true")
 }

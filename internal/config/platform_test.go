@@ -15,7 +15,9 @@ func TestPlatformPort(t *testing.T) {
 	}{
 		"alone":                   {[]string{"PORT=9000"}, nil, "127.0.0.1:9000"},
 		"open":                    {[]string{"PORT=9000", "HASHD_INSECURE_NO_AUTH=true"}, nil, ":9000"},
-		"open to keys":            {[]string{"PORT=9000", "HASHD_API_KEYS=keys.json"}, nil, ":9000"},
+		"keys alone":              {[]string{"PORT=9000", "HASHD_API_KEYS=keys.json"}, nil, "127.0.0.1:9000"},
+		"open to keys":            {[]string{"PORT=9000", "HASHD_API_KEYS=keys.json", "HASHD_INSECURE_NO_TLS=true"}, nil, ":9000"},
+		"open to keys, TLS":       {[]string{"PORT=9000", "HASHD_API_KEYS=keys.json"}, []string{"--tls-cert=c", "--tls-key=k"}, ":9000"},
 		"any":                     {[]string{"PORT=0"}, nil, "127.0.0.1:0"},
 		"empty":                   {[]string{"PORT="}, nil, "127.0.0.1:8080"},
 		"under a port":            {[]string{"PORT=9000", "HASHD_PORT=1"}, nil, "127.0.0.1:1"},

@@ -34,6 +34,10 @@ var layers = map[string][3]layer{
 	"hosts":                {{"a", "a"}, {"b:1", "b:1"}, {"c,[::1]:2", "c,[::1]:2"}},
 	"api-keys":             {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"insecure-no-auth":     {{"true", true}, {"false", false}, {"true", true}},
+	"tls-cert":             {{"a", "a"}, {"b", "b"}, {"c", "c"}},
+	"tls-key":              {{"a", "a"}, {"b", "b"}, {"c", "c"}},
+	"tls-client-ca":        {{"a", "a"}, {"b", "b"}, {"c", "c"}},
+	"insecure-no-tls":      {{"true", true}, {"false", false}, {"true", true}},
 	"delay":                {{"1s", time.Second}, {"2m", 2 * time.Minute}, {"3h", 3 * time.Hour}},
 	"retention":            {{"90s", 90 * time.Second}, {"2m", 2 * time.Minute}, {"1.5h", 90 * time.Minute}},
 	"idempotency-window":   {{"1s", time.Second}, {"2s", 2 * time.Second}, {"3s", 3 * time.Second}},
@@ -78,6 +82,10 @@ var companions = map[string][]string{
 	"ring-file": {"--engine=file", "--data-dir=d"},
 	"sync":      {"--engine=file", "--data-dir=d"},
 	"file":      {"--data-dir=d"},
+
+	"tls-cert":      {"--tls-key=k"},
+	"tls-key":       {"--tls-cert=c"},
+	"tls-client-ca": {"--tls-cert=c", "--tls-key=k"},
 
 	"nats-url":      {"--engine=jetstream"},
 	"nats-creds":    {"--engine=jetstream", "--nats-url=nats://a"},

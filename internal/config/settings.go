@@ -37,6 +37,7 @@ func (s *setting) shown() string {
 func table() []setting {
 	return slices.Concat(
 		group("Listening", listening()),
+		group("TLS", encryption()),
 		group("Jobs", jobs()),
 		group("Storage", storage()),
 		group("Limits", limits()),
@@ -60,13 +61,13 @@ func listening() []setting {
 			name: "listen", initial: "127.0.0.1:8080",
 			kind: address(func(c *Config) *string { return &c.Listen }),
 			usage: "Address to listen on; an empty host means all interfaces. " +
-				"An address beyond loopback needs api-keys, or insecure-no-auth.",
+				"An address beyond loopback needs api-keys and tls-cert, or what stands in for them: insecure-no-auth, insecure-no-tls.",
 		}, {
 			name: "port", none: "none",
 			kind: port(0, 65535, func(c *Config) **int { return &c.Port }),
 			usage: "Port to listen on. It replaces the port in listen, whichever source that comes from. " +
 				"0 takes any free port. If neither is set, hashd takes the variable PORT, which hosting platforms set: " +
-				"on all interfaces with api-keys or insecure-no-auth, else on 127.0.0.1.",
+				"on all interfaces if listen could be an address beyond loopback, else on 127.0.0.1.",
 		}, {
 			name: "hosts", none: "none",
 			kind: hostList(func(c *Config) *string { return &c.Hosts }),
@@ -83,6 +84,29 @@ func listening() []setting {
 			kind: boolean(func(c *Config) *bool { return &c.InsecureNoAuth }),
 			usage: "Allow an address beyond loopback without api-keys: " +
 				"anyone who reaches the port can submit, read and cancel jobs.",
+		},
+	}
+}
+
+func encryption() []setting {
+	return []setting{
+		{
+			name: "tls-cert", none: "none",
+			kind: path(func(c *Config) *string { return &c.TLSCert }),
+			usage: "The server's certificate and those between it and its root, in PEM; with it, all of listen speaks TLS. It needs tls-key. " +
+				"Changed files are taken over within 2 s; if they are no good, the last good ones stay in use and the log says so.",
+		}, {
+			name: "tls-key", none: "none",
+			kind:  path(func(c *Config) *string { return &c.TLSKey }),
+			usage: "Private key of tls-cert, in PEM. Only the user of hashd may read the file; one that belongs to root may be readable by a group.",
+		}, {
+			name: "tls-client-ca", none: "none",
+			kind:  path(func(c *Config) *string { return &c.TLSClientCA }),
+			usage: "Root certificates, in PEM. With them only clients that show a certificate of theirs, issued for clients, are let in.",
+		}, {
+			name: "insecure-no-tls", initial: "false",
+			kind:  boolean(func(c *Config) *bool { return &c.InsecureNoTLS }),
+			usage: "Allow an address beyond loopback with api-keys and without tls-cert, for a proxy that terminates TLS: whoever sees the traffic has the keys and the secrets.",
 		},
 	}
 }

@@ -32,9 +32,9 @@ func (b binder) read(c echoContext, body strict.Body) error {
 	}
 	limit, _ := b.cfg.bodyLimit(c.Path())
 	client := clientBehind(r)
-	client.receive(true)
+	receiving := client.receive(c.Response())
 	err := strict.Decode(r.Body, r.ContentLength, limit, body)
-	client.receive(false)
+	client.received(receiving)
 	if err == nil {
 		return nil
 	}

@@ -90,9 +90,21 @@ func refusal(p []byte) (status int, reason string, ok bool) {
 func (a *answering) refuse(status int, reason string) []byte {
 	id := a.ids.next()
 	a.log.Debug("request refused unread", "request", id, "status", status, "reason", reason)
+	return whole(status, id, unread(status, reason))
+}
+
+// withoutTLS returns the whole answer to a request without TLS where there must be TLS.
+func (a *answering) withoutTLS() []byte {
+	id := a.ids.next()
+	a.log.Debug("request refused: it came without TLS", "request", id)
+	return whole(http.StatusBadRequest, id, "This port speaks TLS. Use https in place of http.")
+}
+
+// whole returns an answer of HTTP/1.1 with a problem, after which the connection is closed.
+func whole(status int, id, detail string) []byte {
 	t := problemTypes[malformedRequest]
 	body, _ := json.Marshal(&wire.Problem{ // texts and a number can be encoded
-		Type: problemPrefix + t.name, Title: t.title, Status: int32(status), Detail: unread(status, reason), Instance: instancePrefix + id,
+		Type: problemPrefix + t.name, Title: t.title, Status: int32(status), Detail: detail, Instance: instancePrefix + id,
 	})
 	var b bytes.Buffer
 	b.WriteString("HTTP/1.1 " + strconv.Itoa(status) + " " + http.StatusText(status) + "\r\n")

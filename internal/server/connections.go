@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"slices"
@@ -31,8 +32,9 @@ type connections struct {
 
 	mu     sync.Mutex
 	all    map[*client]struct{}
-	spares []*client // those of them that are beyond the limit, oldest first
-	silent client    // head of the ring of those that have sent nothing since they were accepted or answered, longest first
+	spares []*client          // those of them that are beyond the limit, oldest first
+	bodies map[*body]struct{} // those that are being received over HTTP/2
+	silent client             // head of the ring of those that have sent nothing since they were accepted or answered, longest first
 }
 
 // The states of a connection. While a request's header is arriving and while its body is received, the
@@ -52,7 +54,7 @@ func newConnections(limit int, log *slog.Logger) *connections {
 	files := openFiles()
 	limit = min(limit, max(1, files-reserve-min(otherFiles, files/4)))
 	cs := &connections{
-		limit: limit, crowd: &crowd{limit: limit, log: log}, freed: make(chan struct{}, 1), all: make(map[*client]struct{}),
+		limit: limit, crowd: &crowd{limit: limit, log: log}, freed: make(chan struct{}, 1), all: make(map[*client]struct{}), bodies: make(map[*body]struct{}),
 	}
 	cs.silent.before, cs.silent.after = &cs.silent, &cs.silent
 	return cs
@@ -68,20 +70,26 @@ type client struct {
 	state  atomic.Int32
 	beyond atomic.Bool // the limit
 	buffer []byte      // into which the beginning of the request was read; for the goroutine that serves the connection
+	secure *secured    // the same connection, if it has TLS
 
 	before, after *client     // among the silent ones; nil while the client has said something
 	ending        *time.Timer // ends it, if it is beyond the limit
+	parting       bool        // it was silent when part looked last
 }
 
 // Read clears p first: net/http reads into buffers that it shares between connections, and they may
 // still hold the secret of an earlier request.
 func (c *client) Read(p []byte) (int, error) {
 	clear(p)
+	c.wipeFrame(p)
 	n, err := c.Conn.Read(p)
 	if n == 0 {
 		return 0, err
 	}
+	multiplexed := c.multiplexed()
 	switch state := c.state.Load(); {
+	case multiplexed && state != stateGone: // its frames say nothing of requests
+		c.buffer = joined(c.buffer, p[:n])
 	case state == stateGone || state == stateSilent && !c.owner.speaks(c, stateArriving): // closed while it was read
 		clear(p[:n])
 		return 0, net.ErrClosed
@@ -103,7 +111,7 @@ func (c *client) Write(p []byte) (int, error) {
 // dismiss has a request answered before its body is read. Until the body has come or the client hangs up,
 // the connection is there for a client that reads late, and goes when another needs its place.
 func (c *client) dismiss(w http.ResponseWriter) {
-	if c.state.CompareAndSwap(stateWorking, stateDismissing) {
+	if !c.multiplexed() && c.state.CompareAndSwap(stateWorking, stateDismissing) {
 		_ = http.NewResponseController(w).EnableFullDuplex() // else net/http would read the body first
 	}
 }
@@ -113,7 +121,7 @@ func (c *client) dismiss(w http.ResponseWriter) {
 // may be much later. The request's handler calls it once it has all it needs: until the handler returns,
 // the buffer is this connection's.
 func (c *client) wipe() {
-	if c != nil {
+	if c != nil && !c.multiplexed() {
 		clear(c.buffer)
 		c.buffer = nil
 	}
@@ -135,22 +143,10 @@ func (c *client) CloseWrite() error {
 	return errors.ErrUnsupported
 }
 
-// receive marks the time in which a body is read: a stop cuts it short.
-func (c *client) receive(now bool) {
-	switch {
-	case c == nil:
-	case !now:
-		c.state.CompareAndSwap(stateReceiving, stateWorking)
-	case c.state.CompareAndSwap(stateWorking, stateReceiving):
-		if cutAt := c.owner.cutAt.Load(); cutAt != nil {
-			_ = c.SetReadDeadline(*cutAt)
-		}
-	}
-}
-
 // add takes a connection that was just accepted.
 func (cs *connections) add(accepted net.Conn) *client {
 	c := &client{Conn: accepted, owner: cs}
+	c.secure, _ = accepted.(*secured)
 	cs.mu.Lock()
 	victim := cs.makeRoom()
 	cs.all[c] = struct{}{}
@@ -225,9 +221,18 @@ func (cs *connections) takeHalfOpen() (victim *client) {
 // end closes a connection that makeRoom or takeSilent forgot.
 func (cs *connections) end(victim *client) {
 	if victim != nil {
-		_ = victim.Conn.Close()
+		hangUp(victim.Conn)
 		cs.crowd.note()
 	}
+}
+
+// hangUp closes a connection at once.
+func hangUp(nc net.Conn) {
+	if s, ok := nc.(*secured); ok {
+		s.hangUp()
+		return
+	}
+	_ = nc.Close()
 }
 
 // forget takes a connection out of the books. The caller holds the lock.
@@ -271,7 +276,8 @@ func (cs *connections) speaks(c *client, state int32) bool {
 	return said
 }
 
-// changed is the server's ConnState hook.
+// changed is the server's ConnState hook. Of HTTP/2 it hears when the first request is opened and when the
+// last has ended.
 func (cs *connections) changed(nc net.Conn, state http.ConnState) {
 	c := clientOf(nc)
 	switch {
@@ -310,20 +316,26 @@ func (cs *connections) admit(c *client) bool {
 	return room
 }
 
-// close closes the connections on which no request is under way, and has those whose body is still
-// arriving cut at the given time. Ones that are accepted later are closed at once.
+// close closes the connections on which no request is under way, except those of HTTP/2, which net/http
+// tells to end, and has bodies that are still arriving cut at the given time. Connections that are accepted
+// later are closed at once.
 func (cs *connections) close(cutAt time.Time) {
 	cs.mu.Lock()
-	defer cs.mu.Unlock()
 	cs.cutAt.Store(&cutAt)
 	for c := range cs.all {
-		switch c.state.Load() {
-		case stateSilent, stateArriving, stateDismissed:
-			cs.forget(c)
-			_ = c.Conn.Close()
-		case stateReceiving:
+		switch state := c.state.Load(); {
+		case state == stateReceiving:
 			_ = c.SetReadDeadline(cutAt)
+		case c.multiplexed():
+		case state == stateSilent || state == stateArriving || state == stateDismissed:
+			cs.forget(c)
+			hangUp(c.Conn)
 		}
+	}
+	bodies := slices.Collect(maps.Keys(cs.bodies))
+	cs.mu.Unlock()
+	for _, b := range bodies {
+		b.cut(cutAt)
 	}
 }
 
@@ -338,6 +350,7 @@ func (cs *connections) open() int {
 type listener struct {
 	net.Listener
 	conns  *connections
+	secure *security // nil for connections without TLS
 	closed chan struct{}
 	once   sync.Once
 }
@@ -354,6 +367,8 @@ func (l *listener) Accept() (net.Conn, error) {
 	for {
 		c, err := l.Listener.Accept()
 		switch {
+		case err == nil && l.secure != nil:
+			return l.conns.add(l.secure.over(c)), nil
 		case err == nil:
 			return l.conns.add(c), nil
 		case (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.conns.release():

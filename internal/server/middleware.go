@@ -38,6 +38,9 @@ func (h *handler) around(next echoHandler) echoHandler {
 	return func(c echoContext) error {
 		start := time.Now()
 		h.identify(c)
+		if client := clientBehind(c.Request()); client != nil && client.secure != nil {
+			c.Request().TLS = client.secure.state.Load() // net/http does not know of it
+		}
 		if err := h.call(next, c); err != nil {
 			h.answerError(err, c)
 		}

@@ -179,9 +179,10 @@ func (h *handler) bodyLimit(path string) string {
 const discarded = 256 << 10
 
 // discard reads the rest of a body that nobody wants. Left to net/http it would stay in a buffer there.
+// Over HTTP/2 no other request waits for its end.
 func discard(c echoContext) {
 	r := c.Request()
-	if clientBehind(r) == nil || r.Body == nil || r.Body == http.NoBody || r.Close || len(r.Header["Expect"]) > 0 || len(c.Response().Header()["Connection"]) > 0 {
+	if client := clientBehind(r); client == nil || client.multiplexed() || r.Body == nil || r.Body == http.NoBody || r.Close || len(r.Header["Expect"]) > 0 || len(c.Response().Header()["Connection"]) > 0 {
 		return
 	}
 	p := make([]byte, 4<<10)

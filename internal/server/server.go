@@ -6,6 +6,7 @@ package server
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -15,6 +16,7 @@ import (
 
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/follow"
 	"github.com/hashd-project/hashd/internal/strict"
 )
 
@@ -37,6 +39,8 @@ type Config struct {
 	WriteTimeout      time.Duration // for each piece of an answer to be taken
 	IdleTimeout       time.Duration // between requests of a connection
 
+	TLS *tls.Config // of the listener that Serve gets; nil for none
+
 	Listen string   // the address that Serve's listener was made for, whose host is this server
 	Hosts  []string // more hosts that are this server, each with a port if only that port is; see hosts
 
@@ -51,6 +55,7 @@ type Server struct {
 	ids     *requestIDs
 	conns   *connections
 	batches *batchRoom
+	streams *streams
 	http    *http.Server
 	refused *refusals
 }
@@ -59,14 +64,21 @@ type Server struct {
 func New(cfg Config, service Service) *Server {
 	ids, refused := newRequestIDs(), newRefusals(cfg.Log)
 	conns, batches := newConnections(cfg.MaxConnections, cfg.Log), newBatchRoom(&cfg)
+	streams := &streams{next: newHandler(cfg, service, ids, refused, batches), limit: cfg.WriteTimeout}
+	var protocols http.Protocols
+	protocols.SetHTTP1(true)
+	protocols.SetUnencryptedHTTP2(cfg.TLS != nil) // to net/http no connection has TLS: see secured
 	return &Server{
 		cfg:     cfg,
 		ids:     ids,
 		conns:   conns,
 		batches: batches,
 		refused: refused,
+		streams: streams,
 		http: &http.Server{ // answers are timed by their connections: see conn
-			Handler:                      newHandler(cfg, service, ids, refused, batches),
+			Handler:                      streams,
+			Protocols:                    &protocols,
+			HTTP2:                        limitsHTTP2(cfg.WriteTimeout),
 			ReadHeaderTimeout:            cfg.ReadHeaderTimeout,
 			ReadTimeout:                  cfg.ReadTimeout,
 			IdleTimeout:                  cfg.IdleTimeout,
@@ -114,8 +126,13 @@ func (open) Admit(r *http.Request, _ ...strict.Requirement) (context.Context, er
 
 // Serve answers requests on the listener until Shutdown, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	l = &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
-	err := s.http.Serve(&answering{l, s.cfg.WriteTimeout, s.ids, s.cfg.Log})
+	a := &answering{limit: s.cfg.WriteTimeout, ids: s.ids, log: s.cfg.Log}
+	own := &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
+	if s.cfg.TLS != nil {
+		own.secure = &security{s.cfg.TLS, s.cfg.WriteTimeout, s.cfg.Log, a.withoutTLS}
+	}
+	a.Listener = own
+	err := s.http.Serve(a)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
@@ -129,12 +146,14 @@ func (s *Server) Shutdown(ctx context.Context, patience time.Duration) error {
 	defer s.refused.close()
 	defer s.conns.crowd.stop()
 	s.conns.close(time.Now().Add(patience))
+	defer follow.Every(partingTime, s.conns.part)()
 	err := s.http.Shutdown(ctx)
-	if err == nil {
-		return nil
-	}
 	cut := s.conns.open()
-	return &CutError{Connections: cut, Err: errors.Join(err, s.http.Close())}
+	if err != nil {
+		err = &CutError{Connections: cut, Err: errors.Join(err, s.http.Close())}
+	}
+	s.streams.wait(ctx.Done())
+	return err
 }
 
 // CutError says that a shutdown ended before its requests did.
