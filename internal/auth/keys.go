@@ -13,6 +13,8 @@ import (
 	"iter"
 	"slices"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/secret"
 )
 
 // DefaultTenant is the tenant of keys for which none was chosen.
@@ -60,15 +62,14 @@ func NewKeys(list []Key) *Keys {
 // Find returns the valid key with that token, or ErrUnknownKey. It takes the same steps whether or not a
 // key has the token's id. The key is not the caller's to change.
 func (k *Keys) Find(token string, now time.Time) (*Key, error) {
-	s := show(token)
-	defer clear(s.text[:])
-	formed, hash := s.wellFormed(), s.hash()
-	key, known := k.byID[s.id()]
+	shown := look(token)
+	secret.ScrubStack()
+	key, known := k.byID[shown.id]
 	if !known {
 		key = k.nobody
 	}
-	same := subtle.ConstantTimeCompare(hash[:], key.Hash[:]) == 1
-	if valid := key.Valid(now); !formed || !known || !same || !valid {
+	same := subtle.ConstantTimeCompare(shown.hash[:], key.Hash[:]) == 1
+	if valid := key.Valid(now); !shown.formed || !known || !same || !valid {
 		return nil, ErrUnknownKey
 	}
 	return key, nil

@@ -46,38 +46,44 @@ func checksum(text []byte) (digits [checksumLength]byte) {
 	return digits
 }
 
-// shown is a token that somebody shows. It has the same size whatever was shown.
+// shown is what there is to know of a token that somebody shows.
 type shown struct {
-	text  [tokenLength]byte // of the part that fits
-	exact bool              // all of it fits, and fills it
+	formed bool              // it has the form of one
+	id     [idLength]byte    // where a token has its id
+	hash   [sha256.Size]byte // of the token
 }
 
-// show copies the token to where it can be cleared.
-func show(token string) (s shown) {
-	copy(s.text[:], token)
-	s.exact = len(token) == len(s.text)
+// look hashes as much of the text as a token has, whatever it is. What it leaves on the stack is the
+// caller's to scrub.
+//
+//go:noinline
+func look(token string) (s shown) {
+	var text [tokenLength]byte
+	n := copy(text[:], token)
+	s.formed = n == len(token) && wellFormed(text[:n])
+	copy(s.id[:], text[len(tokenPrefix):])
+	s.hash = sha256.Sum256(text[:])
 	return s
 }
 
-// id returns the id in it, whatever it is.
-func (s *shown) id() (id [idLength]byte) {
-	copy(id[:], s.text[len(tokenPrefix):])
-	return id
-}
-
-// wellFormed reports whether it has the form of a token.
-func (s *shown) wellFormed() bool {
+// wellFormed reports whether the text has the form of a token.
+func wellFormed(text []byte) bool {
 	const idEnd = len(tokenPrefix) + idLength
 	const bodyEnd = tokenLength - checksumLength
-	if !s.exact || string(s.text[:len(tokenPrefix)]) != tokenPrefix || s.text[idEnd] != '_' || !isID(s.text[len(tokenPrefix):idEnd]) {
+	if len(text) != tokenLength || string(text[:len(tokenPrefix)]) != tokenPrefix || text[idEnd] != '_' || !isID(text[len(tokenPrefix):idEnd]) {
 		return false
 	}
-	for _, c := range s.text[idEnd+1:] {
-		if strings.IndexByte(base62, c) < 0 {
+	for _, c := range text[idEnd+1:] {
+		if !isDigit(c) {
 			return false
 		}
 	}
-	return checksum(s.text[:bodyEnd]) == [checksumLength]byte(s.text[bodyEnd:])
+	return checksum(text[:bodyEnd]) == [checksumLength]byte(text[bodyEnd:])
+}
+
+// isDigit reports whether it is a digit of base 62.
+func isDigit(c byte) bool {
+	return '0' <= c && c <= '9' || 'A' <= c && c <= 'Z' || 'a' <= c && c <= 'z'
 }
 
 // isID reports whether the text is the id of a key.
@@ -89,8 +95,6 @@ func isID[T string | []byte](text T) bool {
 	}
 	return len(text) == idLength
 }
-
-func (s *shown) hash() [sha256.Size]byte { return sha256.Sum256(s.text[:]) }
 
 var tokens = regexp.MustCompile(`hashd_[a-z0-9]{10}_[0-9A-Za-z]+`)
 
