@@ -6,6 +6,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/rand"
+	"crypto/tls"
 	"encoding/base64"
 	"errors"
 	"fmt"
@@ -25,6 +26,12 @@ type Config struct {
 	// HTTP sends the requests; by default a NewHTTPClient does. Of an *http.Client given here a
 	// copy is used that follows no redirect, which would take a secret to another place.
 	HTTP Doer
+	// TLS is how the default of HTTP trusts servers (RootCAs) and shows itself to them (GetClientCertificate). Give
+	// either TLS or HTTP.
+	TLS *tls.Config
+	// APIKey returns the key that each request shows; nil is for a server that wants none. A request that is refused
+	// for its key (401) is sent once more if there is another one by then.
+	APIKey KeySource
 	// RetryFor is how long one request is tried again after its first failure: the last try is
 	// that long after it, unless the server asks for a pause that is longer than all of RetryFor.
 	// 0 means until its context ends.
@@ -35,8 +42,8 @@ type Config struct {
 
 // Jobs submits secrets and collects their hashes. It does what the generated client leaves to its
 // user: it retries what is safe to retry, always with the same Idempotency-Key, honours
-// Retry-After, waits with long-polls, and returns each refusal as a *ProblemError. Its methods
-// may be called by any number of goroutines; all give up when their context ends.
+// Retry-After, waits with long-polls, and returns each refusal as a *ProblemError. Where the server
+// has a rate for its caller, submissions wait until it should take them. Its methods may be called by any number of goroutines; all give up when their context ends.
 //
 // No secret is kept, and none is in an error. The memory in which one was encoded is wiped once
 // it is sent; what net/http copied of it is not ours to wipe.
@@ -44,15 +51,26 @@ type Jobs struct {
 	cfg    Config
 	client *gen.Client
 	known  atomic.Pointer[limits] // once they were needed
+	pace   *pace
 }
 
-// NewJobs returns a Jobs, or an error if the server's URL is not one.
+// NewJobs returns a Jobs, or an error if the server's URL is not one, or has a password or an API key in it.
 func NewJobs(cfg Config) (*Jobs, error) {
 	if err := checkServer(cfg.Server); err != nil {
 		return nil, err
 	}
-	c, err := gen.NewClient(cfg.Server, gen.WithHTTPClient(staying(cfg.HTTP)))
-	return &Jobs{cfg: cfg, client: c}, err
+	if cfg.HTTP != nil && cfg.TLS != nil {
+		return nil, errors.New("give the TLS configuration to HTTP, or leave HTTP out")
+	}
+	doer := staying(cfg.HTTP)
+	if cfg.TLS != nil {
+		doer = newHTTPClient(cfg.TLS.Clone())
+	}
+	if cfg.APIKey != nil {
+		doer = Authorized(doer, cfg.APIKey)
+	}
+	c, err := gen.NewClient(cfg.Server, gen.WithHTTPClient(doer))
+	return &Jobs{cfg: cfg, client: c, pace: newPace()}, err
 }
 
 // Options of a submission. The zero value is fine.
@@ -99,7 +117,7 @@ func (j *Jobs) Submit(ctx context.Context, secret []byte, o Options) (Job, error
 		return Job{}, err
 	}
 	defer b.release()
-	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
+	r, err := submit(ctx, j, 1, func(ctx context.Context) (*http.Response, error) {
 		return j.client.SubmitHashWithBody(ctx, &SubmitHashParams{IdempotencyKey: &key}, jsonType, b.open(), b.describe)
 	}, gen.ParseSubmitHashResponse)
 	if err != nil {
@@ -120,7 +138,7 @@ func (j *Jobs) SubmitBatch(ctx context.Context, secrets [][]byte, o Options) (Ac
 		return AcceptedBatch{}, err
 	}
 	defer b.release()
-	r, err := call(ctx, j, 0, func(ctx context.Context) (*http.Response, error) {
+	r, err := submit(ctx, j, len(secrets), func(ctx context.Context) (*http.Response, error) {
 		return j.client.SubmitBatchWithBody(ctx, &SubmitBatchParams{IdempotencyKey: &key}, jsonType, b.open(), b.describe)
 	}, gen.ParseSubmitBatchResponse)
 	if err != nil {
@@ -259,6 +277,34 @@ func call[R any](ctx context.Context, j *Jobs, hold time.Duration,
 	if err != nil {
 		return nil, err
 	}
+	return read(resp, parse)
+}
+
+// submit is call for a request that submits jobs: each try waits for its turn, however long that takes.
+func submit[R any](ctx context.Context, j *Jobs, jobs int,
+	send func(context.Context) (*http.Response, error), parse func(*http.Response) (*R, error),
+) (*R, error) {
+	var resp *http.Response
+	err := j.retryUnlimited(ctx, func(ctx context.Context) error {
+		turn, err := j.pace.wait(ctx, jobs)
+		if err != nil {
+			return err
+		}
+		var answer *http.Response
+		defer func() { turn.end(answer) }()
+		return limited(ctx, tryTimeout, func(ctx context.Context) (err error) {
+			answer, err = send(ctx) //nolint:bodyclose // success closes it
+			resp, err = success(answer, err) //nolint:bodyclose // success has closed the connection's
+			return err
+		})
+	})
+	if err != nil {
+		return nil, err
+	}
+	return read(resp, parse)
+}
+
+func read[R any](resp *http.Response, parse func(*http.Response) (*R, error)) (*R, error) {
 	r, err := parse(resp)
 	if err != nil {
 		return nil, ErrAnswer

@@ -2,6 +2,7 @@ package client
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"mime"
 	"net/http"
@@ -12,10 +13,21 @@ import (
 
 // Types of problems that callers decide on; docs/api.md lists them all.
 const (
-	GoneType       = "urn:hashd:problem:job-gone"
-	UnknownJobType = "urn:hashd:problem:unknown-job"
-	IncompleteType = "urn:hashd:problem:incomplete-request"
-	blankType      = "about:blank" // no more than its status (RFC 9457, section 4.2.1)
+	GoneType          = "urn:hashd:problem:job-gone"
+	UnknownJobType    = "urn:hashd:problem:unknown-job"
+	IncompleteType    = "urn:hashd:problem:incomplete-request"
+	UnauthorizedType  = "urn:hashd:problem:unauthorized"
+	ForbiddenType     = "urn:hashd:problem:forbidden"
+	RateLimitedType   = "urn:hashd:problem:rate-limited"
+	QuotaExceededType = "urn:hashd:problem:quota-exceeded"
+	blankType         = "about:blank" // no more than its status (RFC 9457, section 4.2.1)
+)
+
+// What a *ProblemError is, for errors.Is, whoever refused: the server or a gateway before it.
+var (
+	ErrUnauthorized = errors.New("the server does not take the API key, or wants one") // 401
+	ErrForbidden    = errors.New("the API key may not do this")                        // 403; Detail names the scope
+	ErrLimited      = errors.New("the caller's rate or quota is used up")              // 429
 )
 
 // ProblemError is an answer that is no success (RFC 9457). An answer that is no problem document,
@@ -28,6 +40,20 @@ type ProblemError struct {
 	Instance   string        // finds the request in the server's log; may be empty
 	Errors     []FieldError  // what is wrong with the request, field by field
 	RetryAfter time.Duration // when it makes sense to try again; 0 if the server does not say
+	RateLimit  *RateLimit    // the caller's rate; nil if the server does not tell one
+}
+
+// Is reports whether the problem is of the kind of target: ErrUnauthorized, ErrForbidden or ErrLimited.
+func (p *ProblemError) Is(target error) bool {
+	switch p.Status {
+	case http.StatusUnauthorized:
+		return target == ErrUnauthorized
+	case http.StatusForbidden:
+		return target == ErrForbidden
+	case http.StatusTooManyRequests:
+		return target == ErrLimited
+	}
+	return false
 }
 
 // Error implements error. The text has no more than the server's words.
@@ -55,14 +81,14 @@ func (p *ProblemError) Error() string {
 func problemOf(resp *http.Response, text []byte) *ProblemError {
 	p := &ProblemError{
 		Type: blankType, Title: http.StatusText(resp.StatusCode), Status: resp.StatusCode,
-		RetryAfter: retryAfter(resp),
+		RetryAfter: retryAfter(resp), RateLimit: rateLimitOf(resp.Header),
 	}
 	mediaType, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type"))
 	var doc Problem
 	if mediaType != "application/problem+json" || json.Unmarshal(text, &doc) != nil || doc.Type == "" {
 		return p
 	}
-	p.Type, p.Title, p.Detail, p.Instance = doc.Type, doc.Title, doc.Detail, doc.Instance
+	p.Type, p.Title, p.Detail, p.Instance = withoutKeys(doc.Type), withoutKeys(doc.Title), withoutKeys(doc.Detail), withoutKeys(doc.Instance)
 	if doc.Errors != nil {
 		p.Errors = *doc.Errors
 	}

@@ -5,7 +5,9 @@ import (
 	"crypto/tls"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/http"
+	"strings"
 	"time"
 )
 
@@ -21,9 +23,14 @@ const (
 // retry calls try until it succeeds or its error is one that another try would only repeat. It
 // gives up, with the last error, when ctx ends or RetryFor is over: the last try is at its very end.
 func (j *Jobs) retry(ctx context.Context, hold time.Duration, try func(context.Context) error) error {
+	return j.retryUnlimited(ctx, func(ctx context.Context) error { return limited(ctx, hold+tryTimeout, try) })
+}
+
+// retryUnlimited is retry where each try bounds its own time.
+func (j *Jobs) retryUnlimited(ctx context.Context, try func(context.Context) error) error {
 	var until time.Time
 	for n := 0; ; n++ {
-		err := limited(ctx, hold+tryTimeout, try)
+		err := try(ctx)
 		if err == nil || ctx.Err() != nil || !temporary(err) {
 			return err
 		}
@@ -78,15 +85,29 @@ func (j *Jobs) pauseWithin(ctx context.Context, until time.Time, err error, n in
 // have an Idempotency-Key, and the rest is idempotent by nature.
 func temporary(err error) bool {
 	p, refused := errors.AsType[*ProblemError](err)
-	if !refused { // a failure of the network; but a bad certificate stays bad, and another server does not become a hashd
-		_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
-		return !untrusted && !errors.Is(err, http.ErrSchemeMismatch) && !errors.Is(err, ErrAnswer)
+	if !refused {
+		return !lasting(err)
 	}
 	switch p.Status {
 	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
 		return true
 	}
 	return p.Type == IncompleteType
+}
+
+// lasting says whether a failure to get an answer stays: a bad certificate stays bad, whosever it is, and another
+// server does not become a hashd.
+func lasting(err error) bool {
+	_, untrusted := errors.AsType[*tls.CertificateVerificationError](err)
+	_, keyless := errors.AsType[*APIKeyError](err)
+	return untrusted || keyless || IsCertificateRefused(err) || errors.Is(err, http.ErrSchemeMismatch) || errors.Is(err, ErrAnswer)
+}
+
+// IsCertificateRefused reports whether the server wants a certificate of the client (RFC 8446, section 4.4.2), and
+// has got none or one that it does not take.
+func IsCertificateRefused(err error) bool {
+	alert, ok := errors.AsType[*net.OpError](err)
+	return ok && alert.Op == "remote error" && strings.Contains(alert.Err.Error(), "certificate")
 }
 
 // askedPause returns the pause that the server asks for, 0 if it names none.
