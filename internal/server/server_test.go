@@ -164,8 +164,9 @@ func TestSlowBodyIsCut(t *testing.T) {
 			began := time.Now()
 			reply := r.raw("POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\n" +
 				"Content-Length: 25\r\n" + header + "\r\n" + password[:20])
-			if time.Since(began) != r.cfg.ReadTimeout {
-				t.Errorf("%q: cut after %v", header, time.Since(began))
+			// Go 1.26.9 and later give the client a moment more to read the answer.
+			if took := time.Since(began); took < r.cfg.ReadTimeout || took > r.cfg.ReadTimeout+time.Second {
+				t.Errorf("%q: cut after %v", header, took)
 			}
 			res, err := http.ReadResponse(bufio.NewReader(strings.NewReader(reply)), nil)
 			if err != nil {
