@@ -53,7 +53,7 @@ func isKeyCommand(c *cobra.Command) bool {
 type keyring struct {
 	stdout, stderr io.Writer
 	signals        <-chan os.Signal
-	read           func() (loaded, error)
+	where          func() (file string, err error)
 }
 
 func (r *keyring) command() *cobra.Command {
@@ -74,15 +74,15 @@ func (r *keyring) on(do func(file, name string) error) func(*cobra.Command, []st
 				return err
 			}
 		}
-		l, err := r.read()
-		if err != nil {
-			return err
-		}
-		if l.cfg.APIKeys == "" {
-			return errors.New("say which file: --api-keys FILE, or HASHD_API_KEYS")
-		}
 		return untilDone(r.signals, func() error {
-			if err := do(l.cfg.APIKeys, name); err != nil {
+			file, err := r.where()
+			if err != nil {
+				return err
+			}
+			if file == "" {
+				return errors.New("say which file: --api-keys FILE, or HASHD_API_KEYS")
+			}
+			if err := do(file, name); err != nil {
 				return &failure{err}
 			}
 			return nil

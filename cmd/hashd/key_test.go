@@ -145,6 +145,9 @@ func TestKeyMistakes(t *testing.T) {
 			t.Fatalf("%s changes the file, error %v", tt.args, err)
 		}
 	}
+	if got := hashd([]string{"HASHD_API_KEYS=" + file, "HASHD_DELAY=soon", "HASHD_LISTEN=:80"}, "key", "list"); got.code != 0 {
+		t.Errorf("where other settings are wrong: %+v", got)
+	}
 	if got := hashd(nil, "key", "list"); got.code != 2 || !strings.Contains(got.stderr, "--api-keys FILE, or HASHD_API_KEYS") {
 		t.Errorf("without a file: %+v", got)
 	}

@@ -81,15 +81,12 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 	}
 	root.SetFlagErrorFunc(mistyped.Flag)
 	settings := config.New(root.PersistentFlags())
-	read := func() (loaded, error) {
-		return until(signals, func(context.Context) (l loaded, err error) {
-			l.cfg, l.ring, err = settings.Load(environ)
-			return l, err
-		})
-	}
 	load := func(run func(loaded) error) func(*cobra.Command, []string) error {
 		return func(*cobra.Command, []string) error {
-			l, err := read()
+			l, err := until(signals, func(context.Context) (l loaded, err error) {
+				l.cfg, l.ring, err = settings.Load(environ)
+				return l, err
+			})
 			if err != nil {
 				return err
 			}
@@ -126,7 +123,7 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, l.cfg) })
 			return err
 		}),
-	}, ringCommand(stdout, signals), (&keyring{stdout, stderr, signals, read}).command())
+	}, ringCommand(stdout, signals), (&keyring{stdout, stderr, signals, func() (string, error) { return settings.Text("api-keys", environ) }}).command())
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
 }

@@ -80,6 +80,31 @@ func (s *Settings) Load(environ []string) (c Config, ring *string, err error) {
 	return l.config, ringFrom(environ), nil
 }
 
+// Text returns what the highest source gives for one setting, as it was written there; "" if none gives it.
+// It is for commands that need nothing else, and that must not fail because something else is wrong. It reads
+// the file only if it needs to, and fails only if the file is wrong and does not have the setting.
+func (s *Settings) Text(name string, environ []string) (string, error) {
+	env, _ := s.fromEnviron(environ)
+	above := slices.Concat(env, s.fromFlags())
+	if text, ok := last(above, name); ok {
+		return text, nil
+	}
+	file, errs := s.fromFile(above)
+	if text, ok := last(file, name); ok {
+		return text, nil
+	}
+	return "", errors.Join(errs...)
+}
+
+func last(values []given, name string) (text string, ok bool) {
+	for _, g := range values {
+		if g.setting.name == name {
+			text, ok = g.text, true
+		}
+	}
+	return text, ok
+}
+
 func (s *Settings) fromDefaults() (values []given) {
 	for i := range s.table {
 		if row := &s.table[i]; row.initial != "" {

@@ -8,6 +8,8 @@ import (
 	"reflect"
 	"testing"
 	"time"
+
+	"github.com/spf13/pflag"
 )
 
 // write makes a configuration file and returns its path.
@@ -187,6 +189,35 @@ func TestDrainTimeoutFollowsDelay(t *testing.T) {
 	} {
 		if got := mustLoad(t, nil, tt.args...).DrainTimeout; got != tt.want {
 			t.Errorf("%q: got %v, want %v", tt.args, got, tt.want)
+		}
+	}
+}
+
+// One setting is found by the same order of sources, whatever is wrong with the others.
+func TestText(t *testing.T) {
+	file, broken := write(t, "api-keys: file\ndelay: soon\n"), write(t, "delay: [")
+	for name, tt := range map[string]struct {
+		environ, args []string
+		want          string
+		fails         bool
+	}{
+		"none":                          {nil, nil, "", false},
+		"file":                          {[]string{"HASHD_CONFIG=" + file}, nil, "file", false},
+		"environment":                   {[]string{"HASHD_API_KEYS=env", "HASHD_CONFIG=" + file}, nil, "env", false},
+		"flag":                          {[]string{"HASHD_API_KEYS=env"}, []string{"--api-keys=flag", "--config=" + file}, "flag", false},
+		"empty flag":                    {[]string{"HASHD_API_KEYS=env"}, []string{"--api-keys="}, "", false},
+		"others wrong":                  {[]string{"HASHD_API_KEYS=env", "HASHD_DELAI=1s", "HASHD_LISTEN=:80"}, []string{"--delay=soon", "--config=" + broken}, "env", false},
+		"others wrong, and not found":   {[]string{"HASHD_DELAI=1s"}, []string{"--delay=soon"}, "", false},
+		"the file wrong, and not found": {nil, []string{"--config=" + broken}, "", true},
+		"no file":                       {nil, []string{"--config=" + broken + ".not"}, "", true},
+	} {
+		fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		settings := New(fs)
+		if err := fs.Parse(tt.args); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := settings.Text("api-keys", tt.environ); got != tt.want || err != nil != tt.fails {
+			t.Errorf("%s: got %q, error %v, want %q", name, got, err, tt.want)
 		}
 	}
 }
