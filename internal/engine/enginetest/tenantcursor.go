@@ -10,11 +10,11 @@ import (
 
 // followAs reads what is done of the tenant's after an id until nothing more is. It fails the test if the id to go on
 // after is any but that of the last record, or the one before.
-func (s *subject) followAs(tenant uint16, after int64, size int, see func(engine.Record)) int64 {
+func (s *subject) followAs(ctx context.Context, tenant uint16, after int64, size int, see func(engine.Record)) int64 {
 	s.x.Helper()
 	to := make([]engine.Record, size)
 	for {
-		n, next, err := s.Completed(s.x.as(tenant), after, to)
+		n, next, err := s.Completed(engine.ForTenant(ctx, tenant), after, to)
 		if err != nil || n == 0 && next != after || n > 0 && next != to[n-1].ID {
 			s.x.Fatalf("completed after %d: %+v, next %d, error %v", after, to[:n], next, err)
 		}
@@ -42,7 +42,7 @@ func (s *shared) wantCursors(size int) {
 			}
 		}
 		slices.Sort(want)
-		s.followAs(tenant, 0, size, func(rec engine.Record) {
+		s.followAs(s.x.Context(), tenant, 0, size, func(rec engine.Record) {
 			s.x.wantResult(rec, rec.ID, s.jobs[rec.ID])
 			got = append(got, rec.ID)
 		})
@@ -56,7 +56,7 @@ func cursorOfATenant(x *trial) {
 	e := x.engine(engine.Limits{Delay: short})
 	e.tenants()
 	for _, after := range []int64{0, 1, math.MaxInt64 - 1, math.MaxInt64} {
-		if at := e.followAs(1, after, 10, func(engine.Record) { x.Error("a job in an empty engine") }); at != after {
+		if at := e.followAs(x.Context(), 1, after, 10, func(engine.Record) { x.Error("a job in an empty engine") }); at != after {
 			x.Errorf("in an empty engine the cursor goes on after %d", at)
 		}
 	}
@@ -71,7 +71,7 @@ func cursorOfATenant(x *trial) {
 		all.wantCursors(size)
 	}
 	last := all.end + 5
-	if at := e.followAs(1, last, 10, func(engine.Record) { x.Error("a job above the last") }); at != last {
+	if at := e.followAs(x.Context(), 1, last, 10, func(engine.Record) { x.Error("a job above the last") }); at != last {
 		x.Errorf("above the last job the cursor goes on after %d", at)
 	}
 }
@@ -107,53 +107,63 @@ func cursorOfATenantPassesMany(x *trial) {
 	}
 }
 
+// follower follows a tenant's cursor.
+type follower struct {
+	*subject
+	tenant uint16
+	at     int64
+	seen   map[int64]bool
+}
+
+// run follows the cursor until the context has ended.
+func (f *follower) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		f.x.wantErr("await", f.AwaitCompleted(engine.ForTenant(ctx, f.tenant), f.at), nil)
+		f.at = f.followAs(ctx, f.tenant, f.at, 50, func(rec engine.Record) {
+			if f.seen[rec.ID] {
+				f.x.Errorf("job %d comes twice", rec.ID)
+			}
+			f.seen[rec.ID] = true
+		})
+	}
+}
+
+// submitSome submits batches for the tenant, cancels some of the jobs, and returns those that are not canceled.
+func (s *subject) submitSome(tenant uint16, rounds int) (ids []int64) {
+	for round := range rounds {
+		b := mixed(1, round, 1+round%9)
+		b.Tenant = tenant
+		first := s.acceptBatch(b).ID
+		for id := first; id < first+int64(len(b.Secrets)); id++ {
+			if id%5 > 0 || s.Cancel(s.x.as(tenant), id) != nil {
+				ids = append(ids, id)
+			}
+		}
+	}
+	return ids
+}
+
 // Whoever follows a tenant's cursor while jobs of all are submitted, hashed and canceled sees each of the tenant's own
 // that ends done, once.
 func cursorsOfTenantsMissNothing(x *trial) {
-	const rounds = 40
 	e := x.engine(engine.Limits{Delay: short})
 	e.tenants()
 	ctx, stop := context.WithCancel(x.Context())
-	followers, g := x.group(), x.group()
-	seen, at := make([]map[int64]bool, len(theTenants())), make([]int64, len(theTenants()))
-	all, canceled := make([]map[int64]bool, len(theTenants())), make([]map[int64]bool, len(theTenants()))
+	following, g := x.group(), x.group()
+	followers, ids := make([]follower, len(theTenants())), make([][]int64, len(theTenants()))
 	for n, tenant := range theTenants() {
-		seen[n], all[n], canceled[n] = make(map[int64]bool), make(map[int64]bool), make(map[int64]bool)
-		follow := func() {
-			at[n] = e.followAs(tenant, at[n], 50, func(rec engine.Record) {
-				if seen[n][rec.ID] {
-					x.Errorf("job %d comes twice", rec.ID)
-				}
-				seen[n][rec.ID] = true
-			})
-		}
-		followers.Go(func() {
-			for ctx.Err() == nil {
-				x.wantErr("await", e.AwaitCompleted(engine.ForTenant(ctx, tenant), at[n]), nil)
-				follow()
-			}
-			follow()
-		})
-		g.Go(func() {
-			for round := range rounds {
-				b := mixed(1, round, 1+round%9)
-				b.Tenant = tenant
-				first := e.acceptBatch(b).ID
-				for i := range b.Secrets {
-					id := first + int64(i)
-					all[n][id] = true
-					canceled[n][id] = id%5 == 0 && e.Cancel(x.as(tenant), id) == nil
-				}
-			}
-		})
+		followers[n] = follower{subject: e, tenant: tenant, seen: make(map[int64]bool)}
+		following.Go(func() { followers[n].run(ctx) })
+		g.Go(func() { ids[n] = e.submitSome(tenant, 40) })
 	}
 	g.Wait()
 	x.wantErr("drain", e.Drain(x.context()), nil)
 	stop()
-	followers.Wait()
-	for n := range theTenants() {
-		for id := range all[n] {
-			if !canceled[n][id] && !seen[n][id] {
+	following.Wait()
+	for n := range followers {
+		e.followAs(x.Context(), followers[n].tenant, followers[n].at, 50, func(rec engine.Record) { followers[n].seen[rec.ID] = true })
+		for _, id := range ids[n] {
+			if !followers[n].seen[id] {
 				x.Errorf("job %d was never seen", id)
 			}
 		}

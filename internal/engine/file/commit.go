@@ -30,6 +30,9 @@ type committer struct {
 	jobs         []memory.Prepared
 	record       []byte // the jobs of the group, in clear: wiped once it is sealed
 	keys         []acceptedKey
+	names        *names
+	named        []string // tenants that the group gives numbers
+	owners       ownership
 	lost         error // why what is done cannot be kept, if the store is lost
 }
 
@@ -122,7 +125,7 @@ func (c *committer) commit(flush bool) (worked bool) {
 		firstPending = c.durable.FirstPending(c.firstPending, flushJobs)
 	}
 	canceled := len(c.dirty) > 0
-	worked = len(c.jobs) > 0 || canceled || flush && (firstPending > c.firstPending || c.hasExpired())
+	worked = len(c.jobs) > 0 || len(c.named) > 0 || canceled || flush && (firstPending > c.firstPending || c.hasExpired())
 	var err error
 	if worked {
 		err = c.write(firstPending)
@@ -139,7 +142,7 @@ const flushJobs = 1 << 17
 
 // prepare has the memory engine take the group's jobs, and writes down those that are new.
 func (c *committer) prepare(due time.Time, accepted moment) {
-	c.jobs, c.keys = c.jobs[:0], c.keys[:0]
+	c.jobs, c.keys, c.named = c.jobs[:0], c.keys[:0], c.named[:0]
 	size := groupHeader
 	for _, r := range c.group {
 		size += r.bytes()
@@ -147,6 +150,10 @@ func (c *committer) prepare(due time.Time, accepted moment) {
 	// At its full size from the start: growing it later would leave secrets in the old buffer.
 	c.record = appendGroupHeader(slices.Grow(c.record[:0], size), accepted, c.cfg.Delay)
 	for _, r := range c.group {
+		if r.name != "" {
+			r.number, r.err = c.nameTenant(r.name)
+			continue
+		}
 		if r.gone > 0 {
 			for n := blockOf(r.gone); n <= blockOf(r.gone+r.count-1); n++ {
 				c.dirty = append(c.dirty, n)
@@ -178,6 +185,7 @@ func (c *committer) conclude(err error) {
 	switch {
 	case err == nil:
 		c.health.noRoom.Store(false)
+		c.names.add(c.named)
 		for _, p := range c.jobs {
 			c.durable.Commit(p)
 		}

@@ -67,7 +67,10 @@ type Engine struct {
 	close     func() error
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Tenants = (*Engine)(nil)
+)
 
 // New opens the store in the folder, or makes one, and starts the engine with what is in it; Close
 // stops it. It fails if another process has the folder, if the store is lost, damaged or of a later
@@ -105,7 +108,7 @@ func open(cfg Config) (*Engine, error) {
 	}
 	e := &Engine{cfg: cfg, store: s, queue: newQueue(), health: health{patience: cfg.patience, made: time.Now()}}
 	e.committer = &committer{
-		cfg: &e.cfg, store: s, queue: &e.queue, health: &e.health, stop: make(chan struct{}), ended: make(chan struct{}),
+		cfg: &e.cfg, store: s, queue: &e.queue, health: &e.health, names: newNames(), stop: make(chan struct{}), ended: make(chan struct{}),
 	}
 	if err := s.guard(e.committer.restore); err != nil {
 		return nil, errors.Join(err, s.close(), f.close())

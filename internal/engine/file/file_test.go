@@ -16,10 +16,18 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 // The engine does all that any engine does.
 func TestEngine(t *testing.T) {
 	t.Parallel()
-	suite := enginetest.Suite{Durable: true, Outlives: true, New: func(t *testing.T, cfg engine.Limits) engine.Engine {
-		return newEngine(t, Config{Limits: cfg})
-	}}
+	suite := enginetest.Suite{
+		Durable: true, Outlives: true, Reopen: reopen,
+		New: func(t *testing.T, cfg engine.Limits) engine.Engine { return newEngine(t, Config{Limits: cfg}) },
+	}
 	suite.Run(t)
+}
+
+// reopen closes an engine and opens its store again.
+func reopen(t *testing.T, e engine.Engine) engine.Engine {
+	t.Helper()
+	must(t, e.Close())
+	return newEngine(t, e.(*Engine).cfg)
 }
 
 // limits that no test reaches by accident.

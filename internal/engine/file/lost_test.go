@@ -394,7 +394,7 @@ func TestEngineInAnotherLife(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short: TestEngine does the same in a first life")
 	}
-	suite := enginetest.Suite{Durable: true, Outlives: true, New: func(t *testing.T, cfg engine.Limits) engine.Engine {
+	suite := enginetest.Suite{Durable: true, Outlives: true, Reopen: reopen, New: func(t *testing.T, cfg engine.Limits) engine.Engine {
 		first := cfg.FirstID
 		cfg.FirstID, cfg.MaxSecretBytes = 1, 64<<20
 		engineConfig := Config{Dir: t.TempDir(), Sealer: testSealer(t), Log: slog.New(slog.DiscardHandler), Limits: cfg}

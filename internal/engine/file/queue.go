@@ -9,16 +9,18 @@ import (
 	"github.com/hashd-project/hashd/internal/wake"
 )
 
-// request is what one caller waits for: that its jobs are in the store, or that a canceled job is gone
-// from it.
+// request is what one caller waits for: that its jobs are in the store, that a canceled job is gone from it, or
+// that a tenant's name has a number in it.
 type request struct {
 	batch    engine.Batch
 	secret   [1][]byte // room for a batch of one
 	gone     int64     // where jobs were canceled, if there is no batch
 	count    int64     // how many jobs from there on to look at
+	name     string    // of a tenant, if there is neither
+	number   uint16    // of that tenant
 	prepared memory.Prepared
 	err      error
-	answered chan struct{} // gets a value once the two above are final
+	answered chan struct{} // gets a value once number, prepared and err are final
 }
 
 // requests keeps requests between calls, each with its channel.
@@ -73,6 +75,12 @@ func (q *queue) close() {
 	q.mu.Lock()
 	defer q.mu.Unlock()
 	q.closed = true
+}
+
+func (q *queue) isClosed() bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	return q.closed
 }
 
 func (q *queue) len() int {

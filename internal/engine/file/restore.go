@@ -1,6 +1,7 @@
 package file
 
 import (
+	"errors"
 	"fmt"
 	"time"
 
@@ -30,6 +31,11 @@ func (c *committer) fill(r *memory.Restorer) error {
 			first = min(first, blockStart(number(k)))
 		}
 		r.Begin(first, c.firstPending, c.next)
+		owners, err := c.restoreOwners(tx)
+		if err != nil {
+			return err
+		}
+		r.Owners(owners)
 		canceled, err := c.restoreResults(tx, r)
 		if err != nil {
 			return err
@@ -37,7 +43,7 @@ func (c *committer) fill(r *memory.Restorer) error {
 		if err := c.restoreJobs(tx, r, canceled); err != nil {
 			return err
 		}
-		return c.restoreKeys(tx, r)
+		return errors.Join(c.restoreKeys(tx, r), c.restoreTenants(tx))
 	})
 }
 
@@ -77,10 +83,14 @@ func (c *committer) restoreJobs(tx *bolt.Tx, r *memory.Restorer, canceled map[in
 		}
 		defer clear(plain)
 		n, err := readGroup(plain, moment, func(n int64, wait time.Duration, job engine.Job) error {
-			if id := first + n; id >= c.firstPending && !canceled[id] {
+			switch id := first + n; {
+			case id < c.firstPending:
+				return nil
+			case canceled[id]:
+				return r.Canceled(id, job.Tenant)
+			default:
 				return c.restoreJob(r, id, job, today, wait)
 			}
-			return nil
 		})
 		follows = max(follows, first+n)
 		return err

@@ -32,12 +32,15 @@ var (
 	bucketJobs    = []byte("jobs")    // first id → sealed group
 	bucketResults = []byte("results") // number → sealed block
 	bucketKeys    = []byte("keys")    // see records.go
+	bucketTenants = []byte("tenants") // number → sealed name; made with the first
+	bucketOwners  = []byte("owners")  // see owners.go; made with the first
 
 	metaFormat         = []byte("format")
 	metaNext           = []byte("next")    // the position after the last job's
 	metaFirstPending   = []byte("settled") // no job before it is pending
 	metaFingerprintKey = []byte("print")   // sealed: the key of the HMAC that makes fingerprints
 	metaLives          = []byte("lives")   // sealed: see lives.go
+	metaLastRun        = []byte("owner")   // see owners.go
 )
 
 // store is the file. It is for one goroutine at a time.

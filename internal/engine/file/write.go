@@ -2,6 +2,7 @@ package file
 
 import (
 	"bytes"
+	"errors"
 	"slices"
 	"time"
 
@@ -19,9 +20,13 @@ func (c *committer) write(firstPending int64) error {
 	for _, p := range c.jobs {
 		next = p.Receipt.ID + int64(p.Jobs)
 	}
+	var owners ownership
 	err := c.store.guard(func() error {
-		return c.store.update(func(tx *bolt.Tx) error {
-			if err := c.putJobs(tx, next); err != nil {
+		return c.store.update(func(tx *bolt.Tx) (err error) {
+			if err := errors.Join(c.putJobs(tx, next), c.putTenants(tx)); err != nil {
+				return err
+			}
+			if owners, err = c.putOwners(tx); err != nil {
 				return err
 			}
 			if err := c.putResults(tx, firstPending); err != nil {
@@ -31,7 +36,7 @@ func (c *committer) write(firstPending int64) error {
 		})
 	})
 	if err == nil {
-		c.next, c.firstPending, c.dirty = next, firstPending, c.dirty[:0]
+		c.next, c.firstPending, c.dirty, c.owners = next, firstPending, c.dirty[:0], owners
 	}
 	return err
 }

@@ -21,8 +21,8 @@ func (d *Durable) Engine() *Engine { return d.e }
 type Prepared struct {
 	Receipt engine.Receipt
 	Jobs    int // how many; 0 for a retry, which adds none
+	Tenant  uint16
 	key     engine.IdempotencyKey
-	tenant  uint16
 }
 
 // Prepare does all that AcceptBatch does, but the jobs cannot be seen, nor come due, before they
@@ -61,8 +61,8 @@ func (d *Durable) Abort(prepared []Prepared) {
 		}
 		if p.Jobs > 0 {
 			next = min(next&^drainBit, p.Receipt.ID) | next&drainBit
-			e.countAccepted(p.tenant, -int64(p.Jobs))
-			e.countRejected(p.tenant, int64(p.Jobs))
+			e.countAccepted(p.Tenant, -int64(p.Jobs))
+			e.countRejected(p.Tenant, int64(p.Jobs))
 		}
 	}
 	for _, p := range slices.Backward(prepared) {

@@ -76,7 +76,10 @@ type Engine struct {
 	recent                                engine.Recent
 }
 
-var _ engine.Engine = (*Engine)(nil)
+var (
+	_ engine.Engine  = (*Engine)(nil)
+	_ engine.Tenants = (*Engine)(nil)
+)
 
 // New starts an engine; Close stops it.
 func New(cfg engine.Limits) (*Engine, error) {

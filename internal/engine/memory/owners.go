@@ -15,9 +15,9 @@ type Run struct {
 	Tenant     uint16
 }
 
-// MaxRuns bounds the memory for runs to 3 MiB. When there are more, a quarter of them is forgotten at once, so
+// maxRuns bounds the memory for runs to 3 MiB. When there are more, a quarter of them is forgotten at once, so
 // that each moves seldom.
-const MaxRuns = 1 << 17
+const maxRuns = 1 << 17
 
 // of returns whose job the id was, if that is known.
 func (o *owners) of(id int64) (tenant uint16, known bool) {
@@ -48,8 +48,8 @@ func (o *owners) set(first, end int64, runs []Run) {
 		now = appendRun(now, Run{max(r.First, end), r.End, r.Tenant})
 	}
 	o.runs = slices.Replace(o.runs, from, to, now...)
-	if len(o.runs) > MaxRuns {
-		o.runs = slices.Delete(o.runs, 0, len(o.runs)-MaxRuns*3/4)
+	if len(o.runs) > maxRuns {
+		o.runs = slices.Delete(o.runs, 0, len(o.runs)-maxRuns*3/4)
 	}
 }
 
