@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"syscall"
 	"testing"
 
@@ -257,9 +258,7 @@ func TestTenantsInARestoredStore(t *testing.T) {
 	if n, err := e.TenantNumber(t.Context(), "one"); n != one || err != nil {
 		t.Errorf("tenant one is %d, error %v", n, err)
 	}
-	for id, owner := range acceptFor(t, e, 5) {
-		jobs[id] = owner
-	}
+	maps.Copy(jobs, acceptFor(t, e, 5))
 	must(t, e.Drain(t.Context()))
 	for id, owner := range jobs {
 		for tenant := range uint16(3) {
