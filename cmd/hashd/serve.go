@@ -88,7 +88,8 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		MaxConnections:    cfg.MaxConnections,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
-		TLS: config, Listen: cfg.Address(), Hosts: cfg.HostList(), Log: m.log, Pages: pages,
+		Proxies: server.NewProxies(cfg.ProxyList()),
+		TLS:     config, Listen: cfg.Address(), Hosts: cfg.HostList(), Log: m.log, Pages: pages,
 	}, s)
 	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: serving, certs: secure}, nil
 }

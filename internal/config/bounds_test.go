@@ -25,7 +25,11 @@ var bounds = map[string]struct{ good, bad []string }{
 		[]string{"127.0.0.1:0", "127.255.255.255:65535", "[::1]:80", "localhost:80"},
 		[]string{":0", "0.0.0.0:0", "[::]:0", "10.0.0.1:80", "hash.example.com:80", "127.0.0.1", "127.0.0.1:65536"},
 	},
-	"api-keys":             {nil, nil},
+	"api-keys": {nil, nil},
+	"trusted-proxies": {
+		[]string{"192.0.2.1", "10.0.0.0/8,2001:db8::/32", "::1"},
+		[]string{"", "a", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "10.0.0.1,", "::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.1:80", "10.0.0.1, 10.0.0.2"},
+	},
 	"insecure-no-auth":     {[]string{"true", "false"}, []string{"yes", "1", "True", "truefalse"}},
 	"tls-cert":             {nil, nil},
 	"tls-key":              {nil, nil},

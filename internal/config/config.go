@@ -39,6 +39,10 @@ type Config struct {
 	// loopback are checked.
 	Hosts string
 
+	// TrustedProxies are the proxies that are believed who their client is (--trusted-proxies, IP addresses
+	// or prefixes such as 10.0.0.0/8, separated by commas, default none, which is "").
+	TrustedProxies string
+
 	// APIKeys is the path of the file of API keys (--api-keys, default none, which is ""). If it is set,
 	// only who shows one of the keys is let in. The file must exist, and is followed when it changes.
 	APIKeys string
@@ -229,6 +233,12 @@ func (c Config) HostList() []string {
 		return nil
 	}
 	return strings.Split(c.Hosts, ",")
+}
+
+// ProxyList returns TrustedProxies one by one.
+func (c Config) ProxyList() []netip.Prefix {
+	list, _ := parsePrefixes(c.TrustedProxies) // Load has checked it
+	return list
 }
 
 // loopback reports whether only this machine can reach the host of Listen. Names other than

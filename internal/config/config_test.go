@@ -5,6 +5,7 @@ import (
 	"go/parser"
 	"go/token"
 	"log/slog"
+	"net/netip"
 	"reflect"
 	"slices"
 	"strings"
@@ -132,7 +133,7 @@ func configFields(t *testing.T) (fields []*ast.Field) {
 // Names are a promise to those who run the server: none changes by accident.
 func TestNames(t *testing.T) {
 	want := []string{
-		"listen HASHD_LISTEN", "port HASHD_PORT", "hosts HASHD_HOSTS", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
+		"listen HASHD_LISTEN", "port HASHD_PORT", "hosts HASHD_HOSTS", "trusted-proxies HASHD_TRUSTED_PROXIES", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
 		"tls-cert HASHD_TLS_CERT", "tls-key HASHD_TLS_KEY", "tls-client-ca HASHD_TLS_CLIENT_CA", "insecure-no-tls HASHD_INSECURE_NO_TLS",
 		"delay HASHD_DELAY", "retention HASHD_RETENTION",
 		"idempotency-window HASHD_IDEMPOTENCY_WINDOW", "max-wait HASHD_MAX_WAIT",
@@ -170,6 +171,14 @@ func TestFlagsAreTheTable(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestProxyList(t *testing.T) {
+	got := Config{TrustedProxies: "10.0.0.0/8,192.0.2.1,2001:db8::1"}.ProxyList()
+	want := []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8"), netip.MustParsePrefix("192.0.2.1/32"), netip.MustParsePrefix("2001:db8::1/128")}
+	if !slices.Equal(got, want) || len(Config{}.ProxyList()) > 0 {
+		t.Errorf("%v, want %v", got, want)
 	}
 }
 

@@ -89,7 +89,7 @@ func TestFileErrors(t *testing.T) {
 		{"unknown key", "log-level: info\ndellay: 5s", `file PATH, key dellay, line 2: there is no such setting; the nearest is delay`},
 		{"variable's name", "MAX_WAIT: 5s", `file PATH, key MAX_WAIT, line 1: there is no such setting; the nearest is max-wait`},
 		{"merge key", "<<: {delay: 5s}", `file PATH, key <<, line 1: there is no such setting; the nearest is port`},
-		{"absurd key", strings.Repeat("x", 1000) + ": 1", `file PATH, key ` + strings.Repeat("x", 60) + `…, line 1: there is no such setting; the nearest is max-wait`},
+		{"absurd key", strings.Repeat("x", 1000) + ": 1", `file PATH, key ` + strings.Repeat("x", 60) + `…, line 1: there is no such setting; the nearest is trusted-proxies`},
 		{"complex key", "? [delay]\n: 5s", `file PATH, line 1: the key is a list; it must be the name of a setting`},
 		{"duplicate", "delay: 5s\nworkers: 2\ndelay: 6s", `file PATH, key delay, line 3: the key is already on line 1; keep one of them`},
 		{"config", "config: other.yaml", `file PATH, key config, line 1: a file cannot name another; use --config or HASHD_CONFIG`},

@@ -75,6 +75,11 @@ func listening() []setting {
 				"localhost, loopback addresses, the host of listen and the address connected to are always allowed. " +
 				"If hosts is not set, only connections over loopback are checked.",
 		}, {
+			name: "trusted-proxies", none: "none",
+			kind: prefixes(func(c *Config) *string { return &c.TrustedProxies }),
+			usage: "Addresses of the proxies in front, whose Forwarded or X-Forwarded-For is believed: the client's address, for logs and rates, is the last one there that is no such proxy. " +
+				"They must add to one of the two fields, and remove the other.",
+		}, {
 			name: "api-keys", none: "none",
 			kind: path(func(c *Config) *string { return &c.APIKeys }),
 			usage: "File of the API keys, which 'hashd key add' makes and changes; only who shows one of them is then let in. " +

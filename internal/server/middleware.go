@@ -168,7 +168,8 @@ func (h *handler) observe(c echoContext, took time.Duration) {
 	}
 	if log := h.cfg.Log; log.Enabled(r.Context(), slog.LevelDebug) {
 		log.LogAttrs(r.Context(), slog.LevelDebug, "request",
-			slog.String("request", requestID(c)), slog.String("method", knownMethod(r.Method)), slog.String("route", c.Path()),
+			slog.String("request", requestID(c)), slog.String("client", h.cfg.Proxies.ClientAddr(r).String()),
+			slog.String("method", knownMethod(r.Method)), slog.String("route", c.Path()),
 			slog.Int("status", status), slog.Duration("took", took))
 	}
 }

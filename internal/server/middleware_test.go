@@ -87,7 +87,7 @@ func TestDebugLog(t *testing.T) {
 			method, _, _ := strings.Cut(what, " ")
 			expected := map[string]any{
 				"time": line["time"], "level": "DEBUG", "msg": "request", "request": a.header.Get("X-Request-Id"),
-				"method": method, "route": want.route, "status": float64(want.status), "took": took[what],
+				"client": "192.0.2.1", "method": method, "route": want.route, "status": float64(want.status), "took": took[what],
 			}
 			if fmt.Sprint(line) != fmt.Sprint(expected) {
 				t.Errorf("%s:\nlogged %v\nwant   %v", what, line, expected)

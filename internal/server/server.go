@@ -41,6 +41,8 @@ type Config struct {
 
 	TLS *tls.Config // of the listener that Serve gets; nil for none
 
+	Proxies Proxies // whose word is taken for who the client is
+
 	Listen string   // the address that Serve's listener was made for, whose host is this server
 	Hosts  []string // more hosts that are this server, each with a port if only that port is; see hosts
 
