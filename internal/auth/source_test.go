@@ -14,6 +14,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/follow"
 )
 
 // soon is within what is promised for a change to be in use.
@@ -92,7 +94,7 @@ func open(t *testing.T, keys ...Key) (*Source, string, *lines) {
 
 // betweenLooks waits until the source has just looked at its file, and not for a whole number of looks:
 // what a test does next is done before the next look.
-func betweenLooks() { time.Sleep(time.Second / 2) }
+func betweenLooks() { time.Sleep(follow.Interval / 2) }
 
 // put replaces the file as one.
 func put(t *testing.T, path string, content []byte) {

@@ -9,8 +9,9 @@ import (
 	"time"
 )
 
-// Interval is how often a file is looked at. A change is in use well within two seconds.
-const Interval = time.Second
+// Interval is how often a file is looked at: a change is in use well within two seconds, also where the
+// processors are busy.
+const Interval = time.Second / 2
 
 // A Follower tells whether what it reads has changed since it was last asked. It is not safe for
 // concurrent use.
