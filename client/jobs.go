@@ -293,7 +293,7 @@ func submit[R any](ctx context.Context, j *Jobs, jobs int,
 		var answer *http.Response
 		defer func() { turn.end(answer) }()
 		return limited(ctx, tryTimeout, func(ctx context.Context) (err error) {
-			answer, err = send(ctx) //nolint:bodyclose // success closes it
+			answer, err = send(ctx)          //nolint:bodyclose // success closes it
 			resp, err = success(answer, err) //nolint:bodyclose // success has closed the connection's
 			return err
 		})

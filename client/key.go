@@ -18,7 +18,12 @@ type KeySource func(context.Context) (string, error)
 
 // StaticKey is the source of a key that stays the same.
 func StaticKey(key string) KeySource {
-	return func(context.Context) (string, error) { return key, nil }
+	return func(context.Context) (string, error) {
+		if !isKey(key) {
+			return "", ErrAPIKey
+		}
+		return key, nil
+	}
 }
 
 // KeyFile is the source of a key that is the one line of a file. The file is read for each request, and may be

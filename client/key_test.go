@@ -2,18 +2,12 @@ package client
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
 	"log"
-	"math/big"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -23,6 +17,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/certs/certstest"
 )
 
 const (
@@ -309,40 +305,24 @@ func TestKeyFollowsNoRedirect(t *testing.T) {
 	}
 }
 
-// certificate is one of its own, for servers and for clients.
-func certificate(t *testing.T) (tls.Certificate, *x509.CertPool) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), NotAfter: time.Now().Add(time.Hour), IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1)},
-		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth},
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, key.Public(), key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	leaf, err := x509.ParseCertificate(der)
-	if err != nil {
-		t.Fatal(err)
-	}
-	pool := x509.NewCertPool()
-	pool.AddCert(leaf)
-	return tls.Certificate{Certificate: [][]byte{der}, PrivateKey: key}, pool
-}
-
 // The server is trusted by the given certificates alone, and the client shows its own. A certificate that one of them
 // does not take is no reason to try again.
 func TestTLS(t *testing.T) {
-	own, pool := certificate(t)
-	other, _ := certificate(t)
+	authority := certstest.NewAuthority(t)
+	pool := authority.Pool()
+	pair := func(cert, key []byte) tls.Certificate {
+		pair, err := tls.X509KeyPair(cert, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return pair
+	}
+	server, own, other := pair(authority.Server(t, time.Hour)), pair(authority.Client(t)), pair(certstest.NewAuthority(t).Client(t))
 	serve := func(wanted tls.ClientAuthType) string {
 		s := httptest.NewUnstartedServer(&guarded{key: oldToken})
 		s.Config.ErrorLog = log.New(io.Discard, "", 0)
 		s.EnableHTTP2 = true
-		s.TLS = &tls.Config{Certificates: []tls.Certificate{own}, ClientAuth: wanted, ClientCAs: pool}
+		s.TLS = &tls.Config{Certificates: []tls.Certificate{server}, ClientAuth: wanted, ClientCAs: pool}
 		s.StartTLS()
 		t.Cleanup(s.Close)
 		return s.URL

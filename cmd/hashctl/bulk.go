@@ -104,7 +104,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 		work := workload{total: total, done: state.nextLine() - 1, room: int64(o.batch) * int64(o.inFlight), wait: b.wait, resumed: state.resumed}
 		b.progress = newProgress(p.stderr, work, o.output != "" || !isTerminal(p.stdout))
 	}
-	if b.jobs, err = p.jobs(o.patience(p.retryFor), b.progress.retrying); err == nil {
+	if b.jobs, err = p.jobs(ctx, o.patience(p.retryFor), b.progress.retrying); err == nil {
 		err = b.run(ctx)
 	}
 	b.progress.finish(b.summary(err))
@@ -128,7 +128,7 @@ func (p *program) bulk(ctx context.Context, o bulkOptions) error {
 // reach finds out at once whether there is a server, which a bulk would otherwise wait for. An empty input
 // needs none.
 func (p *program) reach(ctx context.Context, in io.Reader, total int64) (client.Status, error) {
-	jobs, err := p.jobs(p.retryFor, p.patiently())
+	jobs, err := p.jobs(ctx, p.retryFor, p.patiently())
 	if err != nil || total == 0 {
 		return client.Status{}, err
 	}
@@ -166,6 +166,8 @@ func (o *bulkOptions) hint(err error, kept bool) string {
 		return "remove " + o.output + " and " + o.output + stateSuffix + ", and give a smaller --batch"
 	case refused && problem.Status == http.StatusRequestEntityTooLarge:
 		return "give a smaller --batch"
+	case kept && (errors.Is(err, client.ErrUnauthorized) || errors.Is(err, client.ErrForbidden)):
+		return "with a key that the server takes, the same command goes on where this one stopped"
 	case kept && errors.Is(err, syscall.ENOSPC):
 		return "make room, and the same command goes on where this one stopped"
 	case kept:

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"os"
 	"os/signal"
 	"runtime/debug"
@@ -53,6 +52,7 @@ type program struct {
 	server   string
 	json     bool
 	retryFor time.Duration
+	access   access
 }
 
 const serverVariable = "HASHD_SERVER"
@@ -95,6 +95,7 @@ func (p *program) command() *cobra.Command {
 	flags.StringVar(&p.server, "server", server, "URL of the server")
 	flags.BoolVar(&p.json, "json", false, "results and errors as JSON")
 	flags.DurationVar(&p.retryFor, "retry-for", defaultRetryFor, "how long a failing request is tried again")
+	p.access.addFlags(flags)
 	complete(root, "server")
 	root.AddCommand(
 		p.submitCommand(), p.getCommand(), p.waitCommand(), p.cancelCommand(),
@@ -107,7 +108,7 @@ func (p *program) command() *cobra.Command {
 const defaultRetryFor = 10 * time.Second
 
 // jobs returns the client of the server.
-func (p *program) jobs(retryFor time.Duration, onRetry func(error, time.Duration)) (*client.Jobs, error) {
+func (p *program) jobs(ctx context.Context, retryFor time.Duration, onRetry func(error, time.Duration)) (*client.Jobs, error) {
 	if retryFor < 0 {
 		return nil, &usageError{"--retry-for must not be negative", "0 tries again until it succeeds"}
 	}
@@ -115,14 +116,19 @@ func (p *program) jobs(retryFor time.Duration, onRetry func(error, time.Duration
 		return nil, &usageError{"hashctl takes no variable " + name, "the nearest is " + serverVariable}
 	}
 	const form = "give one like http://127.0.0.1:8080 or https://hashd.example/below"
-	u, err := url.Parse(p.server)
-	if err == nil && (u.User != nil || u.RawQuery != "" || u.Fragment != "") {
-		return nil, &usageError{"the server's URL must have no user, password, query or fragment", form}
+	key, err := p.access.keys(ctx, p.env)
+	if err != nil {
+		return nil, err
 	}
-	jobs, err := client.NewJobs(client.Config{Server: p.server, RetryFor: retryFor, OnRetry: onRetry})
+	trust, err := p.access.tls(p.server)
+	if err != nil {
+		return nil, err
+	}
+	jobs, err := client.NewJobs(client.Config{Server: p.server, RetryFor: retryFor, OnRetry: onRetry, APIKey: key, TLS: trust})
 	if err != nil {
 		return nil, &usageError{err.Error(), form}
 	}
+	p.warnOfPlainKey()
 	return jobs, nil
 }
 
@@ -157,7 +163,7 @@ func (p *program) patiently() func(error, time.Duration) {
 // opposed to those that cobra finds in the command line.
 func (p *program) action(do func(ctx context.Context, jobs *client.Jobs, args []string) error) func(*cobra.Command, []string) error {
 	return func(c *cobra.Command, args []string) error {
-		jobs, err := p.jobs(p.retryFor, p.patiently())
+		jobs, err := p.jobs(c.Context(), p.retryFor, p.patiently())
 		if err == nil {
 			err = do(c.Context(), jobs, args)
 		}

@@ -24,7 +24,9 @@ func (p *program) networkHint(err error) string {
 	case errors.Is(err, client.ErrAnswer):
 		return p.server + " is not a hashd, or something is in front of it; " + another
 	case untrusted:
-		return "renew the certificate of " + p.server + ", or set SSL_CERT_FILE to a file of certificates to trust"
+		return "renew the certificate of " + p.server + ", or name a file of certificates to trust with --ca or SSL_CERT_FILE"
+	case client.IsCertificateRefused(err):
+		return p.server + " wants a certificate of yours that it trusts; give it with --cert and --key"
 	case errors.Is(err, http.ErrSchemeMismatch):
 		return p.server + " speaks no TLS: give its URL with http://, if the network is to be trusted"
 	case operation != nil && operation.Op == "proxyconnect":

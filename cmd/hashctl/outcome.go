@@ -123,6 +123,12 @@ func (p *program) refused(problem *client.ProblemError, err error) outcome {
 		o.Exit, o.Hint = exitGone, "submit the secret again"
 	case problem.Type == client.UnknownJobType:
 		o.Exit, o.Hint = exitGone, "check the id and the server; a server that keeps jobs in memory forgets them when it stops"
+	case problem.Type == client.UnauthorizedType:
+		o.Hint = p.keyHint()
+	case problem.Type == client.ForbiddenType:
+		o.Hint = "ask the operator of the server for a key that has the scope"
+	case problem.Type == client.QuotaExceededType:
+		o.Hint = "try again once some of the pending jobs are done, or give --retry-for more time"
 	case problem.Status >= http.StatusInternalServerError || problem.Status == http.StatusTooManyRequests:
 		o.Hint = "try again later, or give --retry-for more time"
 	case problem.Status/100 == 3:
@@ -135,8 +141,17 @@ func (p *program) refused(problem *client.ProblemError, err error) outcome {
 	return o
 }
 
+// keyHint says what to do where the server does not take the key, or wants one.
+func (p *program) keyHint() string {
+	if name := p.access.name(p.env); name != "" {
+		return "the server does not take the key " + name + ": it is of another server, expired or revoked; ask the operator for a new one"
+	}
+	return "give an API key in --api-key-file or " + keyVariable + "; the operator of the server makes one with 'hashd key add'"
+}
+
 // report prints the outcome and returns its exit code.
 func (p *program) report(o outcome) int {
+	o.Detail, o.text, o.Hint = withoutKeys(o.Detail), withoutKeys(o.text), withoutKeys(o.Hint)
 	switch {
 	case p.json && o.pending != nil:
 		_ = p.printJSON(o.pending)

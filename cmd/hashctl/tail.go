@@ -28,7 +28,7 @@ func (p *program) tailCommand() *cobra.Command {
 	c := &cobra.Command{
 		Use: "tail", Short: "Follow the hashes as they are done", Long: tailUsage, Args: noMoreArgs, ValidArgsFunction: cobra.NoFileCompletions,
 		RunE: func(c *cobra.Command, _ []string) error {
-			jobs, err := p.jobs(p.tailPatience(c), p.patiently())
+			jobs, err := p.jobs(c.Context(), p.tailPatience(c), p.patiently())
 			if err == nil {
 				err = p.tail(c.Context(), jobs, o)
 			}

@@ -6,6 +6,10 @@ const globalUsage = `
 Options of every command:
   --server URL      server to talk to; a path in it is kept
                     [default HASHD_SERVER, or else http://127.0.0.1:8080]
+  --api-key-file F  file that holds the API key, which only its owner can read; it is read for each
+                    request, and can be replaced meanwhile [default: HASHD_API_KEY holds the key]
+  --ca F            trust the certificates in F alone, in place of the system's
+  --cert F --key F  show this certificate, with its private key
   --json            print results as JSON; errors as JSON problems on standard error
   --retry-for D     how long to try again when the network fails or the server refuses for now,
                     like 500ms, 10s or 1h; the last try is at its end; 0 tries until it succeeds
