@@ -36,6 +36,7 @@ func (b binder) read(c echoContext, body strict.Body) error {
 	err := strict.Decode(r.Body, r.ContentLength, limit, body)
 	client.received(receiving)
 	if err == nil {
+		client.tookBody()
 		return nil
 	}
 	if _, invalid := errors.AsType[*strict.Error](err); invalid || errors.Is(err, strict.ErrTooLarge) {

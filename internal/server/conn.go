@@ -48,6 +48,9 @@ func (c *conn) Write(p []byte) (int, error) {
 		return 0, err //nolint:wrapcheck // as it would be without this
 	}
 	if status, reason, ok := refusal(p); ok {
+		if client := clientOf(c); client != nil {
+			client.wipe() // no handler does
+		}
 		if _, err := c.Conn.Write(c.on.refuse(status, reason)); err != nil {
 			return 0, err //nolint:wrapcheck // as it would be without this
 		}

@@ -69,8 +69,14 @@ type client struct {
 	owner  *connections
 	state  atomic.Int32
 	beyond atomic.Bool // the limit
-	buffer []byte      // into which the beginning of the request was read; for the goroutine that serves the connection
 	secure *secured    // the same connection, if it has TLS
+	ended  atomic.Bool // what is still read is not looked at any more
+
+	// For the goroutine that serves the connection:
+	buffer []byte // net/http's, of requests, or of the last frame of HTTP/2
+	tokens tokens // of the request
+	whole  bool   // the request's body was read to its end
+	done   bool   // the request was answered
 
 	before, after *client     // among the silent ones; nil while the client has said something
 	ending        *time.Timer // ends it, if it is beyond the limit
@@ -93,8 +99,15 @@ func (c *client) Read(p []byte) (int, error) {
 	case state == stateGone || state == stateSilent && !c.owner.speaks(c, stateArriving): // closed while it was read
 		clear(p[:n])
 		return 0, net.ErrClosed
-	case state == stateSilent && len(p) > 1: // net/http reads single bytes beside a handler
-		c.buffer = p
+	case c.ended.Load():
+		clear(p[:n])
+	case state == stateSilent || state == stateArriving:
+		if c.buffer == nil { // what was read first went to the buffer's beginning
+			c.buffer = p
+		}
+		c.tokens.take(p[:n])
+	default:
+		c.tokens.passed(p[:n])
 	}
 	return n, err
 }
@@ -113,17 +126,6 @@ func (c *client) Write(p []byte) (int, error) {
 func (c *client) dismiss(w http.ResponseWriter) {
 	if !c.multiplexed() && c.state.CompareAndSwap(stateWorking, stateDismissing) {
 		_ = http.NewResponseController(w).EnableFullDuplex() // else net/http would read the body first
-	}
-}
-
-// wipe clears the buffer into which net/http reads on this connection. It is for a request after which
-// the connection is closed: nothing overwrites the buffer then until another connection gets it, which
-// may be much later. The request's handler calls it once it has all it needs: until the handler returns,
-// the buffer is this connection's.
-func (c *client) wipe() {
-	if c != nil && !c.multiplexed() {
-		clear(c.buffer)
-		c.buffer = nil
 	}
 }
 
@@ -282,6 +284,8 @@ func (cs *connections) changed(nc net.Conn, state http.ConnState) {
 	c := clientOf(nc)
 	switch {
 	case c == nil:
+	case state == http.StateClosed: // nothing is read any more
+		c.tokens.clear()
 	case state == http.StateActive: // the header is complete
 		if !c.state.CompareAndSwap(stateArriving, stateWorking) {
 			cs.speaks(c, stateWorking) // it came along with the request before

@@ -37,17 +37,20 @@ type handler struct {
 func (h *handler) around(next echoHandler) echoHandler {
 	return func(c echoContext) error {
 		start := time.Now()
+		r := c.Request()
+		client := clientBehind(r)
+		client.begin(r.Header)
+		defer client.finish(r, c.Response().Header()) // also after a panic
 		h.identify(c)
-		if client := clientBehind(c.Request()); client != nil && client.secure != nil {
-			c.Request().TLS = client.secure.state.Load() // net/http does not know of it
+		if client != nil && client.secure != nil {
+			r.TLS = client.secure.state.Load() // net/http does not know of it
 		}
 		if err := h.call(next, c); err != nil {
 			h.answerError(err, c)
 		}
+		discard(c)
+		client.answered()
 		h.observe(c, time.Since(start))
-		if r := c.Request(); r.Close || len(c.Response().Header()["Connection"]) > 0 {
-			clientBehind(r).wipe()
-		}
 		return nil
 	}
 }
@@ -76,6 +79,7 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 	if err := admit(c); err != nil {
 		return err
 	}
+	separate(c)
 	if !h.hosts.answersFor(r) {
 		return errMisdirected
 	}

@@ -174,28 +174,6 @@ func (h *handler) bodyLimit(path string) string {
 	return text
 }
 
-// discarded is how much of a refused body is read, as net/http would: it needs the end of the body for
-// the next request.
-const discarded = 256 << 10
-
-// discard reads the rest of a body that nobody wants. Left to net/http it would stay in a buffer there.
-// Over HTTP/2 no other request waits for its end.
-func discard(c echoContext) {
-	r := c.Request()
-	if client := clientBehind(r); client == nil || client.multiplexed() || r.Body == nil || r.Body == http.NoBody || r.Close || len(r.Header["Expect"]) > 0 || len(c.Response().Header()["Connection"]) > 0 {
-		return
-	}
-	p := make([]byte, 4<<10)
-	defer clear(p)
-	for rest := discarded; rest > 0; {
-		n, err := r.Body.Read(p)
-		if err != nil {
-			return
-		}
-		rest -= n
-	}
-}
-
 // answerError answers with the error's problem. It does nothing if an answer has already begun.
 func (h *handler) answerError(err error, c echoContext) {
 	p := h.problemOf(err, c.Path())

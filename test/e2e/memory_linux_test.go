@@ -73,6 +73,23 @@ func visits() []visit {
 		{"no such path", post(404, "/hush", submission)},
 		{"no such method", post(405, "/hash/1", submission)},
 		{"foreign host", post(421, "/hash", submission, func(r *http.Request) { r.Host = "foreign.example" })},
+		{"refused, on connections of their own", post(404, "/hush", submission, once)},
+		{"wrong media type, on connections of their own", post(415, "/hash", submission, header("Content-Type", "text/plain"), once)},
+		{"announced, refused", post(404, "/hush", submission, header("Expect", "100-continue"))},
+		{"in a malformed request", raw("400", func(s string) string { return rawPost("Bad Name: x\r\n", s, 0) })},
+		{"in a request without a length", raw("400", func(s string) string { return rawPost("Content-Length: x\r\n", s, 0) })},
+		{"in an old request", raw("202", func(s string) string { return strings.Replace(rawPost("", s, 0), "HTTP/1.1", "HTTP/1.0", 1) })},
+		{"in half a body", raw("400", func(s string) string { return rawPost("", s, 9) })},
+		{"in half a body, refused", raw("404", func(s string) string { return strings.Replace(rawPost("", s, 9), "/hash", "/hush", 1) })},
+		{"sent though not asked for", raw("404", func(s string) string {
+			return strings.Replace(rawPost("Expect: 100-continue\r\n", s, 0), "/hash", "/hush", 1)
+		})},
+		{"in much that is refused", post(404, "/hush", func(s string) string { return strings.Repeat(submission(s), (300<<10)/len(s)) })},
+		{"where no body is read", visitWithBody("GET", "/stats")},
+		{"where no body is read before a long answer", visitWithBody("GET", "/docs")},
+		{"where no body is read, on connections of their own", visitWithBody("GET", "/docs", once)},
+		{"waited for", post(200, "/hash", submission, header("Prefer", "wait=5"))},
+		{"batch, answered in lines", post(202, "/hash/batch", func(s string) string { return batchOf(s, "beside") }, header("Accept", "application/x-ndjson"))},
 		{"chunked", post(202, "/hash", submission, func(r *http.Request) { r.ContentLength = -1 })},
 		{"announced", post(202, "/hash", submission, header("Expect", "100-continue"))},
 		{"batch, bad JSON", post(400, "/hash/batch", func(s string) string { return batchOf(s, "beside") + "x" })},
@@ -95,15 +112,69 @@ func visits() []visit {
 	}
 }
 
+// raw sends a text on a connection of its own, which is answered with that status.
+func raw(status string, text func(secret string) string) func(*testing.T, *client, marked, int) {
+	return func(t *testing.T, c *client, m marked, n int) {
+		t.Helper()
+		if answer, err := c.raw(text(m.secret(n))); err != nil || !strings.HasPrefix(answer, "HTTP/1.1 "+status) && !strings.HasPrefix(answer, "HTTP/1.0 "+status) {
+			t.Errorf("answer %.100q, %v, want %s", answer, err, status)
+		}
+	}
+}
+
+// rawPost returns a submission as it is sent, with more in its header, and with a body that lacks so many
+// bytes of its length.
+func rawPost(more, secret string, lacking int) string {
+	body := submission(secret)
+	return fmt.Sprintf("POST /hash HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n%s\r\n%s",
+		len(body)+lacking, more, body)
+}
+
+// visitWithBody sends secrets to where none belong.
+func visitWithBody(method, path string, edits ...func(*http.Request)) func(*testing.T, *client, marked, int) {
+	return func(t *testing.T, c *client, m marked, n int) {
+		t.Helper()
+		r, err := http.NewRequestWithContext(t.Context(), method, c.base+path, strings.NewReader(submission(m.secret(n))))
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		for _, edit := range edits {
+			edit(r)
+		}
+		answer, err := c.http.Do(r)
+		if err != nil {
+			t.Error(err)
+			return
+		}
+		_, err = io.Copy(io.Discard, answer.Body)
+		if err = errors.Join(err, answer.Body.Close()); err != nil || answer.StatusCode != http.StatusOK {
+			t.Errorf("%s %s: %s, %v", method, path, answer.Status, err)
+		}
+	}
+}
+
 // No copy of a secret outlives its job in the server's memory, but for strays, in whatever way it came.
 func TestSecretsLeaveMemory(t *testing.T) {
 	t.Parallel()
 	i := start(t, "--delay=100ms", "--retention=1h")
+	i.needMemory(t)
+	i.visitAll(t, i.client(t), visits())
+	i.stop(t)
+}
+
+// needMemory ends the test if the instance's memory cannot be read.
+func (i *instance) needMemory(t *testing.T) {
+	t.Helper()
 	if _, err := memoryOf(i.cmd.Process.Pid, "none"); err != nil {
 		needs.Missing(t, fmt.Sprintf("the memory of a process cannot be read (run as root, or allow ptrace of children): %v", err))
 	}
-	c := i.client(t)
-	for _, v := range visits() {
+}
+
+// visitAll visits the instance in each way with many secrets at a time, and then looks for them in its memory.
+func (i *instance) visitAll(t *testing.T, c *client, all []visit) {
+	t.Helper()
+	for _, v := range all {
 		m := newMarked()
 		var group sync.WaitGroup
 		for s := range 8 {
@@ -128,7 +199,6 @@ func TestSecretsLeaveMemory(t *testing.T) {
 			t.Errorf("%s: %d copies of secrets, such as %q", v.name, len(found), found[:min(3, len(found))])
 		}
 	}
-	i.stop(t)
 }
 
 // memoryOf looks for a mark in all that a process can write to, and returns what is around each copy.

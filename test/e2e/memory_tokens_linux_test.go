@@ -1,0 +1,112 @@
+package e2e
+
+import (
+	"fmt"
+	"hash/crc32"
+	"io"
+	"net"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+)
+
+// token makes tokens of API keys, with the mark in the part that is secret.
+func (m marked) token(n int) string {
+	const base62 = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
+	text := fmt.Sprintf("hashd_k%09d_%04d%s%010d", n, n, m.mark, n)
+	sum := crc32.ChecksumIEEE([]byte(text))
+	digits := make([]byte, 6)
+	for i := len(digits) - 1; i >= 0; i-- {
+		digits[i] = base62[sum%62]
+		sum /= 62
+	}
+	return text + string(digits)
+}
+
+// tokenVisits are the ways in which tokens reach a server.
+func tokenVisits() []visit {
+	request := func(method, path string, edit func(r *http.Request, token string)) func(*testing.T, *client, marked, int) {
+		return func(t *testing.T, c *client, m marked, n int) {
+			t.Helper()
+			body := ""
+			if method == http.MethodPost {
+				body = submission("beside")
+			}
+			if _, err := c.try(t.Context(), method, path, body, func(r *http.Request) { edit(r, m.token(n)) }); err != nil {
+				t.Errorf("%s %s: %v", method, path, err)
+			}
+		}
+	}
+	bearer := func(r *http.Request, token string) { r.Header.Set("Authorization", "Bearer "+token) }
+	raw := func(status string, text func(token string) string) func(*testing.T, *client, marked, int) {
+		return func(t *testing.T, c *client, m marked, n int) {
+			t.Helper()
+			if answer, err := c.raw(text(m.token(n))); err != nil || !strings.HasPrefix(answer, "HTTP/1.1 "+status) {
+				t.Errorf("answer %.100q, %v, want %s", answer, err, status)
+			}
+		}
+	}
+	const host, end = "Host: 127.0.0.1\r\n", "Connection: close\r\n\r\n"
+	return []visit{
+		{"read", request(http.MethodGet, "/stats", bearer)},
+		{"submission", request(http.MethodPost, "/hash", bearer)},
+		{"on connections of their own", request(http.MethodGet, "/stats", func(r *http.Request, token string) {
+			bearer(r, token)
+			r.Close = true
+		})},
+		{"last in a header", raw("200", func(s string) string {
+			return "GET /healthz HTTP/1.1\r\n" + host + "Connection: close\r\nAuthorization: Bearer " + s + "\r\n\r\n"
+		})},
+		{"wrong scheme", request(http.MethodGet, "/stats", func(r *http.Request, token string) { r.Header.Set("Authorization", "Basic "+token) })},
+		{"in other fields", request(http.MethodPost, "/hash", func(r *http.Request, token string) {
+			for _, name := range []string{"X-Api-Key", "X-Request-Id", "Idempotency-Key", "Cookie", "Prefer"} {
+				r.Header.Set(name, token)
+			}
+		})},
+		{"in the URL", request(http.MethodGet, "/stats", func(r *http.Request, token string) { r.URL.RawQuery = "access_token=" + token })},
+		{"in the path", request(http.MethodGet, "/hash/1", func(r *http.Request, token string) { r.URL.Path = "/hash/" + token })},
+		{"no such path", request(http.MethodPost, "/hush", bearer)},
+		{"twice", raw("", func(s string) string {
+			return "GET /stats HTTP/1.1\r\n" + host + "Authorization: Bearer " + s + "\r\nAuthorization: Bearer " + s + "\r\n" + end
+		})},
+		{"in a malformed request", raw("400", func(s string) string {
+			return "GET /stats HTTP/1.1\r\n" + host + "Authorization: Bearer " + s + "\r\nBad Name: x\r\n" + end
+		})},
+		{"without a host", raw("400", func(s string) string { return "GET /stats HTTP/1.1\r\nAuthorization: Bearer " + s + "\r\n" + end })},
+		{"in too large a header", raw("431", func(s string) string {
+			return "GET /stats HTTP/1.1\r\n" + host + "Authorization: Bearer " + s + "\r\nX: " + strings.Repeat("x", 40<<10) + "\r\n" + end
+		})},
+		{"as a request", raw("400", func(s string) string { return s + "\r\n\r\n" })},
+	}
+}
+
+// raw sends a text on a connection of its own and returns what comes back.
+func (c *client) raw(text string) (string, error) {
+	conn, err := net.DialTimeout("tcp", strings.TrimPrefix(c.base, "http://"), patience)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = conn.Close() }()
+	_ = conn.SetDeadline(time.Now().Add(patience))
+	if _, err := io.WriteString(conn, text); err != nil {
+		return "", err
+	}
+	if half, ok := conn.(*net.TCPConn); ok {
+		_ = half.CloseWrite() // for bodies that are not whole
+	}
+	answer, err := io.ReadAll(conn)
+	if len(answer) > 0 {
+		err = nil // a server that refuses a request may reset its connection then
+	}
+	return string(answer), err
+}
+
+// No copy of a token outlives its request in the server's memory, but for strays, however it was refused.
+func TestTokensLeaveMemory(t *testing.T) {
+	t.Parallel()
+	i := start(t, "--delay=100ms")
+	i.needMemory(t)
+	i.visitAll(t, i.client(t), tokenVisits())
+	i.stop(t)
+}
