@@ -2,7 +2,6 @@ package main
 
 import (
 	"context"
-	"crypto/tls"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -11,7 +10,6 @@ import (
 	"syscall"
 
 	"github.com/hashd-project/hashd/api"
-	"github.com/hashd-project/hashd/internal/certs"
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/docs"
 	"github.com/hashd-project/hashd/internal/engine"
@@ -24,10 +22,10 @@ type program struct {
 	cfg     config.Config
 	log     *slog.Logger
 	ending  ending
+	files   followed
 	engine  engine.Engine
 	service *service.Service
 	server  *server.Server
-	certs   *certs.Source // nil without TLS
 }
 
 // serve runs the server until a signal and then stops it gracefully. A signal during the start ends
@@ -43,7 +41,7 @@ func serve(l loaded, stderr *outbox, signals <-chan os.Signal) error {
 		if p == nil {
 			return nil
 		}
-		defer closeCerts(p.certs)
+		defer p.files.close()
 		return p.close(signals)
 	}
 	if err != nil {
@@ -67,19 +65,24 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	secure, config, err := openCerts(&cfg, m.log)
+	files, err := openFollowed(&cfg, m.log)
 	if err != nil {
 		return nil, err
 	}
 	made, err := m.make(ctx)
 	if err != nil {
-		closeCerts(secure)
+		files.close()
 		return nil, err
+	}
+	guard, err := newGuard(&cfg, files.keys, made.engine, m.log)
+	if err != nil {
+		files.close()
+		return nil, errors.Join(err, made.engine.Close())
 	}
 	var serving *server.Server
 	s := service.New(service.Config{
 		Engine: made.engine, EngineName: string(cfg.Engine), Build: b, MaxWait: cfg.MaxWait, AnswerMemory: cfg.MaxBatchMemory,
-		FingerprintKey: made.fingerprintKey, Store: made.storeID,
+		FingerprintKey: made.fingerprintKey, Store: made.storeID, Meter: guard, Warnings: files.warnings,
 		Limits: service.Limits{Batch: int64(made.maxBatch), Delay: cfg.Delay, Retention: cfg.Retention, BodyBytes: cfg.MaxBodyBytes, BatchBodyBytes: cfg.MaxBatchBytes},
 		Uses:   func() []engine.Use { return serving.Uses() },
 	})
@@ -89,31 +92,9 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		Proxies: server.NewProxies(cfg.ProxyList()),
-		TLS:     config, Listen: cfg.Address(), Hosts: cfg.HostList(), Log: m.log, Pages: pages,
+		TLS:     files.tls(), Listen: cfg.Address(), Hosts: cfg.HostList(), Guard: guard, Log: m.log, Pages: pages,
 	}, s)
-	return &program{cfg: cfg, log: m.log, ending: ending, engine: made.engine, service: s, server: serving, certs: secure}, nil
-}
-
-// openCerts reads the certificate of the server, if there is to be one, and makes its configuration of TLS.
-func openCerts(cfg *config.Config, log *slog.Logger) (*certs.Source, *tls.Config, error) {
-	if cfg.TLSCert == "" {
-		return nil, nil, nil
-	}
-	secure, err := certs.Open(certFiles(cfg), log)
-	if err != nil {
-		return nil, nil, fmt.Errorf("TLS: %w", err)
-	}
-	return secure, secure.Config(), nil
-}
-
-func certFiles(cfg *config.Config) certs.Files {
-	return certs.Files{Cert: cfg.TLSCert, Key: cfg.TLSKey, ClientCA: cfg.TLSClientCA}
-}
-
-func closeCerts(secure *certs.Source) {
-	if secure != nil {
-		secure.Close()
-	}
+	return &program{cfg: cfg, log: m.log, ending: ending, files: files, engine: made.engine, service: s, server: serving}, nil
 }
 
 // scheme returns the scheme of the server's URL.
@@ -127,7 +108,7 @@ func scheme(cfg *config.Config) string {
 // run listens, serves, and closes the engine. It returns once the server has stopped and every
 // goroutine that it started has ended, unless one of them hangs.
 func (p *program) run(signals <-chan os.Signal) error {
-	defer closeCerts(p.certs)
+	defer p.files.close()
 	d, err := startDebug(p.cfg.DebugListen, p.log)
 	if err != nil {
 		return errors.Join(err, p.close(signals))

@@ -276,6 +276,13 @@ type HashRequest struct {
 type Health struct {
 	// Status All is well; otherwise the answer is a problem
 	Status HealthStatus `json:"status"`
+
+	// Warnings What an operator should look after although requests are served, by the name of the setting: a file that
+	// was changed and cannot be used, so that what it held before stays in use. Absent if there is nothing.
+	//
+	//
+	// Examples: ["api-keys"]
+	Warnings []string `json:"warnings,omitempty,omitzero"`
 }
 
 // HealthStatus All is well; otherwise the answer is a problem

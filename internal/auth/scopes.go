@@ -50,6 +50,9 @@ func scopeOf(name string) Scopes {
 	return 0
 }
 
+// Scope returns the scope of that name; 0 if there is none.
+func Scope(name string) Scopes { return scopeOf(name) }
+
 // Has reports whether all of those scopes are in the set.
 func (s Scopes) Has(those Scopes) bool { return s&those == those }
 

@@ -182,6 +182,10 @@ type Config struct {
 	// 1000000, default 10000). Each costs a file descriptor and some tens of KiB of memory.
 	MaxConnections int
 
+	// AnonymousRate is how many jobs each client address may submit where no key is asked for (--anonymous-rate,
+	// jobs for each s, m, h or d, at most 1000000000, default any, which is "").
+	AnonymousRate string
+
 	// Workers is how many goroutines hash (--workers, 0 to 1024, default 0, which means one per core).
 	// Hashing only computes, so more workers than cores gain nothing.
 	Workers int

@@ -198,6 +198,21 @@ func parseAddress(text string) (string, error) {
 	return text, nil
 }
 
+func rate(field func(*Config) *string) kind {
+	return kind{
+		word:    "rate",
+		allowed: "jobs for each s, m, h or d, at most 1000000000",
+		set: at(field, func(text string) (string, error) {
+			jobs, unit, _ := strings.Cut(text, "/")
+			n, err := parseNumber(jobs)
+			if err != nil || n < 1 || n > 1_000_000_000 || len(unit) != 1 || !strings.Contains("smhd", unit) {
+				return "", fmt.Errorf("%s is not a rate such as 100/s, 6000/m, 50000/h or 1000000/d", quote(text))
+			}
+			return text, nil
+		}),
+	}
+}
+
 func hostList(field func(*Config) *string) kind {
 	return kind{
 		word:    "hosts",

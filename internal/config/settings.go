@@ -251,6 +251,11 @@ func limits() []setting {
 			kind:  number(1, 1_000_000, func(c *Config) *int { return &c.MaxConnections }),
 			usage: "Client connections open at once. At the limit idle ones are closed for new ones; if none is idle, new ones are refused.",
 		}, {
+			name: "anonymous-rate", none: "any",
+			kind: rate(func(c *Config) *string { return &c.AnonymousRate }),
+			usage: "Jobs that each client address may submit without a key: 100/s means that many at once, and as many again in each second. " +
+				"With api-keys, each key has a rate of its own.",
+		}, {
 			name: "workers", initial: "0",
 			kind:  number(0, 1024, func(c *Config) *int { return &c.Workers }),
 			usage: "Goroutines that hash; 0 means one per core.",

@@ -70,6 +70,8 @@ type Engine interface {
 
 	Ranges
 
+	Tenants
+
 	// Ready returns nil if the engine takes jobs as far as it knows, else ErrDown, ErrDraining or
 	// ErrClosed. An engine that is merely full is ready: balancers send no calls to a server that is not
 	// ready, and then no job could be read or erased, which makes room. Full says that it is full.

@@ -25,6 +25,10 @@ type Tenants interface {
 	// StatsOf returns the counters of one tenant's jobs, as Stats does those of all. What the engine
 	// does not tell apart by tenant is of all, and is nothing that counts their jobs.
 	StatsOf(tenant uint16) Stats
+
+	// Room returns how many of a tenant's jobs are pending, and how many more may be, of all tenants
+	// together, before max-pending is reached. It is cheap enough to ask for each submission.
+	Room(tenant uint16) (pending, free int64)
 }
 
 // DefaultTenant is the name of the tenant with the number 0, whose jobs are also those of a server without tenants.

@@ -39,7 +39,7 @@ func (s stub) GetHealth(context.Context, wire.GetHealthRequestObject) (wire.GetH
 	return wire.GetHealth200JSONResponse{Body: wire.Health{Status: "ok"}}, nil
 }
 
-func (s stub) Answered(took time.Duration) {
+func (s stub) Answered(_ context.Context, took time.Duration) {
 	if s.answered != nil {
 		*s.answered = append(*s.answered, took)
 	}

@@ -168,7 +168,7 @@ func (p *panicError) Error() string { return "panic: " + p.what }
 func (h *handler) observe(c echoContext, took time.Duration) {
 	r, status := c.Request(), responseOf(c).Status
 	if status == http.StatusAccepted && r.Method == http.MethodPost && c.Response().Header()["Preference-Applied"] == nil {
-		h.service.Answered(took) // the service counts those that waited
+		h.service.Answered(r.Context(), took) // the service counts those that waited
 	}
 	if log := h.cfg.Log; log.Enabled(r.Context(), slog.LevelDebug) {
 		log.LogAttrs(r.Context(), slog.LevelDebug, "request",
@@ -226,12 +226,13 @@ func (h *handler) identify(c echoContext) {
 }
 
 // fields are values of header fields that many answers share, so that none has to make its own.
-type fields struct{ noStore, noSniff, prefer, hash, batch []string }
+type fields struct{ noStore, noSniff, prefer, hash, batch, key []string }
 
 func newFields() fields {
 	return fields{
 		noStore: []string{"no-store"}, noSniff: []string{"nosniff"},
-		prefer: []string{"Prefer"}, hash: []string{"Idempotency-Key, Prefer"}, batch: []string{"Accept, Idempotency-Key, Prefer"},
+		prefer: []string{"Authorization, Prefer"}, hash: []string{"Authorization, Idempotency-Key, Prefer"},
+		batch: []string{"Accept, Authorization, Idempotency-Key, Prefer"}, key: []string{"Authorization"},
 	}
 }
 
@@ -247,6 +248,8 @@ func (f *fields) set(h http.Header, path string) {
 		h["Vary"] = f.batch
 	case "/hash/:id":
 		h["Vary"] = f.prefer
+	case "/stats", "/v/status":
+		h["Vary"] = f.key
 	}
 }
 

@@ -1,6 +1,7 @@
 package server
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -177,7 +178,9 @@ type counting struct {
 	answered *[]time.Duration
 }
 
-func (c counting) Answered(took time.Duration) { *c.answered = append(*c.answered, took) }
+func (c counting) Answered(_ context.Context, took time.Duration) {
+	*c.answered = append(*c.answered, took)
+}
 
 // panics returns a service that panics with what the function makes of the request.
 func panics(value func(*wire.HashRequest) any) stub {

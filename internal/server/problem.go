@@ -8,8 +8,8 @@ import (
 	"time"
 
 	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/auth"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/guard"
 	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -80,7 +80,7 @@ type problem struct {
 	fields     []strict.FieldError
 	retryAfter time.Duration // 0 for none
 	challenge  bool          // asks for a key
-	rate       auth.RateFields
+	rate       guard.RateFields
 }
 
 // errMisdirected is for a request that names a host which is not this server.
@@ -98,8 +98,8 @@ func (h *handler) problemOf(err error, path string) problem {
 	var (
 		invalid *strict.Error
 		limit   *engine.FullError
-		scope   *auth.ScopeError
-		own     *auth.LimitError
+		scope   *guard.ScopeError
+		own     *guard.LimitError
 	)
 	switch {
 	case errors.As(err, &invalid):
@@ -110,7 +110,7 @@ func (h *handler) problemOf(err error, path string) problem {
 		return problem{kind: unsupportedMediaType, detail: "Send the body as Content-Type application/json in UTF-8, without Content-Encoding."}
 	case errors.Is(err, errBodyRead):
 		return problem{kind: incompleteRequest, detail: "The body ended or stalled before it was whole. Send the request again."}
-	case errors.Is(err, auth.ErrUnauthorized):
+	case errors.Is(err, guard.ErrUnauthorized):
 		return problem{kind: unauthorized, challenge: true,
 			detail: "This server wants an API key that it knows. Send one as Authorization: Bearer; its operator gives them out."}
 	case errors.As(err, &scope):
@@ -142,7 +142,7 @@ func (h *handler) problemOf(err error, path string) problem {
 }
 
 // usedUp is the problem of a caller that has used up what is its own.
-func usedUp(err *auth.LimitError) problem {
+func usedUp(err *guard.LimitError) problem {
 	p := problem{kind: rateLimited, retryAfter: err.RetryAfter, rate: err.Fields, detail: "More jobs than this caller's rate allows. Try again after Retry-After."}
 	if err.Quota {
 		p.kind, p.detail = quotaExceeded, "This caller has as many pending jobs as it may have. Try again after Retry-After."

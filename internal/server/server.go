@@ -23,8 +23,8 @@ import (
 // Service is what the server serves.
 type Service interface {
 	wire.StrictServerInterface
-	// Answered counts a submission that was answered with an accepted job, and how long that took.
-	Answered(took time.Duration)
+	// Answered counts a submission of the context that was answered with an accepted job, and how long that took.
+	Answered(ctx context.Context, took time.Duration)
 }
 
 // Config holds the server's limits; all must be positive.

@@ -228,6 +228,9 @@ func (s *site) varies(what string) []string {
 				names = append(names, p.Value.Name)
 			}
 		}
+		if operation.Security != nil && !slices.Contains(names, "Authorization") {
+			names = append(names, "Authorization")
+		}
 		if answer := operation.Responses.Value("200"); answer != nil && len(answer.Value.Content) > 1 {
 			names = append(names, "Accept")
 		}

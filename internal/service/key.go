@@ -19,6 +19,14 @@ const (
 	kindBatch
 )
 
+// keyOf tells the tenants' idempotency keys apart: no client's key begins with a zero byte.
+func keyOf(tenant uint16, name string) string {
+	if tenant == 0 {
+		return name
+	}
+	return string([]byte{0, byte(tenant >> 8), byte(tenant)}) + name
+}
+
 // key returns what the engine knows a client's idempotency key by. The request's fingerprint is an HMAC
 // with a random key, so that it tells nothing of the secrets. Each secret goes in with its length, for
 // the same text can be cut into secrets in many ways.

@@ -22,7 +22,7 @@ func TestRecentSubmissions(t *testing.T) {
 			submit(t, s)
 			counted.accepted++
 			submit(t, s) // a retry, which adds no job
-			s.Answered(tt.took)
+			s.Answered(t.Context(), tt.took)
 			if got := stats(t, s).Recent; got.Seconds != tt.seconds || got.Accepted != tt.accepted || got.Average != tt.average {
 				t.Errorf("%v later: %+v, want %+v", tt.pass, got, tt)
 			}

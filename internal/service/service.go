@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 	"unicode/utf8"
@@ -18,6 +19,7 @@ import (
 	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/digest"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/guard"
 	"github.com/hashd-project/hashd/internal/header"
 	"github.com/hashd-project/hashd/internal/strict"
 )
@@ -43,6 +45,12 @@ type Config struct {
 	// Uses returns the limits beside the engine's for which requests are refused; nil for none.
 	Uses func() []engine.Use
 
+	// Warnings names the settings whose files were changed and cannot be used; nil for none.
+	Warnings func() []string
+
+	// Meter holds callers to what they may submit; nil for a server that is open to all.
+	Meter Meter
+
 	// AnswerMemory is the memory for answers with many results that are being written, in bytes; 0 is any.
 	AnswerMemory int64
 
@@ -55,6 +63,18 @@ type Config struct {
 	// nil if FingerprintKey, which is as old as the store, is the id.
 	Store func() []byte
 }
+
+// Meter says how many jobs the caller of a context may submit.
+type Meter interface {
+	// Take takes n jobs from that, or returns an *guard.LimitError. The grant is to be settled.
+	Take(ctx context.Context, n int64) (guard.Grant, error)
+}
+
+// anyNumber is the Meter of a server that is open to all.
+type anyNumber struct{}
+
+// Take implements Meter.
+func (anyNumber) Take(context.Context, int64) (guard.Grant, error) { return guard.Grant{}, nil }
 
 // Limits are settings that clients have to know. What else they have to know is in the contract.
 type Limits struct {
@@ -73,9 +93,8 @@ type Service struct {
 	waits    context.Context // ends with EndWaits
 	endWaits context.CancelFunc
 
-	recent    recent
-	answers   atomic.Int64 // submissions answered with an accepted job
-	answering atomic.Int64 // nanoseconds that took in all
+	figures figures  // of all tenants
+	tenants sync.Map // those of each that has a number: *figures
 }
 
 var _ wire.StrictServerInterface = (*Service)(nil)
@@ -89,11 +108,17 @@ func New(cfg Config) *Service {
 	if cfg.Uses == nil {
 		cfg.Uses = func() []engine.Use { return nil }
 	}
+	if cfg.Warnings == nil {
+		cfg.Warnings = func() []string { return nil }
+	}
+	if cfg.Meter == nil {
+		cfg.Meter = anyNumber{}
+	}
 	if cfg.Store == nil {
 		cfg.Store = func() []byte { return cfg.FingerprintKey }
 	}
 	s := &Service{cfg: cfg, room: newAnswerRoom(cfg.AnswerMemory), started: time.Now()}
-	s.recent.made, s.recent.accepted = s.started, func() int64 { return cfg.Engine.Stats().Accepted }
+	s.figures.recent = recent{made: s.started, accepted: func() int64 { return cfg.Engine.Stats().Accepted }}
 	s.waits, s.endWaits = context.WithCancel(context.Background())
 	return s
 }
@@ -115,37 +140,54 @@ func (s *Service) Drain(ctx context.Context) error {
 // EndWaits has every long-poll answered with what there is now, those that come later too.
 func (s *Service) EndWaits() { s.endWaits() }
 
-// Answered counts a submission that was answered with an accepted job, and how long that took
-// from its arrival. One that waited for its hash, because its client prefers that, is counted by the
+// Answered counts a submission of the context that was answered with an accepted job, and how long that
+// took from its arrival. One that waited for its hash, because its client prefers that, is counted by the
 // service itself: the wait is no part of the time.
-func (s *Service) Answered(took time.Duration) {
-	s.answers.Add(1)
-	s.answering.Add(int64(took))
-	s.recent.answered(took)
+func (s *Service) Answered(ctx context.Context, took time.Duration) {
+	s.figures.answered(took)
+	if f := s.callersFigures(ctx); f != nil {
+		f.answered(took)
+	}
+}
+
+// begin is called before each submission.
+func (s *Service) begin(ctx context.Context) {
+	s.figures.recent.begin()
+	if f := s.callersFigures(ctx); f != nil {
+		f.recent.begin()
+	}
 }
 
 // SubmitHash implements POST /hash.
 func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObject) (wire.SubmitHashResponseObject, error) {
 	secret := req.Body.Password
 	defer secret.Wipe()
-	s.recent.begin()
-	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm)}
+	s.begin(ctx)
+	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm), Tenant: tenantOf(ctx)}
 	if key := req.Params.IdempotencyKey; key != nil {
-		job.IdempotencyKey = s.key(*key, kindJob, job.Algorithm, job.Secret)
+		job.IdempotencyKey = s.key(keyOf(job.Tenant, *key), kindJob, job.Algorithm, job.Secret)
 	}
 	w := s.preferred(req.Params.Prefer)
 	began := time.Now()
-	receipt, err := s.cfg.Engine.Accept(ctx, job)
+	grant, err := s.cfg.Meter.Take(ctx, 1)
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
+	receipt, err := s.cfg.Engine.Accept(ctx, job)
+	grant.Settle(err == nil)
+	if err != nil {
+		return nil, fmt.Errorf("submit: %w", err)
+	}
+	policy, limit := nonEmpty(grant.Fields.Policy), nonEmpty(grant.Fields.Limit)
 	if w.prefers {
 		secret.Wipe() // it is the engine's now, and the wait may be long
-		s.Answered(time.Since(began))
+		s.Answered(ctx, time.Since(began))
 		if rec, err := s.await(ctx, w, receipt.ID); err == nil && rec.State == engine.Done {
 			return wire.SubmitHash200JSONResponse{
-				Body:    doneJob(&rec),
-				Headers: wire.SubmitHash200ResponseHeaders{Location: location(receipt.ID), PreferenceApplied: w.applied},
+				Body: doneJob(&rec),
+				Headers: wire.SubmitHash200ResponseHeaders{
+					Location: location(receipt.ID), PreferenceApplied: w.applied, RateLimitPolicy: policy, RateLimit: limit,
+				},
 			}, nil
 		} // else the client gets what it would get without a wait: its job is accepted, whatever became of it
 	}
@@ -156,6 +198,8 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 			Location:          location(receipt.ID),
 			RetryAfter:        header.Seconds(wait),
 			PreferenceApplied: w.applied,
+			RateLimitPolicy:   policy,
+			RateLimit:         limit,
 		},
 	}, nil
 }
@@ -164,19 +208,27 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestObject) (wire.SubmitBatchResponseObject, error) {
 	secrets := req.Body.Passwords
 	defer secrets.Wipe()
-	s.recent.begin()
-	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm)}
+	s.begin(ctx)
+	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm), Tenant: tenantOf(ctx)}
 	if key := req.Params.IdempotencyKey; key != nil {
-		batch.IdempotencyKey = s.key(*key, kindBatch, batch.Algorithm, batch.Secrets...)
+		batch.IdempotencyKey = s.key(keyOf(batch.Tenant, *key), kindBatch, batch.Algorithm, batch.Secrets...)
+	}
+	grant, err := s.cfg.Meter.Take(ctx, int64(len(batch.Secrets)))
+	if err != nil {
+		return nil, fmt.Errorf("submit batch: %w", err)
 	}
 	receipt, err := s.cfg.Engine.AcceptBatch(ctx, batch)
+	grant.Settle(err == nil)
 	if err != nil {
 		return nil, fmt.Errorf("submit batch: %w", err)
 	}
 	due, wait := until(receipt.Due)
 	return wire.SubmitBatch202JSONResponse{
-		Body:    wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
-		Headers: wire.SubmitBatch202ResponseHeaders{Location: batchLocation(receipt.ID, len(batch.Secrets)), RetryAfter: header.Seconds(wait)},
+		Body: wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
+		Headers: wire.SubmitBatch202ResponseHeaders{
+			Location: batchLocation(receipt.ID, len(batch.Secrets)), RetryAfter: header.Seconds(wait),
+			RateLimitPolicy: nonEmpty(grant.Fields.Policy), RateLimit: nonEmpty(grant.Fields.Limit),
+		},
 	}, nil
 }
 
@@ -253,71 +305,6 @@ func (s *Service) CancelHash(ctx context.Context, req wire.CancelHashRequestObje
 	return wire.CancelHash204Response{}, nil
 }
 
-// GetStats implements GET /stats.
-func (s *Service) GetStats(context.Context, wire.GetStatsRequestObject) (wire.GetStatsResponseObject, error) {
-	st := s.cfg.Engine.Stats()
-	return wire.GetStats200JSONResponse{Body: wire.Stats{
-		Total:     st.Accepted,
-		Average:   s.average(),
-		Pending:   st.Pending,
-		Completed: st.Completed,
-		Canceled:  st.Canceled,
-		Rejected:  st.Rejected,
-		Kept:      st.Kept,
-		Lateness:  latenessOf(st.Lateness),
-		Recent:    s.recentOf(st.Recent),
-		Limits:    s.uses(),
-		Full:      nonEmpty(s.cfg.Engine.Full()),
-	}}, nil
-}
-
-func latenessOf(l engine.Lateness) wire.Lateness {
-	return wire.Lateness{P50: l.P50.Microseconds(), P90: l.P90.Microseconds(), P99: l.P99.Microseconds(), Max: l.Max.Microseconds()}
-}
-
-func (s *Service) recentOf(done engine.RecentStats) wire.Recent {
-	sum := s.recent.sum()
-	return wire.Recent{
-		Seconds: sum.seconds, Accepted: sum.jobs, Completed: done.Completed,
-		Average: meanOf(sum.answering, sum.answers), Lateness: latenessOf(done.Lateness),
-	}
-}
-
-// uses returns how much of each limit is used. Batches that are read and answers that are written have
-// max-batch-memory each to themselves: the fuller counts.
-func (s *Service) uses() []wire.Use {
-	uses := []wire.Use{}
-	for _, u := range append(s.cfg.Engine.Uses(), s.cfg.Uses()...) {
-		if u.Name == answerLimit {
-			u.Used = max(u.Used, min(u.Limit, s.room.taken.Load()*pieceMemory))
-		}
-		uses = append(uses, wire.Use{Name: u.Name, Limit: u.Limit, Used: u.Used})
-	}
-	return uses
-}
-
-// nonEmpty returns nil for an empty text, which the contract leaves out.
-func nonEmpty(text string) *string {
-	if text == "" {
-		return nil
-	}
-	return &text
-}
-
-// average returns the mean time in microseconds that accepting answers took, rounded; 0
-// before the first.
-func (s *Service) average() int64 {
-	return meanOf(time.Duration(s.answering.Load()), s.answers.Load())
-}
-
-// meanOf returns the mean of n times in microseconds; 0 of none.
-func meanOf(sum time.Duration, n int64) int64 {
-	if n == 0 {
-		return 0
-	}
-	return (sum / time.Duration(n)).Round(time.Microsecond).Microseconds()
-}
-
 // GetStatus implements GET /v/status.
 func (s *Service) GetStatus(context.Context, wire.GetStatusRequestObject) (wire.GetStatusResponseObject, error) {
 	status := wire.ServerStatusOk
@@ -356,7 +343,7 @@ func (s *Service) GetReadiness(ctx context.Context, _ wire.GetReadinessRequestOb
 	if err := s.cfg.Engine.Ready(ctx); err != nil {
 		return nil, fmt.Errorf("readiness: %w", err)
 	}
-	return wire.GetReadiness200JSONResponse{Body: wire.Health{Status: wire.HealthStatusOk}}, nil
+	return wire.GetReadiness200JSONResponse{Body: wire.Health{Status: wire.HealthStatusOk, Warnings: s.cfg.Warnings()}}, nil
 }
 
 // clockSet is by how much the wall clock must differ from the engine's to have been set since

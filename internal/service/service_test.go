@@ -319,7 +319,7 @@ func TestAverage(t *testing.T) {
 	} {
 		s := serviceOn(fake{})
 		for _, took := range tt.took {
-			s.Answered(took)
+			s.Answered(t.Context(), took)
 		}
 		if got := stats(t, s).Average; got != tt.want {
 			t.Errorf("%.60v: average %d, want %d", tt.took, got, tt.want)
@@ -411,11 +411,11 @@ func TestDraining(t *testing.T) {
 				t.Errorf("status %+v, error %v, want %+v", status, err, wanted)
 			}
 			health, err := s.GetHealth(t.Context(), wire.GetHealthRequestObject{})
-			if err != nil || health != (wire.GetHealth200JSONResponse{Body: wire.Health{Status: "ok"}}) {
+			if err != nil || !reflect.DeepEqual(health, wire.GetHealth200JSONResponse{Body: wire.Health{Status: "ok"}}) {
 				t.Errorf("health %+v, error %v", health, err)
 			}
 			ready, err := s.GetReadiness(t.Context(), wire.GetReadinessRequestObject{})
-			if want == "ok" && (err != nil || ready != (wire.GetReadiness200JSONResponse{Body: wire.Health{Status: "ok"}})) ||
+			if want == "ok" && (err != nil || !reflect.DeepEqual(ready, wire.GetReadiness200JSONResponse{Body: wire.Health{Status: "ok"}})) ||
 				want != "ok" && (!errors.Is(err, engine.ErrDraining) || ready != nil) {
 				t.Errorf("ready %+v, error %v", ready, err)
 			}

@@ -64,6 +64,8 @@ var rules = []rule{
 		because: "these packages know nobody"},
 	{who: []string{"internal/auth"}, mayNot: []string{"net/http", module + "api", module + "gen", module + "internal/engine", module + "internal/config"},
 		because: "keys know nothing of jobs, nor how a token arrives"},
+	{who: []string{"internal/guard"}, mayNot: []string{module + "api", module + "gen", module + "internal/server", module + "internal/service", module + "internal/config"},
+		because: "who may call what does not depend on what is done"},
 	{who: []string{"internal/config"}, mayNot: []string{module}, but: []string{mistyped},
 		because: "settings know nobody who reads them"},
 	{who: []string{"internal/docs"}, mayNot: []string{module + "api", module + "gen", module + "internal/server", module + "internal/service", module + "internal/engine"},

@@ -54,7 +54,6 @@ func (s *shared) wantCursors(size int) {
 
 func cursorOfATenant(x *trial) {
 	e := x.engine(engine.Limits{Delay: short})
-	e.tenants()
 	for _, after := range []int64{0, 1, math.MaxInt64 - 1, math.MaxInt64} {
 		if at := e.followAs(x.Context(), 1, after, 10, func(engine.Record) { x.Error("a job in an empty engine") }); at != after {
 			x.Errorf("in an empty engine the cursor goes on after %d", at)
@@ -79,7 +78,6 @@ func cursorOfATenant(x *trial) {
 // A tenant with few jobs among very many of others finds its own, from wherever it asks.
 func cursorOfATenantPassesMany(x *trial) {
 	e := x.engine(engine.Limits{Delay: short})
-	e.tenants()
 	all := &shared{subject: e, jobs: make(map[int64]engine.Job), states: make(map[int64]engine.State)}
 	for round := range 8 {
 		one := uniform(1, 8)
@@ -147,7 +145,6 @@ func (s *subject) submitSome(tenant uint16, rounds int) (ids []int64) {
 // that ends done, once.
 func cursorsOfTenantsMissNothing(x *trial) {
 	e := x.engine(engine.Limits{Delay: short})
-	e.tenants()
 	ctx, stop := context.WithCancel(x.Context())
 	following, g := x.group(), x.group()
 	followers, ids := make([]follower, len(theTenants())), make([][]int64, len(theTenants()))
@@ -173,7 +170,6 @@ func cursorsOfTenantsMissNothing(x *trial) {
 // A tenant's wait for what is done ends with a job of its own, and with no other.
 func awaitCompletedOfATenant(x *trial) {
 	e := x.engine(engine.Limits{Delay: short})
-	e.tenants()
 	inTime := x.context()
 	g := x.group()
 	await := func(ctx context.Context, tenant uint16, after int64) <-chan error {

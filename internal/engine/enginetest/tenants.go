@@ -14,16 +14,6 @@ import (
 // theTenants are those whose jobs lie among one another in these tests.
 func theTenants() []uint16 { return []uint16{0, 1, 65535} }
 
-// tenants returns the side of the engine that keeps tenants apart.
-func (s *subject) tenants() engine.Tenants {
-	s.x.Helper()
-	all, ok := s.Engine.(engine.Tenants)
-	if !ok {
-		s.x.Skip("the engine does not tell tenants apart")
-	}
-	return all
-}
-
 // as returns a context of the tenant.
 func (x *trial) as(tenant uint16) context.Context { return engine.ForTenant(x.Context(), tenant) }
 
@@ -40,7 +30,6 @@ type shared struct {
 // share submits n jobs for the tenants in turn: alone, and in batches of 1 to 7.
 func (s *subject) share(n int) *shared {
 	s.x.Helper()
-	s.tenants()
 	all := &shared{subject: s, jobs: make(map[int64]engine.Job), states: make(map[int64]engine.State)}
 	for round := 0; len(all.jobs) < n; round++ {
 		b := mixed(1, round, 1+round%7)
@@ -274,7 +263,6 @@ func tenantSeesItsOwnAfterReopening(x *trial) {
 // A wait for another tenant's job ends at once, and those of its owner go on as if there had been none.
 func foreignWaitEndsAtOnce(x *trial) {
 	e := x.engine(engine.Limits{Delay: unreached})
-	e.tenants()
 	id := e.acceptJob(engine.Job{Secret: secret(8), Tenant: 1}).ID
 	foreign := func() {
 		for _, tenant := range []uint16{0, 2} {
@@ -340,7 +328,6 @@ func (s *shared) cancelRangeAs(tenant uint16, first int64, count int) {
 // An idempotency key's id has the tenant in it, so what it recalls is the tenant's own.
 func keysOfTenantsAreApart(x *trial) {
 	e := x.engine(engine.Limits{Delay: unreached})
-	e.tenants()
 	receipts := make(map[uint16]engine.Receipt)
 	for range 2 {
 		for _, tenant := range theTenants() {

@@ -8,10 +8,21 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
+// room returns how many more jobs may be pending.
+func (s *subject) room() int64 {
+	for _, u := range s.Uses() {
+		if u.Name == "max-pending" {
+			return u.Limit - u.Used
+		}
+	}
+	s.x.Fatal("the engine does not tell how many jobs may be pending")
+	return 0
+}
+
 // number returns the tenant's number, which must be given.
 func (s *subject) number(name string) uint16 {
 	s.x.Helper()
-	n, err := s.tenants().TenantNumber(s.x.Context(), name)
+	n, err := s.TenantNumber(s.x.Context(), name)
 	if err != nil {
 		s.x.Fatalf("the number of tenant %q: %v", name, err)
 	}
@@ -35,12 +46,12 @@ func tenantNumbers(x *trial) {
 		x.Errorf("numbers are %v", seen)
 	}
 	for _, name := range []string{"", strings.Repeat("n", 64), strings.Repeat("n", 1<<20)} {
-		_, err := e.tenants().TenantNumber(x.Context(), name)
+		_, err := e.TenantNumber(x.Context(), name)
 		x.wantErr(fmt.Sprintf("a name of %d bytes", len(name)), err, engine.ErrInvalid)
 	}
 	x.wantErr("close", e.Close(), nil)
 	for _, name := range []string{"a", "another"} {
-		_, err := e.tenants().TenantNumber(x.Context(), name)
+		_, err := e.TenantNumber(x.Context(), name)
 		x.wantErr("a number of a closed engine", err, engine.ErrClosed)
 	}
 }
@@ -49,13 +60,12 @@ func tenantNumbers(x *trial) {
 func tenantNumbersAtOnce(x *trial) {
 	const askers, names = 4, 20
 	e := x.engine(engine.Limits{Delay: unreached})
-	e.tenants()
 	var got [askers][names]uint16
 	g := new(sync.WaitGroup)
 	for asker := range askers {
 		g.Go(func() {
 			for n := range names {
-				number, err := e.tenants().TenantNumber(x.Context(), fmt.Sprint("tenant ", (n+asker)%names))
+				number, err := e.TenantNumber(x.Context(), fmt.Sprint("tenant ", (n+asker)%names))
 				x.wantErr("number", err, nil)
 				got[asker][(n+asker)%names] = number
 			}
@@ -103,13 +113,18 @@ func tenantNumbersAfterReopening(x *trial) {
 // wantStatsOf fails the test unless the tenant's counters, lateness aside, are these.
 func (s *subject) wantStatsOf(tenant uint16, want engine.Stats) {
 	s.x.Helper()
-	got := s.tenants().StatsOf(tenant)
+	got := s.StatsOf(tenant)
 	if recent := got.Recent.Completed; recent < 0 || recent > got.Completed {
 		s.x.Errorf("of tenant %d's jobs %d are done of late, and %d in all", tenant, recent, got.Completed)
 	}
 	got.Lateness, got.Recent = engine.Lateness{}, engine.RecentStats{}
 	if got != want {
 		s.x.Errorf("counters of tenant %d are %+v, want %+v", tenant, got, want)
+	}
+	before := s.room()
+	pending, free := s.Room(tenant)
+	if pending != want.Pending || free != before && before == s.room() { // unless others submit meanwhile
+		s.x.Errorf("tenant %d has %d pending jobs and room for %d, want %d and %d", tenant, pending, free, want.Pending, before)
 	}
 }
 
@@ -118,7 +133,7 @@ func (s *subject) wantSum() {
 	s.x.Helper()
 	var sum engine.Stats
 	for _, tenant := range theTenants() {
-		st := s.tenants().StatsOf(tenant)
+		st := s.StatsOf(tenant)
 		sum.Accepted += st.Accepted
 		sum.Pending += st.Pending
 		sum.Completed += st.Completed
@@ -150,7 +165,7 @@ func statsOfTenantsAddUp(x *trial) {
 	}
 	for n, tenant := range theTenants() {
 		e.wantStatsOf(tenant, engine.Stats{Accepted: int64(2 + n), Completed: int64(2 + n), Kept: int64(2 + n)})
-		if recent := e.tenants().StatsOf(tenant).Recent.Completed; recent > int64(2+n) {
+		if recent := e.StatsOf(tenant).Recent.Completed; recent > int64(2+n) {
 			x.Errorf("of %d jobs %d are done of late", 2+n, recent)
 		}
 	}
@@ -195,7 +210,7 @@ func statsOfTenantsAfterReopening(x *trial) {
 			}
 		}
 		for _, tenant := range theTenants() {
-			st := all.tenants().StatsOf(tenant)
+			st := all.StatsOf(tenant)
 			if state == engine.Pending && st.Pending != counts[tenant] || state == engine.Done && (st.Kept != counts[tenant] || st.Pending != 0) {
 				x.Errorf("tenant %d has %d jobs in state %d, and the counters are %+v", tenant, counts[tenant], state, st)
 			}
@@ -210,7 +225,6 @@ func statsOfATenantAreExact(x *trial) {
 		jobs = 100
 	}
 	e := x.engine(engine.Limits{Delay: unreached})
-	e.tenants()
 	g := new(sync.WaitGroup)
 	for tenant := range uint16(4) {
 		g.Go(func() {
@@ -234,7 +248,7 @@ func statsOfATenantAreExact(x *trial) {
 	g.Wait()
 	var sum engine.Stats
 	for tenant := range uint16(4) {
-		st := e.tenants().StatsOf(tenant)
+		st := e.StatsOf(tenant)
 		sum.Accepted += st.Accepted
 		sum.Pending += st.Pending
 		sum.Canceled += st.Canceled

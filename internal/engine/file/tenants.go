@@ -132,3 +132,6 @@ func (c *committer) restoreTenants(tx *bolt.Tx) error {
 
 // StatsOf implements engine.Tenants.
 func (e *Engine) StatsOf(tenant uint16) engine.Stats { return e.jobs.StatsOf(tenant) }
+
+// Room implements engine.Tenants.
+func (e *Engine) Room(tenant uint16) (pending, free int64) { return e.jobs.Room(tenant) }

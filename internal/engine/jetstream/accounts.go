@@ -63,6 +63,17 @@ func (a *accounts) get(tenant uint16) *account {
 	return one
 }
 
+// pending returns how many of the pending jobs are a tenant's.
+func (a *accounts) pending(tenant uint16, all int64) int64 {
+	if one := a.get(tenant); one != nil {
+		return one.counters.Pending
+	}
+	for _, one := range a.of {
+		all -= one.counters.Pending
+	}
+	return all
+}
+
 // add adds to a tenant's counters.
 func (a *accounts) add(tenant uint16, more engine.Stats) {
 	if one := a.get(tenant); one != nil {

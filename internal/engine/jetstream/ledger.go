@@ -319,6 +319,13 @@ func (l *ledger) statsOf(tenant uint16) engine.Stats {
 	return l.accounts.stats(tenant, l.all(), time.Since(l.made))
 }
 
+// room returns how many jobs of a tenant are pending, and how many more may be of all tenants.
+func (l *ledger) room(tenant uint16) (pending, free int64) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.accounts.pending(tenant, l.pending.live), l.cfg.MaxPending - l.pending.live - l.reserved
+}
+
 func (l *ledger) all() engine.Stats {
 	l.expire(time.Now())
 	return engine.Stats{

@@ -105,6 +105,15 @@ func (e *Engine) StatsOf(tenant uint16) engine.Stats {
 	}
 }
 
+// Room implements engine.Tenants.
+func (e *Engine) Room(tenant uint16) (pending, free int64) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := e.tallies.of(tenant)
+	pending = t.restored + e.acceptedOf(tenant) - t.completed - t.canceled
+	return pending, e.cfg.MaxPending - e.pendingJobs()
+}
+
 // advance tells those who wait for the end of any of the tenant's jobs that there was one.
 func (t *tally) advance() {
 	if t.progress != nil {

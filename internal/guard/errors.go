@@ -1,4 +1,4 @@
-package auth
+package guard
 
 import (
 	"errors"
@@ -19,6 +19,7 @@ func (e *ScopeError) Error() string { return "the key lacks the scope " + e.Scop
 // LimitError refuses jobs of a caller that has used up its rate or its quota.
 type LimitError struct {
 	Quota      bool          // the quota, or else the rate
+	Key        string        // the name of the caller's key; "" for a caller without one
 	RetryAfter time.Duration // when it makes sense to try again; at least a second
 	Fields     RateFields
 }

@@ -1,0 +1,65 @@
+package main
+
+import (
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+
+	"github.com/hashd-project/hashd/internal/auth"
+	"github.com/hashd-project/hashd/internal/certs"
+	"github.com/hashd-project/hashd/internal/config"
+)
+
+// followed are the files that the server takes over anew while it runs, each nil if there is none.
+type followed struct {
+	keys  *auth.Source
+	certs *certs.Source
+}
+
+// openFollowed reads the files, which must be good.
+func openFollowed(cfg *config.Config, log *slog.Logger) (f followed, err error) {
+	if cfg.APIKeys != "" {
+		if f.keys, err = auth.Open(cfg.APIKeys, log); err != nil {
+			return followed{}, err
+		}
+	}
+	if cfg.TLSCert != "" {
+		if f.certs, err = certs.Open(certFiles(cfg), log); err != nil {
+			f.close()
+			return followed{}, fmt.Errorf("TLS: %w", err)
+		}
+	}
+	return f, nil
+}
+
+func certFiles(cfg *config.Config) certs.Files {
+	return certs.Files{Cert: cfg.TLSCert, Key: cfg.TLSKey, ClientCA: cfg.TLSClientCA}
+}
+
+func (f *followed) close() {
+	if f.keys != nil {
+		f.keys.Close()
+	}
+	if f.certs != nil {
+		f.certs.Close()
+	}
+}
+
+// tls returns how connections are secured; nil for not at all.
+func (f *followed) tls() *tls.Config {
+	if f.certs == nil {
+		return nil
+	}
+	return f.certs.Config()
+}
+
+// warnings names the settings whose newest files are not in use.
+func (f *followed) warnings() (names []string) {
+	if f.keys != nil && f.keys.Err() != nil {
+		names = append(names, "api-keys")
+	}
+	if f.certs != nil && f.certs.Err() != nil {
+		names = append(names, "tls-cert")
+	}
+	return names
+}

@@ -1,0 +1,128 @@
+package service
+
+import (
+	"context"
+	"sync/atomic"
+	"time"
+
+	wire "github.com/hashd-project/hashd/gen/server"
+	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/guard"
+)
+
+// figures are what the service counts beside the engine. They are safe for concurrent use.
+type figures struct {
+	recent    recent
+	answers   atomic.Int64 // submissions answered with an accepted job
+	answering atomic.Int64 // nanoseconds that took in all
+}
+
+func (f *figures) answered(took time.Duration) {
+	f.answers.Add(1)
+	f.answering.Add(int64(took))
+	f.recent.answered(took)
+}
+
+// average returns the mean time in microseconds that accepting answers took, rounded; 0
+// before the first.
+func (f *figures) average() int64 {
+	return meanOf(time.Duration(f.answering.Load()), f.answers.Load())
+}
+
+// callersFigures returns those of the caller's tenant; nil on a server that is open to all.
+func (s *Service) callersFigures(ctx context.Context) *figures {
+	caller := guard.CallerOf(ctx)
+	if caller == nil || caller.Key == nil {
+		return nil
+	}
+	return s.figuresOf(caller.Tenant)
+}
+
+// figuresOf returns a tenant's figures.
+func (s *Service) figuresOf(tenant uint16) *figures {
+	if f, ok := s.tenants.Load(tenant); ok {
+		return f.(*figures)
+	}
+	f := &figures{recent: recent{made: time.Now(), accepted: func() int64 { return s.cfg.Engine.StatsOf(tenant).Accepted }}}
+	made, _ := s.tenants.LoadOrStore(tenant, f)
+	return made.(*figures)
+}
+
+// tenantOf returns the tenant whose jobs the caller submits.
+func tenantOf(ctx context.Context) uint16 {
+	if caller := guard.CallerOf(ctx); caller != nil {
+		return caller.Tenant
+	}
+	return 0
+}
+
+// GetStats implements GET /stats. A caller that sees one tenant's jobs alone gets that tenant's figures.
+func (s *Service) GetStats(ctx context.Context, _ wire.GetStatsRequestObject) (wire.GetStatsResponseObject, error) {
+	st, f, uses := s.cfg.Engine.Stats(), &s.figures, s.uses()
+	if tenant, one := engine.TenantOf(ctx); one {
+		st, f = s.cfg.Engine.StatsOf(tenant), s.figuresOf(tenant)
+		uses = quotaOf(ctx, st.Pending)
+	}
+	return wire.GetStats200JSONResponse{Body: wire.Stats{
+		Total:     st.Accepted,
+		Average:   f.average(),
+		Pending:   st.Pending,
+		Completed: st.Completed,
+		Canceled:  st.Canceled,
+		Rejected:  st.Rejected,
+		Kept:      st.Kept,
+		Lateness:  latenessOf(st.Lateness),
+		Recent:    recentOf(f.recent.sum(), st.Recent),
+		Limits:    uses,
+		Full:      nonEmpty(s.cfg.Engine.Full()),
+	}}, nil
+}
+
+// quotaOf returns how much is used of what limits the caller alone: the others' jobs are not its to count.
+func quotaOf(ctx context.Context, pending int64) []wire.Use {
+	caller := guard.CallerOf(ctx)
+	if caller == nil || caller.Key == nil || caller.Key.Quota == 0 {
+		return []wire.Use{}
+	}
+	return []wire.Use{{Name: "quota", Limit: caller.Key.Quota, Used: pending}}
+}
+
+func latenessOf(l engine.Lateness) wire.Lateness {
+	return wire.Lateness{P50: l.P50.Microseconds(), P90: l.P90.Microseconds(), P99: l.P99.Microseconds(), Max: l.Max.Microseconds()}
+}
+
+func recentOf(sum recentSum, done engine.RecentStats) wire.Recent {
+	return wire.Recent{
+		Seconds: sum.seconds, Accepted: sum.jobs, Completed: done.Completed,
+		Average: meanOf(sum.answering, sum.answers), Lateness: latenessOf(done.Lateness),
+	}
+}
+
+// uses returns how much of each limit is used. Batches that are read and answers that are written have
+// max-batch-memory each to themselves: the fuller counts.
+func (s *Service) uses() []wire.Use {
+	uses := []wire.Use{}
+	for _, u := range append(s.cfg.Engine.Uses(), s.cfg.Uses()...) {
+		if u.Name == answerLimit {
+			u.Used = max(u.Used, min(u.Limit, s.room.taken.Load()*pieceMemory))
+		}
+		uses = append(uses, wire.Use{Name: u.Name, Limit: u.Limit, Used: u.Used})
+	}
+	return uses
+}
+
+// nonEmpty returns nil for an empty text, which the contract leaves out.
+func nonEmpty(text string) *string {
+	if text == "" {
+		return nil
+	}
+	return &text
+}
+
+// meanOf returns the mean of n times in microseconds; 0 of none.
+func meanOf(sum time.Duration, n int64) int64 {
+	if n == 0 {
+		return 0
+	}
+	return (sum / time.Duration(n)).Round(time.Microsecond).Microseconds()
+}
