@@ -16,7 +16,9 @@ import type {
   Stats,
   Status,
 } from "./generated/types.gen.js";
+import { addressOf, type ApiKey, checked } from "./key.js";
 import { fitting, isTooLarge, type Limits, limitsOf } from "./limits.js";
+import { Pace } from "./pace.js";
 import { Patience, retrying, type RetryOptions, sleep } from "./retry.js";
 import { type Client, connect, type RequestOptions } from "./transport.js";
 
@@ -26,6 +28,11 @@ export interface HashdOptions {
   baseUrl?: string | URL;
   /** Sends the requests, in place of the platform's `fetch`. */
   fetch?: typeof globalThis.fetch;
+  /**
+   * The key that each request shows, in its header `Authorization`; a function is asked with each request, so that it can
+   * be replaced at any time. A request that is refused for its key (401) is sent once more if there is another by then.
+   */
+  apiKey?: ApiKey;
   /** Goes with every request. */
   headers?: Headers | Record<string, string>;
   /** Milliseconds in which a whole answer must be here, beyond what it is asked to wait: 30,000 unless given. */
@@ -97,6 +104,9 @@ type Operations = { [Name in keyof typeof api]: (...args: never[]) => Promise<un
 /** Longest that one answer is held where a method waits by itself, in seconds: under what proxies allow. */
 const HOLD = 30;
 
+/** What the generated operations say of those that want a key. */
+const KEYED = [{ type: "http", scheme: "bearer" }] as const;
+
 /** How many hashes are asked for at a time by who follows them: an answer is read whole, and stays small. */
 const PIECE = 2_000;
 
@@ -120,17 +130,15 @@ export class HashdClient implements Operations {
   readonly #client: Client;
   readonly #timeout: number;
   readonly #retryFor: number | undefined;
+  readonly #pace = new Pace();
   #known: Limits | undefined;
 
-  /** Throws a TypeError if baseUrl is no address for fetch, or missing outside a browser. */
-  constructor({ baseUrl = "", fetch = globalThis.fetch, headers, timeout = 30_000, retryFor }: HashdOptions = {}) {
-    const { href, protocol, username, password } = new URL(baseUrl, globalThis.location?.origin);
-    if (!/^https?:$/.test(protocol) || username || password) {
-      throw new TypeError("baseUrl must be an http or https address without credentials");
-    }
+  /** Throws a TypeError if baseUrl is no address for fetch, or missing outside a browser, or has a password or key in it. */
+  constructor({ baseUrl = "", apiKey, fetch = globalThis.fetch, headers, timeout = 30_000, retryFor }: HashdOptions = {}) {
+    if (typeof apiKey === "string") checked(apiKey);
     this.#timeout = timeout;
     this.#retryFor = retryFor;
-    this.#client = connect({ baseUrl: href.replace(/\/+$/, ""), fetch, headers: new Headers(headers), timeout });
+    this.#client = connect({ baseUrl: addressOf(baseUrl), apiKey, fetch, headers: new Headers(headers), timeout, pace: this.#pace });
   }
 
   /** Submits a secret and returns its job at once. */
@@ -213,7 +221,7 @@ export class HashdClient implements Operations {
   async submitAndWait(request: HashRequest, options: SubmitAndWaitOptions = {}): Promise<DoneJob> {
     const { idempotencyKey = randomKey(), retryFor, ...rest } = options;
     const retry = this.#retry(options);
-    const { id } = await retrying(() => this.submitHash(request, { ...rest, idempotencyKey }), retry);
+    const { id } = await retrying(() => this.#paced(1, rest.signal, () => this.submitHash(request, { ...rest, idempotencyKey })), retry);
     for (;;) {
       const job = await retrying(() => this.getHash(id, { ...rest, wait: HOLD }), retry);
       if (job.status === "done") return job;
@@ -253,7 +261,8 @@ export class HashdClient implements Operations {
       const part = only ? request : { ...request, passwords: passwords.slice(start, start + count) };
       const key = only ? idempotencyKey : `${start}+${count}/${idempotencyKey}`;
       try {
-        yield await retrying(() => this.submitBatch(part, { ...rest, idempotencyKey: key }), this.#retry(options));
+        const submit = () => this.submitBatch(part, { ...rest, idempotencyKey: key });
+        yield await retrying(() => this.#paced(count, rest.signal, submit), this.#retry(options));
       } catch (error) {
         if (count <= 1 || !isTooLarge(error)) throw error;
         this.#known = undefined;
@@ -306,7 +315,7 @@ export class HashdClient implements Operations {
 
   /** Asks for a range in lines, and yields one result for each id or throws. */
   async *#lines(first: JobId, count: number, { signal, timeout = this.#timeout }: RequestOptions): AsyncGenerator<Result, void, undefined> {
-    const exchange = { url: "/hash/batch", query: { first, count }, signal, ...hold(HOLD, timeout) };
+    const exchange = { url: "/hash/batch", security: KEYED, query: { first, count }, signal, ...hold(HOLD, timeout) };
     let next = first;
     for await (const line of this.#client.lines(exchange)) {
       const one = line as Result;
@@ -335,6 +344,20 @@ export class HashdClient implements Operations {
       const held = performance.now() - asked > 1000;
       if (page.next === after && !held) await sleep(page.retryAfter * 1000, rest.signal);
       after = page.next;
+    }
+  }
+
+  /** Submits once it is the turn of so many jobs. */
+  async #paced<T>(jobs: number, signal: AbortSignal | undefined, submit: () => Promise<T>): Promise<T> {
+    const done = await this.#pace.wait(jobs, signal);
+    let taken = false;
+    try {
+      return await submit();
+    } catch (error) {
+      taken = error instanceof NetworkError; // maybe: no answer came
+      throw error;
+    } finally {
+      done(taken);
     }
   }
 

@@ -1,4 +1,5 @@
 import type { FieldError, Problem } from "./generated/types.gen.js";
+import { withoutKeys } from "./key.js";
 
 /**
  * What every method throws, except for an abort, which throws the signal's reason, and for
@@ -35,12 +36,13 @@ export class ProblemError extends HashdError {
   readonly errors: readonly FieldError[];
 
   constructor(problem: Problem, retryAfter?: number) {
-    super(`${problem.title}: ${problem.detail}`, retryAfter);
-    this.type = problem.type;
-    this.title = problem.title;
+    const [title, detail] = [withoutKeys(problem.title), withoutKeys(problem.detail)];
+    super(`${title}: ${detail}`, retryAfter);
+    this.type = withoutKeys(problem.type);
+    this.title = title;
     this.status = problem.status;
-    this.detail = problem.detail;
-    this.instance = problem.instance;
+    this.detail = detail;
+    this.instance = withoutKeys(problem.instance);
     this.errors = problem.errors ?? [];
   }
 

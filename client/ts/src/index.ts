@@ -36,4 +36,5 @@ export type {
   Stats,
   Status,
 } from "./generated/types.gen.js";
+export type { ApiKey } from "./key.js";
 export type { RequestOptions } from "./transport.js";

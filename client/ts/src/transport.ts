@@ -1,9 +1,13 @@
 import { HashdError, InvalidAnswerError, NetworkError, ProblemError } from "./errors.js";
 import type { Problem } from "./generated/types.gen.js";
+import { type ApiKey, keyOf } from "./key.js";
+import type { Pace } from "./pace.js";
 
 /** What the generated operations hand over: one request of the contract. */
 interface Exchange extends RequestOptions {
   url: string;
+  /** What a caller of the operation must show: an API key. */
+  security?: readonly { type: "http"; scheme: "bearer" }[];
   path?: object;
   query?: object;
   headers?: object;
@@ -52,9 +56,12 @@ export interface Client {
 /** Where and how requests go. */
 export interface Wire {
   baseUrl: string;
+  apiKey: ApiKey | undefined;
   fetch: typeof globalThis.fetch;
   headers: Headers;
   timeout: number;
+  /** Learns from the answers to submissions. */
+  pace: Pace;
 }
 
 /** Makes what the generated operations call. Each method returns a success and throws all else. */
@@ -70,15 +77,17 @@ export function connect(wire: Wire): Client {
 }
 
 /** Returns the arguments of fetch. */
-function requestOf(wire: Wire, method: string, exchange: Exchange, signal: AbortSignal): [string, RequestInit] {
+function requestOf(wire: Wire, method: string, exchange: Exchange, signal: AbortSignal, key: string | undefined): [string, RequestInit] {
   const url = wire.baseUrl + fill(exchange.url, exchange.path ?? {}) + ask(exchange.query ?? {});
+  const headers = merge(wire.headers, exchange.headers ?? {});
+  if (key !== undefined) headers.set("Authorization", `Bearer ${key}`);
   const init: RequestInit = {
     method,
-    headers: merge(wire.headers, exchange.headers ?? {}),
+    headers,
     body: exchange.body === undefined ? null : JSON.stringify(exchange.body),
     signal,
     cache: "no-store",
-    redirect: "manual", // hashd sends none, and a secret goes only where it was told to
+    redirect: "manual", // hashd sends none, and a secret and a key go only where they were told to
   };
   return [url, init];
 }
@@ -86,12 +95,31 @@ function requestOf(wire: Wire, method: string, exchange: Exchange, signal: Abort
 /** Sends the request and reads the whole answer. */
 async function send(wire: Wire, method: string, exchange: Exchange) {
   const { fetch } = wire; // a browser's must not be called as a method
-  const ends = endsOf(exchange.signal, exchange.timeout ?? wire.timeout);
-  const request = requestOf(wire, method, exchange, ends.either);
-  return telling(ends, async () => {
-    const response = await fetch(...request);
-    return { response, text: await textOf(response) };
+  const answered = await withKey(wire, exchange, async (key) => {
+    const ends = endsOf(exchange.signal, exchange.timeout ?? wire.timeout);
+    const request = requestOf(wire, method, exchange, ends.either, key);
+    return telling(ends, async () => {
+      const response = await fetch(...request);
+      return { response, text: await textOf(response) };
+    });
   });
+  if (method === "POST") wire.pace.told(answered.response);
+  return answered;
+}
+
+/** Sends a request, with the key if the operation wants one, and once more if that was refused and there is another by now. */
+async function withKey<T extends { response: Response }>(
+  { apiKey }: Wire,
+  { security }: Exchange,
+  ask: (key: string | undefined) => Promise<T>,
+): Promise<T> {
+  const key = security ? await keyOf(apiKey) : undefined;
+  const answered = await ask(key);
+  if (answered.response.status !== 401) return answered;
+  const newer = security ? await keyOf(apiKey) : undefined;
+  if (newer === key) return answered;
+  void answered.response.body?.cancel().catch(() => {}); // of one that was not read
+  return ask(newer);
 }
 
 /** What ends a request: the caller's signal, or that its time is over. */
@@ -129,9 +157,12 @@ async function* stream(wire: Wire, exchange: Exchange): AsyncGenerator<object, v
     return telling(ends, () => unless(ends.either, work()));
   };
   const headers = { ...exchange.headers, Accept: LINES };
-  const request = requestOf(wire, "GET", { ...exchange, headers }, ender.signal);
+  const open = async (key: string | undefined) => {
+    const request = requestOf(wire, "GET", { ...exchange, headers }, ender.signal, key);
+    return { response: await step(() => fetch(...request)) };
+  };
   try {
-    const response = await step(() => fetch(...request));
+    const { response } = await withKey(wire, exchange, open);
     if (response.status !== 200 || mediaOf(response) !== LINES || !response.body) {
       interpret(response, await step(() => textOf(response))); // throws, but for another form of success
       throw new InvalidAnswerError(response.status);
