@@ -36,15 +36,26 @@ func TestHashctlManual(t *testing.T) {
 	runPage(t, "hashctl.md", start(t, firstIDOfPages), binaryDir()+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
-// TestKeysManual runs docs/keys.md.
+// TestKeysManual runs docs/keys.md, in the folder of the keys of a server that has none yet.
 func TestKeysManual(t *testing.T) {
 	t.Parallel()
-	runPage(t, "keys.md", start(t, firstIDOfPages), binaryDir()+string(os.PathListSeparator)+os.Getenv("PATH"))
+	needs.Tool(t, "curl", needs.Debian("curl"))
+	dir := t.TempDir()
+	keys := filepath.Join(dir, "keys.json")
+	if err := os.WriteFile(keys, []byte(`{"format": 1, "keys": []}`), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	runPageIn(t, dir, "keys.md", start(t, "--api-keys="+keys), binaryDir()+string(os.PathListSeparator)+os.Getenv("PATH"))
 }
 
 // runPage runs the blocks of shell on a page of docs/, one after the other in one shell, and holds
 // what each prints to the block of text below it.
 func runPage(t *testing.T, page string, i *instance, path string) {
+	t.Helper()
+	runPageIn(t, t.TempDir(), page, i, path)
+}
+
+func runPageIn(t *testing.T, dir, page string, i *instance, path string) {
 	t.Helper()
 	needs.Tool(t, "bash", needs.Debian("bash"))
 	const end = "\x1e" // comes after what a block prints
@@ -57,7 +68,7 @@ func runPage(t *testing.T, page string, i *instance, path string) {
 		script += strings.ReplaceAll(block, "127.0.0.1:8080", i.address) + "printf '" + end + "'\n"
 	}
 	shell := exec.Command("bash", "-c", script)
-	shell.Dir = t.TempDir()
+	shell.Dir = dir
 	shell.Env = []string{"PATH=" + path, "HOME=" + shell.Dir, "LC_ALL=C.UTF-8"}
 	out, err := shell.CombinedOutput()
 	printed := strings.Split(string(out), end)
