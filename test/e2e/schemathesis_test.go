@@ -23,8 +23,8 @@ import (
 // from answer to request, and judge the answers with all its checks.
 func TestSchemathesis(t *testing.T) {
 	t.Parallel()
-	i := start(t, "--delay=200ms", "--max-wait=2s") // it does not wait for answers as long as examples would have it
-	r := schemathesis(t, i, api.Contract())
+	i, key := keyed(t, "--delay=200ms", "--max-wait=2s") // it does not wait for answers as long as examples would have it
+	r := schemathesis(t, i, api.Contract(), key)
 	if r.code != 0 || !strings.Contains(r.output, "No issues found") {
 		t.Errorf("exit code %d:\n%s", r.code, r.output)
 	}
@@ -35,7 +35,7 @@ func TestSchemathesis(t *testing.T) {
 	}
 	// The phase of links ends early where a job that was pending is done when a request is repeated.
 	for seed := 5; len(r.unfollowed(declaredLinks(t))) > 0 && seed < 9; seed++ {
-		more := schemathesis(t, i, api.Contract(), "--phases=stateful", fmt.Sprint("--seed=", seed))
+		more := schemathesis(t, i, api.Contract(), key, "--phases=stateful", fmt.Sprint("--seed=", seed))
 		if more.code != 0 {
 			t.Errorf("exit code %d:\n%s", more.code, more.output)
 		}
@@ -51,6 +51,14 @@ func TestSchemathesis(t *testing.T) {
 		t.Errorf("the server logs an error:\n%s", log)
 	}
 	i.stop(t)
+}
+
+// keyed starts a server that asks for keys, and returns the flag that has Schemathesis show one.
+func keyed(t *testing.T, args ...string) (i *instance, flag string) {
+	t.Helper()
+	keys := newKeysFile(t)
+	token := keys.add(t, "schemathesis")
+	return start(t, append(args, "--api-keys="+string(keys))...), "--header=Authorization: Bearer " + token
 }
 
 // Where contract and server differ in one line, Schemathesis says so.
@@ -98,8 +106,8 @@ func TestSchemathesisFinds(t *testing.T) {
 			"Schema-valid request rejected",
 		},
 	} {
-		i := start(t, "--delay=200ms") // a new one, which has seen no idempotency key
-		r := schemathesis(t, i, mutant(t, m.old, m.new), m.flags...)
+		i, key := keyed(t, "--delay=200ms") // a new one, which has seen no idempotency key
+		r := schemathesis(t, i, mutant(t, m.old, m.new), append(m.flags, key)...)
 		if r.code != 1 || !strings.Contains(r.output, m.want) {
 			t.Errorf("%s: exit code %d, want 1 and %q:\n%s", name, r.code, m.want, r.output)
 		}
@@ -110,9 +118,9 @@ func TestSchemathesisFinds(t *testing.T) {
 // A link that leads nowhere is no failure to Schemathesis, which says so and goes on; it is to us.
 func TestUnfollowedLinkIsFound(t *testing.T) {
 	t.Parallel()
-	i := start(t, "--delay=200ms")
+	i, key := keyed(t, "--delay=200ms")
 	r := schemathesis(t, i, mutant(t, "{ id: $response.body#/id }", "{ id: $response.body#/job }"),
-		"--include-operation-id=submitHash", "--include-operation-id=getHash", "--phases=stateful")
+		key, "--include-operation-id=submitHash", "--include-operation-id=getHash", "--phases=stateful")
 	const link = "POST /hash -> [202] getHash -> GET /hash/{id}"
 	if links := r.unfollowed(declaredLinks(t)); !slices.Contains(links, link) || !strings.Contains(r.output, "Could not resolve parameter `id`") {
 		t.Errorf("not followed: %q, want %s among them:\n%s", links, link, r.output)
