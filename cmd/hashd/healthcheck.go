@@ -19,8 +19,12 @@ import (
 // healthTimeout is how long a healthy server may take to say so.
 const healthTimeout = 3 * time.Second
 
-// checkHealth asks the server that runs with the same settings whether it is alive.
+// checkHealth asks the server that runs with the same settings whether it is alive: at ops-listen, if that
+// has a port that is known.
 func checkHealth(ctx context.Context, cfg config.Config) error {
+	if _, port, _ := net.SplitHostPort(cfg.OpsListen); port != "" && port != "0" {
+		cfg.Listen, cfg.Port, cfg.TLSCert = cfg.OpsListen, nil, "" // it answers the same, without TLS
+	}
 	address := scheme(&cfg) + "://" + reachable(cfg.Address()) + "/healthz"
 	err := askHealth(ctx, address, secure(&cfg))
 	if errors.Is(err, certs.ErrOther) { // the server may be about to take over new files

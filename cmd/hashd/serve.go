@@ -109,7 +109,7 @@ func scheme(cfg *config.Config) string {
 // goroutine that it started has ended, unless one of them hangs.
 func (p *program) run(signals <-chan os.Signal) error {
 	defer p.files.close()
-	d, err := startDebug(p.cfg.DebugListen, p.log)
+	d, err := startOps(p.cfg.OpsListen, p.server, p.log)
 	if err != nil {
 		return errors.Join(err, p.close(signals))
 	}

@@ -21,9 +21,9 @@ var bounds = map[string]struct{ good, bad []string }{
 		[]string{"hash.example.com", "hash.example.com:8443", "a,b:0,c:65535", "192.0.2.1", "192.0.2.1:80", "[2001:db8::1]", "[2001:db8::1]:80", "Hash.Example.", "x_y-z"},
 		[]string{",", "a,", ",a", "a,,b", "a, b", " a", "2001:db8::1", "[192.0.2.1]", "[a]", "[2001:db8::1", "a:65536", "a:-1", "a:080", "a:", ":80", "a:b", "http://a", "a/b", "*", "*.a", "ä"},
 	},
-	"debug-listen": {
-		[]string{"127.0.0.1:0", "127.255.255.255:65535", "[::1]:80", "localhost:80"},
-		[]string{":0", "0.0.0.0:0", "[::]:0", "10.0.0.1:80", "hash.example.com:80", "127.0.0.1", "127.0.0.1:65536"},
+	"ops-listen": {
+		[]string{"127.0.0.1:0", ":9090", "0.0.0.0:0", "[::1]:80", "localhost:80"},
+		[]string{"127.0.0.1", "127.0.0.1:65536", "http://127.0.0.1:80"},
 	},
 	"api-keys": {nil, nil},
 	"trusted-proxies": {

@@ -33,6 +33,11 @@ type Config struct {
 	// nil). Port 0 takes any free one. Most platforms hand out a port, not an address.
 	Port *int
 
+	// OpsListen is the host:port of the listener for operators (--ops-listen, default none, which is ""):
+	// health for all who reach it, and profiles for this machine alone. Profiles show no memory, but whoever
+	// takes one slows the server down.
+	OpsListen string
+
 	// Hosts are more hosts that a request may name (--hosts, names or IP addresses, each with or without a
 	// port, separated by commas, default none, which is ""). Always allowed are localhost, loopback
 	// addresses, the host of Listen and the address connected to. Without Hosts only connections over
@@ -213,10 +218,6 @@ type Config struct {
 
 	// LogLevel is the lowest severity logged (--log-level, debug, info, warn or error, default info).
 	LogLevel slog.Level
-
-	// DebugListen is the host:port that serves profiles (--debug-listen, default none, which is ""). It is
-	// localhost or a loopback address: profiles show no memory, but whoever takes one slows the server down.
-	DebugListen string
 
 	// File is the path of the YAML file that was read (--config, default none, which is "").
 	File string

@@ -133,7 +133,7 @@ func configFields(t *testing.T) (fields []*ast.Field) {
 // Names are a promise to those who run the server: none changes by accident.
 func TestNames(t *testing.T) {
 	want := []string{
-		"listen HASHD_LISTEN", "port HASHD_PORT", "hosts HASHD_HOSTS", "trusted-proxies HASHD_TRUSTED_PROXIES", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
+		"listen HASHD_LISTEN", "port HASHD_PORT", "ops-listen HASHD_OPS_LISTEN", "hosts HASHD_HOSTS", "trusted-proxies HASHD_TRUSTED_PROXIES", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
 		"tls-cert HASHD_TLS_CERT", "tls-key HASHD_TLS_KEY", "tls-client-ca HASHD_TLS_CLIENT_CA", "insecure-no-tls HASHD_INSECURE_NO_TLS",
 		"delay HASHD_DELAY", "retention HASHD_RETENTION",
 		"idempotency-window HASHD_IDEMPOTENCY_WINDOW", "max-wait HASHD_MAX_WAIT",
@@ -148,7 +148,7 @@ func TestNames(t *testing.T) {
 		"max-connections HASHD_MAX_CONNECTIONS", "anonymous-rate HASHD_ANONYMOUS_RATE", "workers HASHD_WORKERS",
 		"read-header-timeout HASHD_READ_HEADER_TIMEOUT", "read-timeout HASHD_READ_TIMEOUT",
 		"write-timeout HASHD_WRITE_TIMEOUT", "idle-timeout HASHD_IDLE_TIMEOUT",
-		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL", "debug-listen HASHD_DEBUG_LISTEN",
+		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL",
 		"config HASHD_CONFIG",
 	}
 	var got []string

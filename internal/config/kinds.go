@@ -169,21 +169,6 @@ func address(field func(*Config) *string) kind {
 	}
 }
 
-// loopbackAddress is an address that only this machine reaches.
-func loopbackAddress(field func(*Config) *string) kind {
-	return kind{
-		word:    "host:port",
-		allowed: "localhost or a loopback address, with a port from 0 to 65535",
-		set: at(field, func(text string) (string, error) {
-			address, err := parseAddress(text)
-			if err == nil && !isLoopback(address) {
-				return "", fmt.Errorf("%s: it can be reached from beyond this machine", quote(text))
-			}
-			return address, err
-		}),
-	}
-}
-
 func parseAddress(text string) (string, error) {
 	host, portText, err := net.SplitHostPort(text)
 	if addr, ok := errors.AsType[*net.AddrError](err); ok {

@@ -43,7 +43,6 @@ func table() []setting {
 		group("Limits", limits()),
 		group("Timeouts", timeouts()),
 		group("Logging", logging()),
-		group("Debugging", debugging()),
 		group("Configuration", configuration()),
 	)
 }
@@ -68,6 +67,11 @@ func listening() []setting {
 			usage: "Port to listen on. It replaces the port in listen, whichever source that comes from. " +
 				"0 takes any free port. If neither is set, hashd takes the variable PORT, which hosting platforms set: " +
 				"on all interfaces if listen could be an address beyond loopback, else on 127.0.0.1.",
+		}, {
+			name: "ops-listen", none: "none",
+			kind: address(func(c *Config) *string { return &c.OpsListen }),
+			usage: "One more address, for operators, without keys and without TLS: /healthz and /readyz to all who reach it, " +
+				"and profiles at /debug/pprof/ to this machine alone, for go tool pprof. Without it health is on listen alone, and there are no profiles.",
 		}, {
 			name: "hosts", none: "none",
 			kind: hostList(func(c *Config) *string { return &c.Hosts }),
@@ -297,17 +301,6 @@ func logging() []setting {
 			kind: choice("level", func(c *Config) *slog.Level { return &c.LogLevel },
 				slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError),
 			usage: "Lowest severity that is logged.",
-		},
-	}
-}
-
-func debugging() []setting {
-	return []setting{
-		{
-			name: "debug-listen", none: "none",
-			kind: loopbackAddress(func(c *Config) *string { return &c.DebugListen }),
-			usage: "Address that serves profiles at /debug/pprof/ for go tool pprof. Port 0 takes any free one, " +
-				"which the log names. Without it there are none.",
 		},
 	}
 }

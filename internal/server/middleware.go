@@ -120,7 +120,7 @@ func admit(c echoContext) error {
 	if r.ContentLength != 0 {
 		client.dismiss(c.Response())
 	}
-	if path := c.Path(); path == "/healthz" || path == "/readyz" {
+	if path := c.Path(); path == livenessPath || path == readinessPath {
 		return nil
 	}
 	return &engine.FullError{Limit: "max-connections", RetryAfter: time.Second}

@@ -153,8 +153,11 @@ func usedUp(err *guard.LimitError) problem {
 // challenge asks for a key (RFC 6750, section 3). It is one for every refused key: it tells nothing of it.
 const challenge = `Bearer realm="hashd"`
 
-// readinessPath is where balancers ask whether the server takes jobs.
-const readinessPath = "/readyz"
+// Where others ask whether the server is alive, and whether it takes jobs.
+const (
+	livenessPath  = "/healthz"
+	readinessPath = "/readyz"
+)
 
 // smaller is advice for a batch: it may be larger than the limit, and then waiting does not help.
 func smaller(path string) string {

@@ -310,4 +310,3 @@ func TestHangUpWaitsForNobody(t *testing.T) {
 		}
 	})
 }
-

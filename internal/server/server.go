@@ -64,18 +64,31 @@ type Server struct {
 
 // New returns a server for the service.
 func New(cfg Config, service Service) *Server {
-	ids, refused := newRequestIDs(), newRefusals(cfg.Log)
-	conns, batches := newConnections(cfg.MaxConnections, cfg.Log), newBatchRoom(&cfg)
-	streams := &streams{next: newHandler(cfg, service, ids, refused, batches), limit: cfg.WriteTimeout}
+	s := newServer(cfg)
+	s.streams.next = newHandler(cfg, service, s.ids, s.refused, s.batches)
+	return s
+}
+
+// NewOps returns a server for those who watch over another one, which answers with whatever the handler
+// does. It has limits and timeouts of its own, but no other part of Config counts.
+func NewOps(cfg Config, handler http.Handler) *Server {
+	s := newServer(cfg)
+	s.streams.next = handler
+	return s
+}
+
+// newServer returns a server that has no handler yet.
+func newServer(cfg Config) *Server {
+	conns, streams := newConnections(cfg.MaxConnections, cfg.Log), &streams{limit: cfg.WriteTimeout}
 	var protocols http.Protocols
 	protocols.SetHTTP1(true)
 	protocols.SetUnencryptedHTTP2(cfg.TLS != nil) // to net/http no connection has TLS: see secured
 	return &Server{
 		cfg:     cfg,
-		ids:     ids,
+		ids:     newRequestIDs(),
 		conns:   conns,
-		batches: batches,
-		refused: refused,
+		batches: newBatchRoom(&cfg),
+		refused: newRefusals(cfg.Log),
 		streams: streams,
 		http: &http.Server{ // answers are timed by their connections: see conn
 			Handler:                      streams,
@@ -91,6 +104,14 @@ func New(cfg Config, service Service) *Server {
 			ErrorLog:                     slog.NewLogLogger(cfg.Log.Handler(), slog.LevelWarn),
 		},
 	}
+}
+
+// Health returns what answers /healthz and /readyz of this server elsewhere.
+func (s *Server) Health() http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("GET "+livenessPath, s.streams.next)
+	mux.Handle("GET "+readinessPath, s.streams.next)
+	return mux
 }
 
 // maxHeaderBytes leaves room for the contract's headers several times over.

@@ -1,0 +1,183 @@
+package e2e
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/certs/certstest"
+)
+
+// pair is a certificate in files, as an orchestrator mounts them: behind links that are swapped.
+type pair struct {
+	dir     string
+	roots   *certstest.Authority
+	version int
+}
+
+func newPair(t *testing.T) *pair {
+	t.Helper()
+	p := &pair{dir: t.TempDir(), roots: certstest.NewAuthority(t)}
+	p.swap(t)
+	if err := errors.Join(os.Symlink("..data/tls.crt", p.cert()), os.Symlink("..data/tls.key", p.key())); err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+func (p *pair) cert() string { return filepath.Join(p.dir, "tls.crt") }
+
+func (p *pair) key() string { return filepath.Join(p.dir, "tls.key") }
+
+func (p *pair) args() []string { return []string{"--tls-cert=" + p.cert(), "--tls-key=" + p.key()} }
+
+// swap puts a new certificate there.
+func (p *pair) swap(t *testing.T) {
+	t.Helper()
+	p.version++
+	version := "..v" + strings.Repeat("i", p.version)
+	dir, next := filepath.Join(p.dir, version), filepath.Join(p.dir, "..tmp")
+	if err := os.Mkdir(dir, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	cert, key := p.roots.Server(t, time.Hour)
+	certstest.Write(t, cert, key, filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key"))
+	if err := errors.Join(os.Symlink(version, next), os.Rename(next, filepath.Join(p.dir, "..data"))); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// transport returns one that knows the certificate's root.
+func (p *pair) transport(t *testing.T) *http.Transport {
+	t.Helper()
+	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: p.roots.Pool(), ServerName: "localhost"}, ForceAttemptHTTP2: true}
+	t.Cleanup(transport.CloseIdleConnections)
+	return transport
+}
+
+// client returns a client of the instance over TLS.
+func (p *pair) client(t *testing.T, i *instance) *client {
+	t.Helper()
+	c := i.client(t)
+	c.base = "https://" + strings.TrimPrefix(c.base, "http://")
+	c.http.Transport = p.transport(t)
+	return c
+}
+
+// A server with a certificate speaks TLS, says so, and is found alive by a health check that knows only its
+// settings.
+func TestServesTLS(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	i := start(t, append(p.args(), "--delay=0s")...)
+	if url, _ := i.listening["url"].(string); url != "https://"+i.address {
+		t.Errorf("it says %q", url)
+	}
+	c := p.client(t, i)
+	job := c.submit(t, "angryMonkey")
+	if _, err := c.await(t.Context(), job.Id); err != nil {
+		t.Error(err)
+	}
+	_, port, _ := net.SplitHostPort(i.address)
+	for range 2 {
+		if got := finish(t, nil, append(p.args(), "healthcheck", "--port="+port)...); got.code != 0 {
+			t.Errorf("health check: %+v", got)
+		}
+		p.swap(t) // and once more where the server may still show the old one
+	}
+	i.log(t, "TLS certificate replaced", 1)
+	foreign := newPair(t)
+	if got := finish(t, nil, append(foreign.args(), "healthcheck", "--port="+port)...); got.code != 1 || !strings.Contains(got.stderr, "certificate") {
+		t.Errorf("a health check that expects another certificate: %+v", got)
+	}
+	i.stop(t)
+	if got := finish(t, nil, "--port=0", "--tls-cert="+p.key(), "--tls-key="+p.key()); got.code != 1 || !strings.Contains(got.stderr, "tls-cert") {
+		t.Errorf("no certificate: %+v", got)
+	}
+}
+
+// Only who has a certificate for clients gets in, and the health check.
+func TestClientCertificateIsDemanded(t *testing.T) {
+	t.Parallel()
+	p, clients := newPair(t), certstest.NewAuthority(t)
+	ca := writeFile(t, string(clients.PEM))
+	args := append(p.args(), "--tls-client-ca="+ca)
+	i := start(t, args...)
+	c := p.client(t, i)
+	if _, err := c.try(t.Context(), http.MethodGet, "/healthz", ""); err == nil {
+		t.Error("a client without a certificate is answered")
+	}
+	cert, key := clients.Client(t)
+	own, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := p.transport(t)
+	transport.TLSClientConfig.Certificates = []tls.Certificate{own}
+	c.http.Transport = transport
+	c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
+	_, port, _ := net.SplitHostPort(i.address)
+	if got := finish(t, nil, append(args, "healthcheck", "--port="+port)...); got.code != 0 {
+		t.Errorf("health check: %+v", got)
+	}
+	i.stop(t)
+}
+
+// Certificates are replaced under load, and no request fails.
+func TestCertificateRotation(t *testing.T) {
+	t.Parallel()
+	const rotations = 4
+	p := newPair(t)
+	i := start(t, p.args()...)
+	_, port, _ := net.SplitHostPort(i.address)
+	var sent, failed atomic.Int64
+	var seen sync.Map // certificates
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for n := range 4 {
+		transport := p.transport(t)
+		transport.DisableKeepAlives = n%2 == 0 // half of them do a handshake for each request
+		client := &http.Client{Transport: transport, Timeout: patience}
+		group.Go(func() {
+			for ctx.Err() == nil {
+				resp, err := client.Post("https://localhost:"+port+"/hash", "application/json", strings.NewReader(submission("angryMonkey")))
+				sent.Add(1)
+				if err != nil || resp.StatusCode != http.StatusAccepted {
+					failed.Add(1)
+					t.Errorf("%v %v", resp, err)
+					return
+				}
+				seen.Store(resp.TLS.PeerCertificates[0].SerialNumber.String(), true)
+				_, _ = io.Copy(io.Discard, resp.Body)
+				_ = resp.Body.Close()
+			}
+		})
+	}
+	for n := range rotations {
+		p.swap(t)
+		i.log(t, "TLS certificate replaced", n+1)
+		before := sent.Load()
+		for sent.Load() < before+20 && failed.Load() == 0 {
+			time.Sleep(time.Millisecond)
+		}
+	}
+	cancel()
+	group.Wait()
+	certificates := 0
+	seen.Range(func(any, any) bool { certificates++; return true })
+	if failed.Load() > 0 || certificates != rotations+1 {
+		t.Errorf("%d of %d requests failed; %d certificates were seen, want %d", failed.Load(), sent.Load(), certificates, rotations+1)
+	}
+	t.Logf("%d requests over %d certificates, %d failed", sent.Load(), certificates, failed.Load())
+	i.stop(t)
+}
