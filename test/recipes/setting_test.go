@@ -24,7 +24,7 @@ var settingSteps = []step{
 	}}},
 	{"internal/config/config_test.go", []edit{
 		{"\t\tMaxConnections:", "\t\tBurstSize: 7,\n\t\tMaxConnections:"},
-		{"\"max-connections HASHD_MAX_CONNECTIONS\",", "\"max-connections HASHD_MAX_CONNECTIONS\", \"burst-size HASHD_BURST_SIZE\","},
+		{"\"workers HASHD_WORKERS\",", "\"burst-size HASHD_BURST_SIZE\", \"workers HASHD_WORKERS\","},
 	}},
 	{"internal/config/precedence_test.go", []edit{{
 		"\t\"max-connections\":", "\t\"burst-size\": {{\"1\", 1}, {\"2\", 2}, {\"3\", 3}},\n\t\"max-connections\":",
