@@ -305,7 +305,8 @@ func TestExecuteListenFails(t *testing.T) {
 		t.Errorf("got %v, want exit code 1", err)
 	}
 	want := "hashd: listen: listen tcp " + address + ": bind: address already in use; is hashd running already? Choose another port with --port\n"
-	if got := r.log.String(); got != want {
+	// Before it, a binary that cannot lock memory says so, such as one with the race detector.
+	if got := r.log.String(); !strings.HasSuffix(got, want) || strings.Count(got, "hashd: ") != 1 {
 		t.Errorf("it says %q, want %q", got, want)
 	}
 }
