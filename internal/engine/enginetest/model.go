@@ -38,11 +38,12 @@ type step struct {
 	job   engine.Job    // to accept
 	size  int           // of the batch to accept, whose first job it is
 	pass  time.Duration // to let pass
+	as    viewer        // to whom the jobs are shown
 }
 
 func (s step) String() string {
-	return fmt.Sprintf("%s (which %d, %d times %d bytes, key %d by %d, %v)",
-		s.do, s.which, s.size, len(s.job.Secret), s.job.IdempotencyKey.ID[0], s.job.IdempotencyKey.Fingerprint[0], s.pass)
+	return fmt.Sprintf("%s (which %d, as %d, %d times %d bytes, tenant %d, key %d by %d, %v)",
+		s.do, s.which, s.as, s.size, len(s.job.Secret), s.job.Tenant, s.job.IdempotencyKey.ID[0], s.job.IdempotencyKey.Fingerprint[0], s.pass)
 }
 
 func drawConfig(rt *rapid.T) engine.Limits {
@@ -61,7 +62,7 @@ func drawStep(rt *rapid.T, cfg engine.Limits) step {
 	job := engine.Job{
 		Secret:    secret(rapid.SampledFrom([]int{1, 8, 52, 53, 200, engine.MaxSecret}).Draw(rt, "bytes")),
 		Algorithm: rapid.SampledFrom(digest.All()).Draw(rt, "algorithm"),
-		Tenant:    rapid.Uint16().Draw(rt, "tenant"),
+		Tenant:    rapid.SampledFrom(theTenants()).Draw(rt, "tenant"),
 	}
 	if name := rapid.ByteRange(0, 9).Draw(rt, "key"); name > 5 { // most have none
 		job.IdempotencyKey = engine.IdempotencyKey{ID: [16]byte{name}, Fingerprint: [16]byte{rapid.ByteRange(0, 2).Draw(rt, "fingerprint") / 2}}
@@ -79,6 +80,7 @@ func drawStep(rt *rapid.T, cfg engine.Limits) step {
 		job:   job,
 		size:  rapid.IntRange(1, 4).Draw(rt, "size"),
 		pass:  rapid.SampledFrom(passes).Draw(rt, "pass"),
+		as:    viewer(rapid.IntRange(int(all), len(theTenants())-1).Draw(rt, "as")),
 	}
 }
 
@@ -112,14 +114,14 @@ type model struct {
 	*subject
 	cfg      engine.Limits
 	jobs     []*modelJob
-	rejected int64
+	rejected map[uint16]int64 // by tenant
 	draining bool
 	drained  chan error // what the drain in the background came back with
 	polls    []poll
 }
 
 func newModel(x *trial, cfg engine.Limits) *model {
-	return &model{subject: x.engine(cfg), cfg: cfg, drained: make(chan error, 1)}
+	return &model{subject: x.engine(cfg), cfg: cfg, drained: make(chan error, 1), rejected: make(map[uint16]int64)}
 }
 
 // run takes the steps and then the engine to its end. After each it compares all there is.
@@ -149,19 +151,19 @@ func (m *model) take(s step) error {
 	case "pass":
 		time.Sleep(s.pass)
 	case "get":
-		return m.get(s.which)
+		return m.get(s.as, s.which)
 	case "cancel":
-		return m.cancel(s.which)
+		return m.cancel(s.as, s.which)
 	case "wait":
-		m.wait(s.which)
+		return m.wait(s.as, s.which)
 	case "drain":
 		m.beginDrain()
 	case "read":
-		return m.read(s.which)
+		return m.read(s.as, s.which)
 	case "completed":
-		return m.completed(s.which)
+		return m.completed(s.as, s.which)
 	case "cancel range":
-		return m.cancelRange(s.which)
+		return m.cancelRange(s.as, s.which)
 	}
 	return nil
 }
@@ -172,23 +174,13 @@ func (m *model) compare() error {
 	if err := m.follow(); err != nil {
 		return err
 	}
-	want := engine.Stats{
-		Accepted: int64(len(m.jobs)),
-		Pending:  m.count(isPending),
-		Canceled: m.count(isCanceled),
-		Rejected: m.rejected,
-		Kept:     m.count(isDone),
+	err := m.compareStats(all, m.Stats())
+	if tenants, ok := m.Engine.(engine.Tenants); ok {
+		for n, tenant := range theTenants() {
+			err = errors.Join(err, m.compareStats(viewer(n), tenants.StatsOf(tenant)))
+		}
 	}
-	want.Completed = want.Accepted - want.Pending - want.Canceled
-	got := m.Stats()
-	if recent := got.Recent.Completed; recent > got.Completed {
-		return fmt.Errorf("%d jobs completed of late, and %d in all", recent, got.Completed)
-	}
-	got.Recent = engine.RecentStats{}
-	if got != want {
-		return fmt.Errorf("counters are %+v, want %+v", got, want)
-	}
-	return errors.Join(m.comparePolls(), m.compareDrain())
+	return errors.Join(err, m.comparePolls(), m.compareDrain())
 }
 
 // follow moves each job to where the clock has brought it. Within the second in which a
@@ -305,10 +297,10 @@ func (m *model) accept(j engine.Job, n int64, submit func() (engine.Receipt, err
 	case first != nil:
 		return first.checkReceipt(r, err)
 	case m.draining:
-		m.rejected += n
+		m.rejected[j.Tenant] += n
 		return want(err, engine.ErrDraining)
 	case isFull && slices.Contains(limits, full.Limit):
-		m.rejected += n
+		m.rejected[j.Tenant] += n
 		return nil
 	case len(limits) > 0 || err != nil:
 		return fmt.Errorf("limits %v: id %d, error %w", limits, r.ID, err)
@@ -380,13 +372,16 @@ func (m *model) next() int64 {
 	return m.jobs[len(m.jobs)-1].id + 1
 }
 
-// find returns the job, or nil and an id that was never given.
-func (m *model) find(which int) (*modelJob, int64) {
+// find returns the job, or nil and an id that was never given to a job that the viewer sees.
+func (m *model) find(as viewer, which int) (*modelJob, int64) {
 	if len(m.jobs) == 0 || which%5 == 0 {
-		all := strangers(m.subject.first, m.next())
-		return nil, all[which/5%len(all)]
+		ids := strangers(m.subject.first, m.next())
+		return nil, ids[which/5%len(ids)]
 	}
 	j := m.jobs[which%len(m.jobs)]
+	if !as.sees(j) {
+		return nil, j.id
+	}
 	return j, j.id
 }
 
@@ -401,9 +396,9 @@ func (j *modelJob) wantErr() error {
 	return nil
 }
 
-func (m *model) get(which int) error {
-	j, id := m.find(which)
-	rec, err := m.Get(m.x.Context(), id)
+func (m *model) get(as viewer, which int) error {
+	j, id := m.find(as, which)
+	rec, err := m.Get(as.context(m.x), id)
 	switch {
 	case j.wantErr() != nil || err != nil:
 		return want(err, j.wantErr())
@@ -415,9 +410,9 @@ func (m *model) get(which int) error {
 	return nil
 }
 
-func (m *model) cancel(which int) error {
-	j, id := m.find(which)
-	err := want(m.Cancel(m.x.Context(), id), j.wantErr())
+func (m *model) cancel(as viewer, which int) error {
+	j, id := m.find(as, which)
+	err := want(m.Cancel(as.context(m.x), id), j.wantErr())
 	switch {
 	case j == nil:
 	case j.stage == isPending:
@@ -428,18 +423,20 @@ func (m *model) cancel(which int) error {
 	return err
 }
 
-// wait starts a poll for a job that is there.
-func (m *model) wait(which int) {
-	j, id := m.find(which)
-	if j.wantErr() != nil {
-		return
+// wait starts a poll for a job that is there. For any other there is no wait.
+func (m *model) wait(as viewer, which int) error {
+	j, id := m.find(as, which)
+	if wanted := j.wantErr(); wanted != nil {
+		_, err := m.Wait(as.context(m.x), id)
+		return want(err, wanted)
 	}
 	p := poll{j, make(chan answer, 1)}
 	m.polls = append(m.polls, p)
 	m.x.group().Go(func() {
-		rec, err := m.Wait(m.x.Context(), id)
+		rec, err := m.Wait(as.context(m.x), id)
 		p.answer <- answer{rec, err}
 	})
+	return nil
 }
 
 // want returns an error unless err is the one wanted.
