@@ -266,3 +266,45 @@ func TestTenantWaitsLeaveNothingBehind(t *testing.T) {
 		t.Errorf("%d waiters, error %v", len(e.waiters), err)
 	}
 }
+
+// A tenant's wait for what is done ends also when the job that holds it up is canceled while it is being hashed.
+func TestTenantWaitEndsWithACanceledClaim(t *testing.T) {
+	t.Parallel()
+	e, err := unstarted(engine.Limits{
+		Retention: time.Hour, MaxPending: 1 << 10, MaxResults: 1 << 10, MaxSecretBytes: 64 << 20, FirstID: 1, Workers: 1,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = e.Close() }()
+	for range claimJobs + 1 {
+		if _, err := e.Accept(t.Context(), engine.Job{Secret: inline, Tenant: 1}); err != nil {
+			t.Fatal(err)
+		}
+	}
+	slow, quick := newClaim(), newClaim()
+	e.mu.Lock()
+	e.claimDue(slow)
+	e.claimDue(quick)
+	quick.hash(0)
+	e.publish(quick)
+	e.mu.Unlock()
+	ctx, cancel := context.WithTimeout(engine.ForTenant(t.Context(), 1), time.Minute)
+	defer cancel()
+	ended := make(chan error, 1)
+	go func() { ended <- e.AwaitCompleted(ctx, claimJobs-1) }()
+	for waits := false; !waits; time.Sleep(time.Millisecond) {
+		e.mu.Lock()
+		waits = e.tallies.of(1).progress != nil
+		e.mu.Unlock()
+	}
+	if err := e.Cancel(ctx, claimJobs); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-ended; err != nil || ctx.Err() != nil {
+		t.Errorf("the wait ends with %v, and its context with %v", err, ctx.Err())
+	}
+	if n, next, err := e.Completed(ctx, claimJobs-1, make([]engine.Record, 1)); n != 1 || next != claimJobs+1 || err != nil {
+		t.Errorf("completed: %d, next %d, error %v", n, next, err)
+	}
+}
