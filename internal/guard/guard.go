@@ -115,7 +115,7 @@ func (g *Guard) admitVisitor(r *http.Request, anyOf []strict.Requirement) (conte
 // audit logs that a key of all tenants is used to end jobs.
 func (g *Guard) audit(key *auth.Key, anyOf []strict.Requirement) {
 	if wants(anyOf, auth.Cancel) {
-		g.cfg.Log.Info("an admin key cancels jobs or erases hashes", "audit", true, "name", key.Name, "key", key.ID)
+		g.cfg.Log.Info("an admin key cancels jobs or erases hashes", "audit", true, "name", key.Name, "key_id", key.ID)
 	}
 }
 
