@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"math"
+	"unicode/utf8"
 )
 
 // Tenants is the side of an Engine that keeps the jobs of several tenants apart. Every method of an Engine
@@ -40,8 +41,10 @@ const MaxTenants = math.MaxUint16 + 1
 // maxTenantName is the longest name of a tenant, in bytes.
 const maxTenantName = 63
 
-// ValidTenant reports whether an engine takes the name: it has 1 to 63 bytes. Who gives names may ask for more.
-func ValidTenant(name string) bool { return name != "" && len(name) <= maxTenantName }
+// ValidTenant reports whether an engine takes the name: it has 1 to 63 bytes, of UTF-8. Who gives names may ask for more.
+func ValidTenant(name string) bool {
+	return name != "" && len(name) <= maxTenantName && utf8.ValidString(name)
+}
 
 // tenantKey is the key of what ForTenant puts into a context.
 type tenantKey struct{}

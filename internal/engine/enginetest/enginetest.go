@@ -36,6 +36,9 @@ type Suite struct {
 	// Outlives is set for an engine whose results outlive the process.
 	Outlives bool
 
+	// Shared is set for an engine whose store several processes share: each counts what it has accepted since its start.
+	Shared bool
+
 	// Reopen closes an engine that New made, and returns another on its store, with the same limits, which the
 	// suite closes; nil if nothing outlives the process.
 	Reopen func(t *testing.T, e engine.Engine) engine.Engine

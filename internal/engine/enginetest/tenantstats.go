@@ -45,7 +45,7 @@ func tenantNumbers(x *trial) {
 	if len(seen) != len(names) || seen[0] != engine.DefaultTenant {
 		x.Errorf("numbers are %v", seen)
 	}
-	for _, name := range []string{"", strings.Repeat("n", 64), strings.Repeat("n", 1<<20)} {
+	for _, name := range []string{"", "\xff", strings.Repeat("n", 64), strings.Repeat("n", 1<<20)} {
 		_, err := e.TenantNumber(x.Context(), name)
 		x.wantErr(fmt.Sprintf("a name of %d bytes", len(name)), err, engine.ErrInvalid)
 	}
@@ -190,6 +190,9 @@ func statsOfTenantsAddUp(x *trial) {
 
 // What a tenant has pending and kept is known after a restart.
 func statsOfTenantsAfterReopening(x *trial) {
+	if x.suite.Shared {
+		x.Skip("the counters begin with the process")
+	}
 	for _, state := range []engine.State{engine.Pending, engine.Done} {
 		delay := unreached
 		if state == engine.Done {

@@ -134,10 +134,23 @@ func start(t *testing.T, cfg Config) *Engine {
 func suiteOn(c *natstest.Cluster) enginetest.Suite {
 	return enginetest.Suite{
 		Gaps:    true, // a key takes a place in the log
-		Durable: true, Outlives: true,
+		Durable: true, Outlives: true, Shared: true,
+		Reopen: func(t *testing.T, e engine.Engine) engine.Engine {
+			was, ok := e.(*Engine)
+			if !ok {
+				t.Fatalf("%T", e)
+			}
+			_ = was.Close()
+			again, err := New(t.Context(), was.cfg)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return again
+		},
 		New: func(t *testing.T, limits engine.Limits) engine.Engine {
 			cfg := config(t, c)
 			limits.MaxSecretBytes = cfg.MaxSecretBytes
+			cfg.Timeout = patience // however busy the machine is
 			cfg.Limits = limits
 			return start(t, cfg)
 		},

@@ -8,7 +8,7 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// completedOf is Completed for one tenant. It goes on after that tenant's jobs alone, so that it tells nothing of
+// completedOf is Completed for one tenant. It stops at the oldest pending job of the store, whosesoever that is. It goes on after that tenant's jobs alone, so that it tells nothing of
 // others'; how far it has looked is remembered for the next call.
 func (e *Engine) completedOf(ctx context.Context, tenant uint16, after int64, to []engine.Record) (n int, next int64, err error) {
 	var end uint64

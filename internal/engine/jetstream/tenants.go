@@ -87,7 +87,10 @@ func (e *Engine) TenantNumber(ctx context.Context, name string) (uint16, error) 
 	if e.ctx.Err() != nil {
 		return 0, engine.ErrClosed
 	}
-	if name == engine.DefaultTenant {
+	switch {
+	case !engine.ValidTenant(name):
+		return 0, engine.ErrInvalid
+	case name == engine.DefaultTenant:
 		return 0, nil
 	}
 	if number, ok := e.tenants.number(name); ok {

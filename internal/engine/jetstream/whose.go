@@ -49,7 +49,11 @@ func (e *Engine) lookOwn(ctx context.Context, id int64) (sight, error) {
 		return s, err
 	}
 	vanished := given && errors.Is(err, errNothing)
-	for range 2 * e.cfg.Replicas { // as lookAgain does
+	again := 2 * e.cfg.Replicas // as lookAgain does
+	if e.cfg.Replicas == 1 {
+		again = 0 // there are no others to ask
+	}
+	for range again {
 		s, err := e.lookAtResult(ctx, id)
 		if !showsNothing(err) {
 			return s, err
