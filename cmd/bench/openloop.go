@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"math"
 	"net"
 	"slices"
 	"strconv"
@@ -59,8 +60,12 @@ func (o *openLoop) run(ctx context.Context, warm, measured time.Duration) openLo
 		if now.After(end) {
 			break
 		}
-		for due := int(now.Sub(start).Seconds() * o.rate); sent < due; sent++ {
-			o.arrive(start.Add(time.Duration(float64(sent) / o.rate * float64(time.Second))))
+		for ; ; sent++ {
+			at := start.Add(o.arrival(sent, warm))
+			if o.rate == 0 || at.After(now) {
+				break
+			}
+			o.arrive(at)
 		}
 	}
 	o.mu.Lock()
@@ -73,6 +78,16 @@ func (o *openLoop) run(ctx context.Context, warm, measured time.Duration) openLo
 	slices.Sort(o.times)
 	o.seen.Median, o.seen.P99 = millis(percentile(o.times, 0.5)), millis(percentile(o.times, 0.99))
 	return o.seen
+}
+
+// arrival returns when arrival number n comes. While it warms up the rate rises from 0, lest the clients
+// open all their connections at once.
+func (o *openLoop) arrival(n int, warm time.Duration) time.Duration {
+	rising := o.rate * warm.Seconds() / 2 // arrivals until the rate is reached
+	if float64(n) < rising {
+		return time.Duration(math.Sqrt(float64(n)/rising) * float64(warm))
+	}
+	return warm + time.Duration((float64(n)-rising)/o.rate*float64(time.Second))
 }
 
 // percentile returns the value that the share of the sorted values is not above; 0 if there are none.

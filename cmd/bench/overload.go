@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -43,9 +44,6 @@ type overloadResult struct {
 
 func (r overloadResult) goodput() float64 { return float64(r.Good) / r.Seconds }
 
-// overloadFactors are the rates, by what the server was found to serve.
-func overloadFactors() []float64 { return []float64{0.5, 1, 2, 5, 10} }
-
 // overloadPattern is what the clients are like.
 type overloadPattern struct {
 	name     string
@@ -56,12 +54,17 @@ type overloadPattern struct {
 // newOverload asks what is left of a server when far more is asked of it than it can do.
 func newOverload(fs *flag.FlagSet) runner {
 	period := fs.Duration("for", 3*time.Second, "how long each load is measured")
-	warm := fs.Duration("warm", time.Second, "how long each load has lasted by then")
+	warm := fs.Duration("warm", time.Second, "how long each load rises before that")
 	delay := fs.Duration("delay", time.Second, "from the acceptance of a job to its hash")
 	keep := fs.Int("keep", 1000, "connections of the clients that keep them")
 	leave := fs.Int("leave", 8000, "connections of the clients that give up after 1 s and come again")
+	times := fs.String("times", "0.5,1,2,5,10", "the loads, by what was found to be served")
 	flags := fs.String("flags", "", "more flags of hashd, separated by spaces")
 	return func(ctx context.Context, s *session) (err error) {
+		factors, err := parseFactors(*times)
+		if err != nil {
+			return err
+		}
 		dir, err := os.MkdirTemp("", "bench-*")
 		if err != nil {
 			return fmt.Errorf("folder: %w", err)
@@ -71,7 +74,7 @@ func newOverload(fs *flag.FlagSet) runner {
 		if err != nil {
 			return err
 		}
-		o := overload{task: overloadTask{Binary: binary, Warm: *warm, For: *period, Delay: *delay, Flags: strings.Fields(*flags)},
+		o := overload{factors: factors, task: overloadTask{Binary: binary, Warm: *warm, For: *period, Delay: *delay, Flags: strings.Fields(*flags)},
 			patterns: []overloadPattern{{"kept", 0, *keep}, {"give up", time.Second, *leave}}}
 		for range s.runs {
 			if err := o.run(ctx, s); err != nil {
@@ -82,9 +85,21 @@ func newOverload(fs *flag.FlagSet) runner {
 	}
 }
 
+func parseFactors(list string) (factors []float64, err error) {
+	for text := range strings.SplitSeq(list, ",") {
+		f, err := strconv.ParseFloat(text, 64)
+		if err != nil || !(f > 0) {
+			return nil, fmt.Errorf("-times: %q is no positive number", text)
+		}
+		factors = append(factors, f)
+	}
+	return factors, nil
+}
+
 // overload holds the results of the runs.
 type overload struct {
 	task     overloadTask
+	factors  []float64
 	patterns []overloadPattern
 	capacity []overloadResult
 	refusing []overloadResult
@@ -111,9 +126,9 @@ func (o *overload) run(ctx context.Context, s *session) error {
 	}
 	for p, pattern := range o.patterns {
 		if o.loaded[p] == nil {
-			o.loaded[p] = make([][]overloadResult, len(overloadFactors()))
+			o.loaded[p] = make([][]overloadResult, len(o.factors))
 		}
-		for f, factor := range overloadFactors() {
+		for f, factor := range o.factors {
 			task := o.task
 			task.Clients, task.Patience, task.Rate = pattern.clients, pattern.patience, factor*capacity.goodput()
 			r, err := overloadOnce(ctx, s, task)
@@ -172,7 +187,7 @@ func (o *overload) patternRows(t *table, pattern overloadPattern, loaded [][]ove
 	}
 	ms, digits, mib := unit{name: "ms", digits: 1}, unit{digits: 2}, unit{name: "MiB"}
 	last := len(loaded) - 1
-	for f, factor := range overloadFactors() {
+	for f, factor := range o.factors {
 		r := row{what: name(factor, "goodput, of the peak"), unit: unit{digits: 2, better: more}, hashd: collect(loaded[f], overloadResult.goodput).over(peak)}
 		if f == last {
 			r = r.aim(">= 0.90", r.hashd.median() >= 0.9)
@@ -180,15 +195,15 @@ func (o *overload) patternRows(t *table, pattern overloadPattern, loaded [][]ove
 		t.add(r)
 	}
 	p99 := func(r overloadResult) float64 { return r.P99 }
-	for f, factor := range overloadFactors() {
+	for f, factor := range o.factors {
 		r := row{what: name(factor, "p99 of the accepted"), unit: ms, hashd: collect(loaded[f], p99)}
 		if f == last {
 			times := r.hashd.over(collect(loaded[0], p99))
-			r = r.aim(fmt.Sprintf("%s <= 5 times that at 0.5x", digits.spread(times)), times.median() <= 5)
+			r = r.aim(fmt.Sprintf("%s <= 5 times that at %gx", digits.spread(times), o.factors[0]), times.median() <= 5)
 		}
 		t.add(r)
 	}
-	most, worst := overloadFactors()[last], loaded[last]
+	most, worst := o.factors[last], loaded[last]
 	line := func(what string, u unit, figure func(overloadResult) float64) row {
 		return row{what: name(most, what), unit: u, hashd: collect(worst, figure)}
 	}

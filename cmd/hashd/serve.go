@@ -89,6 +89,7 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	serving = server.New(server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections:    cfg.MaxConnections,
+		MaxInFlight:       cfg.MaxInFlight,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		Proxies: server.NewProxies(cfg.ProxyList()),

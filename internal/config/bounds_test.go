@@ -70,6 +70,7 @@ var bounds = map[string]struct{ good, bad []string }{
 	"max-batch-memory":    {[]string{"1MiB", "1TiB"}, []string{"1048575", "1025GiB", "lots"}},
 	"max-connections":     {[]string{"1", "1000000"}, []string{"0", "1000001"}},
 	"anonymous-rate":      {[]string{"1/d", "1000000000/s", "6000/m", "1/h"}, []string{"0/s", "1000000001/s", "100", "100/", "1/w", "01/s", "1/ms"}},
+	"max-in-flight":       {[]string{"0", "1000000"}, []string{"-1", "1000001"}},
 	"workers":             {[]string{"0", "1024"}, []string{"-1", "1025"}},
 	"read-header-timeout": {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},
 	"read-timeout":        {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},

@@ -191,6 +191,11 @@ type Config struct {
 	// jobs for each s, m, h or d, at most 1000000000, default any, which is "").
 	AnonymousRate string
 
+	// MaxInFlight is how many requests are worked on at once (--max-in-flight, 0 to 1000000, default 0,
+	// which means 16 per core). Work on a request only computes, so more gain nothing: where it waits,
+	// for its job, the store or its client, it does not count.
+	MaxInFlight int
+
 	// Workers is how many goroutines hash (--workers, 0 to 1024, default 0, which means one per core).
 	// Hashing only computes, so more workers than cores gain nothing.
 	Workers int

@@ -145,7 +145,7 @@ func TestNames(t *testing.T) {
 		"max-secret-bytes HASHD_MAX_SECRET_BYTES", "max-idempotency-keys HASHD_MAX_IDEMPOTENCY_KEYS",
 		"max-body-bytes HASHD_MAX_BODY_BYTES", "max-batch-bytes HASHD_MAX_BATCH_BYTES",
 		"max-batch-memory HASHD_MAX_BATCH_MEMORY",
-		"max-connections HASHD_MAX_CONNECTIONS", "anonymous-rate HASHD_ANONYMOUS_RATE", "workers HASHD_WORKERS",
+		"max-connections HASHD_MAX_CONNECTIONS", "anonymous-rate HASHD_ANONYMOUS_RATE", "max-in-flight HASHD_MAX_IN_FLIGHT", "workers HASHD_WORKERS",
 		"read-header-timeout HASHD_READ_HEADER_TIMEOUT", "read-timeout HASHD_READ_TIMEOUT",
 		"write-timeout HASHD_WRITE_TIMEOUT", "idle-timeout HASHD_IDLE_TIMEOUT",
 		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL",

@@ -69,6 +69,7 @@ var layers = map[string][3]layer{
 	"max-body-bytes":       {{"1025", int64(1025)}, {"2KiB", int64(2 << 10)}, {"1MiB", int64(1 << 20)}},
 	"max-connections":      {{"1", 1}, {"2", 2}, {"3", 3}},
 	"anonymous-rate":       {{"1/s", "1/s"}, {"2/m", "2/m"}, {"3/h", "3/h"}},
+	"max-in-flight":        {{"1", 1}, {"2", 2}, {"3", 3}},
 	"workers":              {{"1", 1}, {"2", 2}, {"3", 3}},
 	"read-header-timeout":  {{"1s", time.Second}, {"2s", 2 * time.Second}, {"3s", 3 * time.Second}},
 	"read-timeout":         {{"1s", time.Second}, {"2s", 2 * time.Second}, {"3s", 3 * time.Second}},

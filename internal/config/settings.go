@@ -260,6 +260,11 @@ func limits() []setting {
 			usage: "Jobs that each client address may submit without a key: 100/s means that many at once, and as many again in each second. " +
 				"With api-keys, each key has a rate of its own.",
 		}, {
+			name: "max-in-flight", initial: "0",
+			kind: number(0, 1_000_000, func(c *Config) *int { return &c.MaxInFlight }),
+			usage: "Requests worked on at once; 0 means 16 per core. Others wait, and under overload the newest go first and the oldest are " +
+				"refused. Requests that wait for a job, the store or their client do not count, nor do health checks.",
+		}, {
 			name: "workers", initial: "0",
 			kind:  number(0, 1024, func(c *Config) *int { return &c.Workers }),
 			usage: "Goroutines that hash; 0 means one per core.",

@@ -19,9 +19,11 @@ import (
 // itself into a problem like any other.
 type answering struct {
 	net.Listener
-	limit time.Duration // for a piece of an answer to be written
-	ids   *requestIDs
-	log   *slog.Logger
+	limit   time.Duration // for a piece of an answer to be written
+	ids     *requestIDs
+	log     *slog.Logger
+	gate    *gate // for the requests
+	refuser *refuser
 }
 
 // Accept implements net.Listener.
@@ -29,6 +31,9 @@ func (a *answering) Accept() (net.Conn, error) {
 	c, err := a.Listener.Accept()
 	if err != nil {
 		return nil, err //nolint:wrapcheck // net/http asks this error what kind it is
+	}
+	if client, ok := c.(*client); ok && a.gate != nil {
+		c = client.behind(a.gate, a.refuser)
 	}
 	return &conn{c, a}, nil
 }

@@ -12,6 +12,8 @@ import (
 	"sync/atomic"
 	"syscall"
 	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
 )
 
 // reserve is how many connections beyond the limit are accepted, so that a health check gets its
@@ -69,6 +71,7 @@ type client struct {
 	owner  *connections
 	state  atomic.Int32
 	beyond atomic.Bool // the limit
+	gated  *gated      // the same connection behind a gate; nil without one
 	secure *secured    // the same connection, if it has TLS
 	ended  atomic.Bool // what is still read is not looked at any more
 
@@ -416,6 +419,9 @@ func clientOf(nc net.Conn) *client {
 	if answering, ok := nc.(*conn); ok {
 		nc = answering.Conn
 	}
+	if behind, ok := nc.(*gated); ok {
+		return behind.client
+	}
 	c, _ := nc.(*client)
 	return c
 }
@@ -424,7 +430,11 @@ func clientOf(nc net.Conn) *client {
 type clientKey struct{}
 
 func withClient(ctx context.Context, nc net.Conn) context.Context {
-	return context.WithValue(ctx, clientKey{}, clientOf(nc))
+	c := clientOf(nc)
+	if c != nil && c.gated != nil {
+		ctx = engine.Yielding(ctx, c.gated.slot.leave)
+	}
+	return context.WithValue(ctx, clientKey{}, c)
 }
 
 // clientBehind returns the client that a request came from; nil if that is none of ours.

@@ -80,6 +80,11 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 		return err
 	}
 	separate(c)
+	leave, err := letIn(c)
+	if err != nil {
+		return err
+	}
+	defer leave()
 	if !h.hosts.answersFor(r) {
 		return errMisdirected
 	}

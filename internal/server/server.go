@@ -33,6 +33,7 @@ type Config struct {
 	MaxBatchBytes  int   // largest body of a batch
 	MaxBatchMemory int64 // memory for batches being read, in bytes
 	MaxConnections int   // connections at a time; then idle ones are closed, and at last new ones refused
+	MaxInFlight    int   // requests under way at a time, see gate; 0 for as many as the cores need
 
 	ReadHeaderTimeout time.Duration // for the header of a request
 	ReadTimeout       time.Duration // for a whole request
@@ -58,6 +59,8 @@ type Server struct {
 	conns   *connections
 	batches *batchRoom
 	streams *streams
+	gate    *gate // nil for none
+	refuser *refuser
 	http    *http.Server
 	refused *refusals
 }
@@ -66,6 +69,7 @@ type Server struct {
 func New(cfg Config, service Service) *Server {
 	s := newServer(cfg)
 	s.streams.next = newHandler(cfg, service, s.ids, s.refused, s.batches)
+	s.gate, s.refuser = newGate(cfg.MaxInFlight), newRefuser(cfg, service, s.ids, s.refused)
 	return s
 }
 
@@ -149,7 +153,14 @@ func (open) Admit(r *http.Request, _ ...strict.Requirement) (context.Context, er
 
 // Serve answers requests on the listener until Shutdown, and then returns nil.
 func (s *Server) Serve(l net.Listener) error {
-	a := &answering{limit: s.cfg.WriteTimeout, ids: s.ids, log: s.cfg.Log}
+	if s.gate != nil {
+		bell, err := newBell(l)
+		if err != nil {
+			return fmt.Errorf("serve: %w", err)
+		}
+		s.gate.start(bell)
+	}
+	a := &answering{limit: s.cfg.WriteTimeout, ids: s.ids, log: s.cfg.Log, gate: s.gate, refuser: s.refuser}
 	own := &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
 	if s.cfg.TLS != nil {
 		own.secure = &security{s.cfg.TLS, s.cfg.WriteTimeout, s.cfg.Log, a.withoutTLS}
@@ -159,6 +170,7 @@ func (s *Server) Serve(l net.Listener) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
+	s.gate.stop(nil) // nobody comes any more
 	return fmt.Errorf("serve: %w", err)
 }
 
@@ -169,6 +181,7 @@ func (s *Server) Shutdown(ctx context.Context, patience time.Duration) error {
 	defer s.refused.close()
 	defer s.conns.crowd.stop()
 	s.conns.close(time.Now().Add(patience))
+	s.gate.stop(ctx.Done())
 	defer follow.Every(partingTime, s.conns.part)()
 	err := s.http.Shutdown(ctx)
 	cut := s.conns.open()
@@ -201,6 +214,7 @@ func (s *Server) Limit() int { return s.conns.limit }
 func (s *Server) Uses() []engine.Use {
 	return []engine.Use{
 		{Name: "max-connections", Limit: int64(s.conns.limit), Used: int64(min(s.conns.open(), s.conns.limit))},
+		{Name: maxInFlight, Limit: int64(s.gate.limit), Used: s.gate.used()},
 		{Name: "max-batch-memory", Limit: s.cfg.MaxBatchMemory, Used: s.batches.used.Load()},
 	}
 }

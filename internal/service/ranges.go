@@ -81,6 +81,7 @@ const ndjson = "application/x-ndjson"
 
 // GetBatch implements GET /hash/batch.
 func (s *Service) GetBatch(ctx context.Context, req wire.GetBatchRequestObject) (wire.GetBatchResponseObject, error) {
+	s.mayWait(ctx)
 	first, count := req.Params.First, int(req.Params.Count)
 	w := s.preferred(req.Params.Prefer)
 	if w.prefers && req.MediaType != ndjson {
@@ -209,6 +210,7 @@ var statusNames = [...]wire.ResultStatus{
 
 // ListHashes implements GET /hash.
 func (s *Service) ListHashes(ctx context.Context, req wire.ListHashesRequestObject) (wire.ListHashesResponseObject, error) {
+	s.mayWait(ctx)
 	c := completions{service: s, limit: defaultLimit}
 	if a := req.Params.After; a != nil {
 		c.next = *a
@@ -293,6 +295,7 @@ func (s *Service) awaitCompleted(ctx context.Context, w preference, after int64)
 
 // CancelBatch implements DELETE /hash/batch.
 func (s *Service) CancelBatch(ctx context.Context, req wire.CancelBatchRequestObject) (wire.CancelBatchResponseObject, error) {
+	s.mayWait(ctx)
 	ended, err := s.cfg.Engine.CancelRange(ctx, req.Params.First, int(req.Params.Count))
 	if err != nil {
 		return nil, fmt.Errorf("cancel batch: %w", err)

@@ -173,6 +173,7 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 	if err != nil {
 		return nil, fmt.Errorf("submit: %w", err)
 	}
+	s.mayWait(ctx)
 	receipt, err := s.cfg.Engine.Accept(ctx, job)
 	grant.Settle(err == nil)
 	if err != nil {
@@ -217,6 +218,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	if err != nil {
 		return nil, fmt.Errorf("submit batch: %w", err)
 	}
+	s.mayWait(ctx)
 	receipt, err := s.cfg.Engine.AcceptBatch(ctx, batch)
 	grant.Settle(err == nil)
 	if err != nil {
@@ -247,6 +249,7 @@ func nameOf(a digest.Algorithm) wire.Algorithm { return wire.Algorithm(a.String(
 
 // GetHash implements GET /hash/{id}.
 func (s *Service) GetHash(ctx context.Context, req wire.GetHashRequestObject) (wire.GetHashResponseObject, error) {
+	s.mayWait(ctx)
 	rec, applied, err := s.lookUp(ctx, req.Id, req.Params.Prefer)
 	if err != nil {
 		return nil, fmt.Errorf("get: %w", err)
@@ -289,6 +292,7 @@ func (s *Service) await(ctx context.Context, w preference, id int64) (engine.Rec
 
 // waiting returns a context for a wait of that length, which EndWaits ends too.
 func (s *Service) waiting(ctx context.Context, wait time.Duration) (context.Context, context.CancelFunc) {
+	engine.Yield(ctx)
 	ctx, cancel := context.WithTimeout(ctx, wait)
 	stop := context.AfterFunc(s.waits, cancel)
 	return ctx, func() {
@@ -297,8 +301,19 @@ func (s *Service) waiting(ctx context.Context, wait time.Duration) (context.Cont
 	}
 }
 
+// memoryEngine is the name of the engine whose methods wait for nothing but jobs.
+const memoryEngine = "memory"
+
+// mayWait says that the engine is called next, which may wait for a disk or a network.
+func (s *Service) mayWait(ctx context.Context) {
+	if s.cfg.EngineName != memoryEngine {
+		engine.Yield(ctx)
+	}
+}
+
 // CancelHash implements DELETE /hash/{id}.
 func (s *Service) CancelHash(ctx context.Context, req wire.CancelHashRequestObject) (wire.CancelHashResponseObject, error) {
+	s.mayWait(ctx)
 	if err := s.cfg.Engine.Cancel(ctx, req.Id); err != nil {
 		return nil, fmt.Errorf("cancel: %w", err)
 	}

@@ -1,0 +1,455 @@
+package server
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"slices"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// startGate returns a gate with rounds, for a bubble.
+func startGate(t *testing.T, limit int) *gate {
+	g := newGate(limit)
+	b, err := newBell(newPipes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.start(b)
+	t.Cleanup(func() { g.stop(nil) })
+	return g
+}
+
+// visit has a request come to the gate, and returns its slot and where its verdict will be.
+func visit(g *gate) (*slot, chan verdict) {
+	s, what := newSlot(g, func() bool { return false }), make(chan verdict, 1)
+	go func() {
+		v, waited := g.enter(s)
+		if waited {
+			g.settle()
+		}
+		what <- v
+	}()
+	synctest.Wait()
+	return s, what
+}
+
+// No more than the limit are under way, whoever comes; and of those that wait the newest is next.
+func TestGateLetsInTheNewestUpToItsLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 2)
+		first, _ := visit(g)
+		second, _ := visit(g)
+		var waiting []chan verdict
+		var slots []*slot
+		for range 3 {
+			s, what := visit(g)
+			slots, waiting = append(slots, s), append(waiting, what)
+		}
+		if g.working != 2 || g.used() != 2 {
+			t.Fatalf("%d are under way, %d in use, want 2", g.working, g.used())
+		}
+		for _, leaving := range []*slot{first, second, slots[2]} {
+			leaving.leave()
+			leaving.leave() // again changes nothing
+			synctest.Wait()
+		}
+		for n := range waiting {
+			if len(waiting[n]) != 1 || <-waiting[n] != admitted {
+				t.Errorf("number %d was not let in", n)
+			}
+			if n < 2 && slots[n+1].since.Before(slots[n].since) {
+				t.Error("not in the order of their coming")
+			}
+		}
+	})
+}
+
+// Who came last goes first.
+func TestGateTakesTheNewestFirst(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 1)
+		under, _ := visit(g)
+		order := make(chan int, 3)
+		for n := range 3 {
+			s, what := visit(g)
+			go func() {
+				<-what
+				order <- n
+				s.leave()
+			}()
+		}
+		under.leave()
+		synctest.Wait()
+		close(order)
+		if got := slices.Collect(func(yield func(int) bool) {
+			for n := range order {
+				yield(n)
+			}
+		}); !slices.Equal(got, []int{2, 1, 0}) {
+			t.Errorf("the order was %v", got)
+		}
+	})
+}
+
+// What has waited for longer than a client will is not begun, and a burst is.
+func TestGateRefusesWhatHasWaitedForLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 1)
+		under, _ := visit(g)
+		began := time.Now()
+		_, late := visit(g)
+		if v := <-late; v != tooLate || time.Since(began) < waitLimit || time.Since(began) > waitLimit+2*sweep {
+			t.Errorf("%v after %v", v, time.Since(began))
+		}
+		_, patient := visit(g)
+		time.Sleep(waitLimit - sweep)
+		under.leave()
+		if v := <-patient; v != admitted {
+			t.Errorf("one that waited for less than waitLimit got %v", v)
+		}
+	})
+}
+
+// Where some have to wait all the time, none is let in that has waited for longer than waitLimitCrowded.
+func TestGateOfACrowdRefusesSooner(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 1)
+		_, _ = visit(g)
+		for range int(2*spellLimit/waitLimit) + 1 {
+			time.Sleep(waitLimit / 2)
+			visit(g)
+		}
+		began := time.Now()
+		_, what := visit(g)
+		if v := <-what; v != tooLate || time.Since(began) > waitLimitCrowded+2*sweep {
+			t.Errorf("%v after %v", v, time.Since(began))
+		}
+		if g.working != 1 {
+			t.Errorf("%d under way", g.working)
+		}
+	})
+}
+
+// Who has left while it waited is not begun, and takes no place.
+func TestGateForgetsThoseWhoLeft(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 1)
+		under, _ := visit(g)
+		what := make(chan verdict, 1)
+		go func() {
+			v, _ := g.enter(newSlot(g, func() bool { return true }))
+			g.settle()
+			what <- v
+		}()
+		synctest.Wait()
+		time.Sleep(2 * soon)
+		under.leave()
+		if v := <-what; v != deserted || g.working != 0 {
+			t.Errorf("%v, %d under way", v, g.working)
+		}
+	})
+}
+
+// A stop waits until those that are refused for it have their answers, and leaves nothing running.
+func TestGateStopRefusesThoseThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 1)
+		_, _ = visit(g)
+		s := newSlot(g, func() bool { return false })
+		answered := false
+		go func() {
+			if v, waited := g.enter(s); v != tooLate || !waited {
+				t.Errorf("%v", v)
+			}
+			time.Sleep(time.Second) // it is written
+			answered = true
+			g.settle()
+		}()
+		synctest.Wait()
+		g.stop(nil)
+		if !answered {
+			t.Error("the stop did not wait")
+		}
+		if _, what := visit(g); <-what != admitted {
+			t.Error("not everyone is let in after the stop")
+		}
+	})
+}
+
+// infoOnly is a change that makes the log drop what is for debugging, as by default.
+func infoOnly(cfg *Config) { cfg.Log = slog.New(atInfo{cfg.Log.Handler()}) }
+
+type atInfo struct{ slog.Handler }
+
+func (atInfo) Enabled(_ context.Context, l slog.Level) bool { return l >= slog.LevelInfo }
+
+// crowdedSite is a server with one request under way that ends when free is called, and room for no other.
+func crowdedSite(t *testing.T, changes ...func(*Config)) (r *running, free func()) {
+	release := make(chan struct{})
+	taken := 0
+	e := fake{accept: func(engine.Job) {
+		if taken++; taken == 1 {
+			<-release
+		}
+	}}
+	one := func(cfg *Config) { cfg.MaxInFlight = 1 }
+	r = listen(t, on(e), append([]func(*Config){one}, changes...)...)
+	r.call().send("POST /hash", password)
+	synctest.Wait()
+	var done bool
+	free = func() {
+		if !done {
+			done = true
+			close(release)
+		}
+	}
+	t.Cleanup(free)
+	return r, free
+}
+
+// A request that is not let in is refused as the contract says, unread; its connection is kept; and the log
+// says so once.
+func TestOverloadIsRefusedByTheContract(t *testing.T) {
+	for name, changes := range map[string][]func(*Config){"by the connection": {infoOnly}, "by the handler": {}} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, free := crowdedSite(t, changes...)
+				c := r.call()
+				for what, body := range map[string]string{
+					"POST /hash": password, "POST /hash/batch": `{"passwords":["` + canary + `"]}`, "GET /hash/42": "", "GET /hash/batch?first=1&count=2": "",
+					"GET /hash?after=1&limit=2": "", "DELETE /hash/42": "", "HEAD /hash/42": "", "GET /nowhere": "",
+				} {
+					a := c.ask(what, body, "X-Request-Id: mine-1").want(503, "Retry-After: 1", "X-Request-Id: mine-1", "Cache-Control: no-store")
+					if !strings.HasPrefix(what, "HEAD") {
+						if p := a.wantProblem(503, "full"); !strings.Contains(p.Detail, "max-in-flight") || p.Instance != "urn:hashd:request:mine-1" {
+							t.Errorf("%s: %+v", what, p)
+						}
+					}
+				}
+				ids := map[string]bool{}
+				for range 3 {
+					ids[c.ask("POST /hash", password).want(503).header.Get("X-Request-Id")] = true
+				}
+				if len(ids) != 3 {
+					t.Errorf("ids %v", ids)
+				}
+				free()
+				synctest.Wait()
+				c.ask("POST /hash", password).want(202)
+				time.Sleep(3 * quiet)
+				if lines := r.log.lines(refusing); len(lines) != 1 || lines[0]["limit"] != "max-in-flight" {
+					t.Errorf("logged %v", lines)
+				}
+				if lines := r.log.lines(refusingEnd); len(lines) != 1 || lines[0]["requests"] != 11.0 {
+					t.Errorf("logged %v", lines)
+				}
+			})
+		})
+	}
+}
+
+// A refusal that the connection gives has the same header as the handler's, whatever that comes to have.
+func TestOverloadIsRefusedAlikeByConnectionAndHandler(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		for _, what := range []string{"POST /hash", "POST /hash/batch", "GET /hash/42", "GET /hash/batch?first=1&count=2", "GET /hash?after=1"} {
+			var headers []http.Header
+			var bodies []string
+			for _, changes := range [][]func(*Config){{infoOnly}, {}} {
+				r, _ := crowdedSite(t, changes...)
+				a := r.call().ask(what, "", "X-Request-Id: same").want(503)
+				a.header.Del("Date")
+				headers, bodies = append(headers, a.header), append(bodies, a.body)
+			}
+			if got, want := fmt.Sprint(headers[0]), fmt.Sprint(headers[1]); got != want || bodies[0] != bodies[1] {
+				t.Errorf("%s: got %s %s\nwant %s %s", what, got, bodies[0], want, bodies[1])
+			}
+		}
+	})
+}
+
+// Requests that a connection cannot tell apart are refused too, and what follows them is read rightly.
+func TestOverloadRefusesUnusualRequests(t *testing.T) {
+	const head = "POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\n"
+	for name, text := range map[string]string{
+		"chunked":         head + "Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n",
+		"two lengths":     head + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}",
+		"bare line feeds": strings.ReplaceAll(head, "\r\n", "\n") + "Content-Length: 2\n\n{}",
+		"from a page":     head + "Origin: https://page.example\r\nContent-Length: 2\r\n\r\n{}",
+		"lower case":      head + "content-length: 2\r\n\r\n{}",
+		"no length":       head + "\r\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				r, free := crowdedSite(t, infoOnly)
+				c := r.call()
+				c.last, _ = http.NewRequest(http.MethodPost, "/hash", http.NoBody)
+				c.say(text)
+				res, err := http.ReadResponse(c.from, c.last)
+				if err != nil || res.StatusCode != http.StatusServiceUnavailable {
+					t.Fatalf("%v, %+v", err, res)
+				}
+				_, _ = io.Copy(io.Discard, res.Body)
+				free()
+				synctest.Wait()
+				if !res.Close {
+					c.ask("POST /hash", password).want(202)
+				}
+			})
+		})
+	}
+}
+
+// Of requests that come in pieces or close behind one another, each is let in or refused for itself.
+func TestOverloadRefusesRequestsInPieces(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, free := crowdedSite(t, infoOnly)
+		text := "GET /hash/42 HTTP/1.1\r\nHost: hashd\r\n\r\n"
+		pieces := r.call()
+		pieces.say(text[:20])
+		pieces.say(text[20:])
+		behind := r.call()
+		behind.say(text + text + text)
+		for c, want := range map[*caller]int{pieces: 1, behind: 3} {
+			c.last, _ = http.NewRequest(http.MethodGet, "/hash/42", http.NoBody)
+			for range want {
+				c.answer().want(503)
+			}
+		}
+		free()
+		synctest.Wait()
+		behind.ask("POST /hash", password).want(202)
+	})
+}
+
+// A request whose body has not come, a long-poll and an engine that waits for its store are not under way:
+// they keep nobody out.
+func TestWaitingIsNotOverload(t *testing.T) {
+	const half = "POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\nContent-Length: 30\r\n\r\n{"
+	pending := engine.Record{State: engine.Pending}
+	synctest.Test(t, func(t *testing.T) {
+		r := listen(t, on(fake{record: pending, wait: func(ctx context.Context) engine.Record {
+			<-ctx.Done()
+			return pending
+		}}), func(cfg *Config) { cfg.MaxInFlight = 1 })
+		for range 20 {
+			r.call().send("GET /hash/42", "", "Prefer: wait=20")
+			r.call().send("POST /hash", password, "Prefer: wait=20")
+			r.call().say(half)
+		}
+		began := time.Now()
+		r.call().ask("POST /hash", password).want(202)
+		if took := time.Since(began); took > 0 {
+			t.Errorf("it waited %v", took)
+		}
+		for _, use := range r.server.Uses() {
+			if use.Name == maxInFlight && (use.Used != 0 || use.Limit != 1) {
+				t.Errorf("in use: %+v", use)
+			}
+		}
+	})
+}
+
+// Nor is a client that does not read its answer.
+func TestSlowReaderIsNotOverload(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := listen(t, on(fake{}), func(cfg *Config) { cfg.MaxInFlight = 1 })
+		r.call().send("GET /openapi.yaml", "") // a pipe holds nothing back: the answer is not taken
+		r.call().ask("POST /hash", password).want(202)
+	})
+}
+
+// Health checks are answered at once, whatever waits.
+func TestHealthChecksPassTheGate(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := crowdedSite(t)
+		for range 5 {
+			r.call().send("POST /hash", password)
+		}
+		began := time.Now()
+		for _, what := range []string{"GET /healthz", "GET /readyz", "HEAD /healthz"} {
+			r.call().ask(what, "").want(200)
+		}
+		if took := time.Since(began); took > 0 {
+			t.Errorf("they waited %v", took)
+		}
+	})
+}
+
+// Requests that are refused keep their connection alive, and the time for the next begins anew.
+func TestRefusedConnectionHasItsTimesAnew(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, free := crowdedSite(t, infoOnly)
+		c := r.call()
+		for began := time.Now(); time.Since(began) < 4*r.cfg.ReadTimeout; {
+			c.ask("POST /hash", password).want(503)
+			time.Sleep(r.cfg.IdleTimeout - time.Second)
+		}
+		free()
+		synctest.Wait()
+		text := "POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\nContent-Length: " + fmt.Sprint(len(password)) + "\r\n\r\n"
+		c.last, _ = http.NewRequest(http.MethodPost, "/hash", http.NoBody)
+		c.say(text)
+		time.Sleep(r.cfg.ReadTimeout - time.Second)
+		c.say(password)
+		c.answer().want(202)
+		time.Sleep(r.cfg.IdleTimeout + time.Second)
+		if c.open() {
+			t.Error("an idle connection is kept")
+		}
+	})
+}
+
+// A stop answers those that wait to be let in.
+func TestShutdownAnswersThoseThatWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, free := crowdedSite(t, infoOnly)
+		c := r.call()
+		c.send("POST /hash", password)
+		stopped := make(chan error, 1)
+		go func() { stopped <- r.server.Shutdown(context.Background(), time.Hour) }()
+		c.answer().want(503)
+		free()
+		if err := <-stopped; err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// What the connection takes for a whole request, net/http takes for the same.
+func FuzzUsual(f *testing.F) {
+	const head = "POST /hash HTTP/1.1\r\nHost: h\r\n"
+	for _, text := range []string{
+		head + "Content-Length: 2\r\n\r\n{}", head + "\r\n", head + "content-length:2 \r\nX-Request-Id: a\r\n\r\n{}", head + "Content-Length: +2\r\n\r\n{}",
+		head + "Transfer-Encoding: chunked\r\n\r\n0\r\n\r\n", head + "A: b\nTransfer-Encoding: chunked\r\n\r\n", head + "A: b\rB: c\r\n\r\n", head + " Content-Length: 2\r\n\r\n{}",
+		head + "Content-Length : 2\r\n\r\n{}", head + "Content-Length: 2\r\nContent-Length: 2\r\n\r\n{}", head + "Content-Length: 1\r\n\r\n{}", "GET /hash/1 HTTP/1.0\r\n\r\n",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		id, ok := usual(text)
+		if !ok {
+			return
+		}
+		from := bufio.NewReader(bytes.NewReader(text))
+		r, err := http.ReadRequest(from)
+		if err != nil {
+			return // net/http would close the connection
+		}
+		if _, err := io.Copy(io.Discard, r.Body); err != nil {
+			t.Errorf("net/http waits for more of the body: %v", err)
+		}
+		if rest, _ := io.ReadAll(from); len(rest) > 0 || len(r.TransferEncoding) > 0 || r.Close || string(id) != r.Header.Get(requestIDHeader) {
+			t.Errorf("net/http leaves %q, id %q of %q, closes: %v", rest, id, r.Header.Get(requestIDHeader), r.Close)
+		}
+	})
+}
