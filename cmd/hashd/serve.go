@@ -92,8 +92,8 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		MaxInFlight:       cfg.MaxInFlight,
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
-		Proxies: server.NewProxies(cfg.ProxyList()),
-		TLS:     files.tls(), Listen: cfg.Address(), Hosts: cfg.HostList(), Guard: guard, Log: m.log, Pages: pages,
+		Origins: cfg.OriginList(), Proxies: server.NewProxies(cfg.ProxyList()),
+		TLS: files.tls(), Listen: cfg.Address(), Hosts: cfg.HostList(), Guard: guard, Log: m.log, Pages: pages,
 	}, s)
 	return &program{cfg: cfg, log: m.log, ending: ending, files: files, engine: made.engine, service: s, server: serving}, nil
 }

@@ -26,6 +26,11 @@ var bounds = map[string]struct{ good, bad []string }{
 		[]string{"127.0.0.1", "127.0.0.1:65536", "http://127.0.0.1:80"},
 	},
 	"api-keys": {nil, nil},
+	"cors-origins": {
+		[]string{"https://app.example.com", "http://localhost:3000,https://a:8443", "http://[::1]:8080", "https://192.0.2.1"},
+		[]string{"", "*", "null", "https://*", "https://*.example.com", "https://a/", "https://a/b", "https://a?b", "https://a#b", "https://u@a", "a", "ftp://a", "https://", "https://A",
+			"HTTPS://a", "https://a:443", "http://a:80", "http://[::1]:80", "https://a, https://b", "https://a,", "https://a:99999", "https://a."},
+	},
 	"trusted-proxies": {
 		[]string{"192.0.2.1", "10.0.0.0/8,2001:db8::/32", "::1"},
 		[]string{"", "a", "10.0.0.0/33", "10.0.0.1/8", "0.0.0.0/0", "::/0", "10.0.0.1,", "::ffff:10.0.0.1", "fe80::1%eth0", "10.0.0.1:80", "10.0.0.1, 10.0.0.2"},

@@ -44,6 +44,11 @@ type Config struct {
 	// loopback are checked.
 	Hosts string
 
+	// CORSOrigins are the origins whose pages may use the API from a browser (--cors-origins, origins as
+	// browsers write them, such as https://app.example.com or http://localhost:3000, separated by commas,
+	// default none, which is "").
+	CORSOrigins string
+
 	// TrustedProxies are the proxies that are believed who their client is (--trusted-proxies, IP addresses
 	// or prefixes such as 10.0.0.0/8, separated by commas, default none, which is "").
 	TrustedProxies string
@@ -243,6 +248,14 @@ func (c Config) HostList() []string {
 		return nil
 	}
 	return strings.Split(c.Hosts, ",")
+}
+
+// OriginList returns CORSOrigins one by one.
+func (c Config) OriginList() []string {
+	if c.CORSOrigins == "" {
+		return nil
+	}
+	return strings.Split(c.CORSOrigins, ",")
 }
 
 // ProxyList returns TrustedProxies one by one.

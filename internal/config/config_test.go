@@ -133,7 +133,7 @@ func configFields(t *testing.T) (fields []*ast.Field) {
 // Names are a promise to those who run the server: none changes by accident.
 func TestNames(t *testing.T) {
 	want := []string{
-		"listen HASHD_LISTEN", "port HASHD_PORT", "ops-listen HASHD_OPS_LISTEN", "hosts HASHD_HOSTS", "trusted-proxies HASHD_TRUSTED_PROXIES", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
+		"listen HASHD_LISTEN", "port HASHD_PORT", "ops-listen HASHD_OPS_LISTEN", "hosts HASHD_HOSTS", "cors-origins HASHD_CORS_ORIGINS", "trusted-proxies HASHD_TRUSTED_PROXIES", "api-keys HASHD_API_KEYS", "insecure-no-auth HASHD_INSECURE_NO_AUTH",
 		"tls-cert HASHD_TLS_CERT", "tls-key HASHD_TLS_KEY", "tls-client-ca HASHD_TLS_CLIENT_CA", "insecure-no-tls HASHD_INSECURE_NO_TLS",
 		"delay HASHD_DELAY", "retention HASHD_RETENTION",
 		"idempotency-window HASHD_IDEMPOTENCY_WINDOW", "max-wait HASHD_MAX_WAIT",
@@ -171,6 +171,14 @@ func TestFlagsAreTheTable(t *testing.T) {
 	}
 	if !slices.Equal(got, want) {
 		t.Errorf("got  %q\nwant %q", got, want)
+	}
+}
+
+func TestOriginList(t *testing.T) {
+	for text, want := range map[string][]string{"": nil, "https://a": {"https://a"}, "https://a,http://b:1": {"https://a", "http://b:1"}} {
+		if got := (Config{CORSOrigins: text}).OriginList(); !slices.Equal(got, want) {
+			t.Errorf("%q: %q, want %q", text, got, want)
+		}
 	}
 }
 

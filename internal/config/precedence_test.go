@@ -34,6 +34,7 @@ var layers = map[string][3]layer{
 	"listen":               {{"localhost:1", "localhost:1"}, {`[::1]:2`, "[::1]:2"}, {"127.9.9.9:3", "127.9.9.9:3"}},
 	"port":                 {{"0", new(0)}, {"1", new(1)}, {"2", new(2)}},
 	"hosts":                {{"a", "a"}, {"b:1", "b:1"}, {"c,[::1]:2", "c,[::1]:2"}},
+	"cors-origins":         {{"https://a", "https://a"}, {"http://b:1", "http://b:1"}, {"https://c,http://[::1]:2", "https://c,http://[::1]:2"}},
 	"trusted-proxies":      {{"10.0.0.0/8", "10.0.0.0/8"}, {"::1", "::1"}, {"::1,192.0.2.1", "::1,192.0.2.1"}},
 	"api-keys":             {{"/a.json", "/a.json"}, {"b", "b"}, {"/a/c", "/a/c"}},
 	"insecure-no-auth":     {{"true", true}, {"false", false}, {"true", true}},

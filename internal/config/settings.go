@@ -79,6 +79,11 @@ func listening() []setting {
 				"localhost, loopback addresses, the host of listen and the address connected to are always allowed. " +
 				"If hosts is not set, only connections over loopback are checked.",
 		}, {
+			name: "cors-origins", none: "none",
+			kind: originList(func(c *Config) *string { return &c.CORSOrigins }),
+			usage: "Origins whose web pages may use the API from a browser, such as https://app.example.com, separated by commas. " +
+				"Without it browsers give no page of another origin an answer.",
+		}, {
 			name: "trusted-proxies", none: "none",
 			kind: prefixes(func(c *Config) *string { return &c.TrustedProxies }),
 			usage: "Addresses of the proxies in front, whose Forwarded or X-Forwarded-For is believed: the client's address, for logs and rates, is the last one there that is no such proxy. " +

@@ -149,10 +149,11 @@ func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	h.Set("Content-Type", f.contentType)
 	h.Set("Content-Security-Policy", policy)
 	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set("Cross-Origin-Opener-Policy", "same-origin")
 	h.Set("Cache-Control", "no-cache") // keep it, but ask each time
 	content, tag := f.content, f.tag
 	if f.zipped != nil {
-		h.Set("Vary", "Accept-Encoding")
+		h.Set("Vary", header.Join(append(h["Vary"], "Accept-Encoding")))
 		if header.Prefers(header.Join(r.Header["Accept-Encoding"]), "gzip") {
 			h.Set("Content-Encoding", "gzip")
 			content, tag = f.zipped, tag+"-gzip"

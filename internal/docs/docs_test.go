@@ -143,6 +143,9 @@ func TestPageIsWhole(t *testing.T) {
 	}
 	for path := range pages {
 		r := get(t, path)
+		if opener := r.Header.Get("Cross-Origin-Opener-Policy"); opener != "same-origin" {
+			t.Errorf("%s: its opener is %q", path, opener)
+		}
 		if policy := r.Header.Get("Content-Security-Policy"); !strings.Contains(policy, "default-src 'none'") ||
 			strings.Contains(policy, "unsafe-eval") || strings.Contains(policy, "script-src 'self' 'unsafe") {
 			t.Errorf("%s: policy %q", path, policy)

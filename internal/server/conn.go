@@ -119,7 +119,8 @@ func whole(status int, id, detail string) []byte {
 	_ = http.Header{
 		"Cache-Control": {"no-store"}, "Connection": {"close"}, "Content-Length": {strconv.Itoa(len(body) + 1)},
 		"Content-Type": {"application/problem+json"}, "Date": {time.Now().UTC().Format(http.TimeFormat)},
-		requestIDHeader: {id}, "X-Content-Type-Options": {"nosniff"},
+		requestIDHeader: {id}, "X-Content-Type-Options": {"nosniff"}, "Referrer-Policy": {"no-referrer"},
+		"Content-Security-Policy": {policy}, "Cross-Origin-Resource-Policy": {"same-origin"},
 	}.Write(&b)
 	b.WriteString("\r\n")
 	b.Write(append(body, '\n'))

@@ -91,6 +91,9 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 	if r.Method == http.MethodHead {
 		c.SetRequest(r.WithContext(engine.Glance(r.Context()))) // a client that gets no body has collected nothing
 	}
+	if r.Method == http.MethodOptions {
+		h.fields.origins.preflight(c.Response().Header(), r, h.allowed[c.Path()])
+	}
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		strict.SetHeader(c.Response(), "Allow", h.allowed["*"])
 		return c.NoContent(http.StatusNoContent)
@@ -227,35 +230,7 @@ func (h *handler) identify(c echoContext) {
 		id = h.ids.next()
 	}
 	strict.SetHeader(c.Response(), requestIDHeader, id)
-	h.fields.set(c.Response().Header(), c.Path())
-}
-
-// fields are values of header fields that many answers share, so that none has to make its own.
-type fields struct{ noStore, noSniff, prefer, hash, batch, key []string }
-
-func newFields() fields {
-	return fields{
-		noStore: []string{"no-store"}, noSniff: []string{"nosniff"},
-		prefer: []string{"Authorization, Prefer"}, hash: []string{"Authorization, Idempotency-Key, Prefer"},
-		batch: []string{"Accept, Authorization, Idempotency-Key, Prefer"}, key: []string{"Authorization"},
-	}
-}
-
-// set sets the fields of an answer to the path. No answer of the API may be cached: an id that has no
-// job now may have one later. Vary names the header fields that the contract has the operations of the
-// path read.
-func (f *fields) set(h http.Header, path string) {
-	h["Cache-Control"], h["X-Content-Type-Options"] = f.noStore, f.noSniff
-	switch path {
-	case "/hash":
-		h["Vary"] = f.hash
-	case batchPath:
-		h["Vary"] = f.batch
-	case "/hash/:id":
-		h["Vary"] = f.prefer
-	case "/stats", "/v/status":
-		h["Vary"] = f.key
-	}
+	h.fields.set(c.Response().Header(), c.Request(), c.Path())
 }
 
 // isRequestID says whether a client's id is 1 to 64 harmless characters.

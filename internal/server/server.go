@@ -42,7 +42,8 @@ type Config struct {
 
 	TLS *tls.Config // of the listener that Serve gets; nil for none
 
-	Proxies Proxies // whose word is taken for who the client is
+	Origins []string // whose pages may use the API from a browser, as browsers write them
+	Proxies Proxies  // whose word is taken for who the client is
 
 	Listen string   // the address that Serve's listener was made for, whose host is this server
 	Hosts  []string // more hosts that are this server, each with a port if only that port is; see hosts
@@ -137,7 +138,7 @@ func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals,
 	}
 	h := &handler{
 		cfg: cfg, router: r, service: service, ids: ids, batches: batches, hosts: newHosts(cfg.Listen, cfg.Hosts),
-		allowed: allowed(r.routes()), fields: newFields(), refused: refused,
+		allowed: allowed(r.routes()), fields: newFields(cfg.TLS != nil, cfg.Origins), refused: refused,
 	}
 	r.Use(h.around)
 	return r

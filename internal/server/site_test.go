@@ -197,6 +197,14 @@ func (s *site) examine(r *http.Request, res *http.Response) answer {
 	if a.header.Get("X-Content-Type-Options") != "nosniff" {
 		s.Errorf("%s: the type may be guessed", what)
 	}
+	for name, want := range map[string]string{
+		"Referrer-Policy": "no-referrer", "Cross-Origin-Resource-Policy": "same-origin",
+		"Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+	} {
+		if got := a.header.Get(name); got != want && s.cfg.Pages[r.URL.Path] == nil {
+			s.Errorf("%s: %s is %q", what, name, got)
+		}
+	}
 	if r.Method == http.MethodHead && len(body) == 0 {
 		return a // over a network; without one there is the body that net/http would leave out
 	}
@@ -209,9 +217,9 @@ func (s *site) examine(r *http.Request, res *http.Response) answer {
 	return a
 }
 
-// always is how many header fields every answer has: X-Request-Id, Cache-Control and
-// X-Content-Type-Options.
-const always = 3
+// always is how many header fields every answer has: X-Request-Id, Cache-Control, X-Content-Type-Options,
+// and those of security.
+const always = 6
 
 // varies returns the line of Vary that names the header fields which an operation's answers depend on, if there are any.
 func (s *site) varies(what string) []string {
@@ -237,6 +245,9 @@ func (s *site) varies(what string) []string {
 	}
 	if names == nil {
 		return nil
+	}
+	if len(s.cfg.Origins) > 0 {
+		names = append(names, "Origin")
 	}
 	slices.Sort(names)
 	return []string{"Vary: " + strings.Join(names, ", ")}
