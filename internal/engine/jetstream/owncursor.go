@@ -117,11 +117,19 @@ func (e *Engine) awaitOf(ctx context.Context, tenant uint16, after int64) error 
 
 // anyOwn reports whether Completed would return a job of the tenant.
 func (e *Engine) anyOwn(ctx context.Context, tenant uint16, after int64, end uint64) (bool, error) {
-	e.fronts.finding.Lock()
-	defer e.fronts.finding.Unlock()
-	const most = 1 << 30 // as many as there are
-	n, _, err := e.completedBefore(ctx, tenant, after, end, make([]engine.Record, 1), most)
-	return n > 0, err
+	const most = 8 // pieces, after which it is another call's turn
+	find := func() (n int, err error) {
+		e.fronts.finding.Lock()
+		defer e.fronts.finding.Unlock()
+		n, _, err = e.completedBefore(ctx, tenant, after, end, make([]engine.Record, 1), most)
+		return n, err
+	}
+	for ctx.Err() == nil && e.lives().placeAfter(e.passed.skip(tenant, after)) < end {
+		if n, err := find(); n > 0 || err != nil {
+			return n > 0, err
+		}
+	}
+	return false, nil
 }
 
 // front is the place of the log before which all jobs have ended, and whether that place has a job.
