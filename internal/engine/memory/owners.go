@@ -66,14 +66,30 @@ func appendRun(runs []Run, r Run) []Run {
 	return append(runs, r)
 }
 
-// rememberOwners keeps whose jobs those of a segment were, all of which are gone.
+// rememberOwners keeps whose jobs those of a segment were, all of which are gone, and none of which the FIFO still
+// passes.
 func (e *Engine) rememberOwners(s *segment) {
 	var runs []Run
-	end := s.first + segmentJobs
-	for id := s.first; id < end; id++ {
-		if tenant, known := e.ownerOf(id); known {
+	for at := 0; at < segmentJobs; {
+		m, first := s.meta(at), s.first+int64(at)
+		for at++; at < segmentJobs && s.meta(at).sameOwner(m); {
+			at++
+		}
+		if r := (Run{first, s.first + int64(at), m.tenant()}); m.ownerless() {
+			runs = e.owners.appendKnown(runs, r)
+		} else {
+			runs = appendRun(runs, r)
+		}
+	}
+	e.owners.set(s.first, s.first+segmentJobs, runs)
+}
+
+// appendKnown appends what is known already of the ids of a run.
+func (o *owners) appendKnown(runs []Run, r Run) []Run {
+	for id := r.First; id < r.End; id++ {
+		if tenant, known := o.of(id); known {
 			runs = appendRun(runs, Run{id, id + 1, tenant})
 		}
 	}
-	e.owners.set(s.first, end, runs)
+	return runs
 }

@@ -140,4 +140,7 @@ func (m meta) algorithm() digest.Algorithm {
 	return digest.Algorithm(m >> algorithmShift & algorithmMask)
 }
 func (m meta) ownerless() bool { return m>>algorithmShift&algorithmMask == noAlgorithm }
-func (m meta) tenant() uint16  { return uint16(m >> tenantShift) }
+func (m meta) sameOwner(other meta) bool {
+	return m.tenant() == other.tenant() && m.ownerless() == other.ownerless()
+}
+func (m meta) tenant() uint16 { return uint16(m >> tenantShift) }
