@@ -175,10 +175,8 @@ func (m *model) compare() error {
 		return err
 	}
 	err := m.compareStats(all, m.Stats())
-	if tenants, ok := m.Engine.(engine.Tenants); ok {
-		for n, tenant := range theTenants() {
-			err = errors.Join(err, m.compareStats(viewer(n), tenants.StatsOf(tenant)))
-		}
+	for n, tenant := range theTenants() {
+		err = errors.Join(err, m.compareStats(viewer(n), m.StatsOf(tenant)))
 	}
 	return errors.Join(err, m.comparePolls(), m.compareDrain())
 }

@@ -67,10 +67,7 @@ type Engine struct {
 	close     func() error
 }
 
-var (
-	_ engine.Engine  = (*Engine)(nil)
-	_ engine.Tenants = (*Engine)(nil)
-)
+var _ engine.Engine = (*Engine)(nil)
 
 // New opens the store in the folder, or makes one, and starts the engine with what is in it; Close
 // stops it. It fails if another process has the folder, if the store is lost, damaged or of a later

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"syscall"
 	"testing"
+	"time"
 
 	bolt "go.etcd.io/bbolt"
 
@@ -280,4 +281,24 @@ func TestTenantsInARestoredStore(t *testing.T) {
 			}
 		}
 	}
+}
+
+// In a store that keeps no owners, as one of an earlier version, a canceled job has the owner that its group says.
+func TestCanceledJobsOfAStoreWithoutOwners(t *testing.T) {
+	t.Parallel()
+	e := newEngine(t, Config{Limits: limits(time.Hour)})
+	accept(t, e, "pending") // so that the groups stay
+	jobs := acceptFor(t, e, 30)
+	for id := range jobs {
+		must(t, e.Cancel(t.Context(), id))
+	}
+	closeEngine(t, e)
+	db, err := bolt.Open(e.store.path, 0o600, options(false, nil))
+	must(t, err)
+	must(t, db.Update(func(tx *bolt.Tx) error {
+		return errors.Join(tx.DeleteBucket(bucketOwners), tx.Bucket(bucketMeta).Delete(metaLastRun))
+	}), db.Close())
+	e = newEngine(t, e.cfg)
+	wantGone(t, e, jobs)
+	closeEngine(t, e)
 }

@@ -76,10 +76,7 @@ type Engine struct {
 	recent                                engine.Recent
 }
 
-var (
-	_ engine.Engine  = (*Engine)(nil)
-	_ engine.Tenants = (*Engine)(nil)
-)
+var _ engine.Engine = (*Engine)(nil)
 
 // New starts an engine; Close stops it.
 func New(cfg engine.Limits) (*Engine, error) {
