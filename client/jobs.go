@@ -29,8 +29,7 @@ type Config struct {
 	// TLS is how the default of HTTP trusts servers (RootCAs) and shows itself to them (GetClientCertificate). Give
 	// either TLS or HTTP.
 	TLS *tls.Config
-	// APIKey returns the key that each request shows; nil is for a server that wants none. A request that is refused
-	// for its key (401) is sent once more if there is another one by then.
+	// APIKey returns the key that each request shows; nil is for a server that wants none. See Authorized.
 	APIKey KeySource
 	// RetryFor is how long one request is tried again after its first failure: the last try is
 	// that long after it, unless the server asks for a pause that is longer than all of RetryFor.

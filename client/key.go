@@ -79,12 +79,18 @@ func (k *APIKeyError) Unwrap() error { return k.Err }
 
 // Authorized returns a Doer that shows a key with each request that the given one, or a NewHTTPClient if that is nil, sends.
 // Of an *http.Client a copy is used that follows no redirect. A request that is refused for its key (401) is sent once
-// more if the source has another one by then.
-func Authorized(http Doer, source KeySource) Doer { return &authorized{staying(http), source} }
+// more, with the key that the source has by then, or with the last one that was taken: where keys are rotated, a server
+// may take a while to know the new one.
+func Authorized(http Doer, source KeySource) Doer {
+	return &authorized{next: staying(http), source: source}
+}
 
 type authorized struct {
 	next   Doer
 	source KeySource
+
+	mu    sync.Mutex
+	taken string // the last key that was not refused
 }
 
 // Do implements Doer.
@@ -96,25 +102,49 @@ func (a *authorized) Do(req *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	resp, err := a.next.Do(showing(req, key))
+	resp, err := a.try(showing(req, key), key)
 	if err != nil || resp.StatusCode != http.StatusUnauthorized {
 		return resp, err
 	}
-	again := a.anew(req, key)
+	other := a.other(req.Context(), key)
+	again := anew(req, other)
 	if again == nil {
 		return resp, nil
 	}
-	_ = resp.Body.Close() // what it says is no longer so
-	return a.next.Do(again)
+	_ = resp.Body.Close() // what it says may not hold for the other
+	return a.try(again, other)
 }
 
-// anew returns the request with another key than the one that was refused; nil if there is none, or no way to send it again.
-func (a *authorized) anew(req *http.Request, refused string) *http.Request {
-	key, err := a.key(req.Context())
-	if err != nil || key == refused || req.Body != nil && req.GetBody == nil {
+// try sends the request with the key, and remembers one that is taken.
+func (a *authorized) try(req *http.Request, key string) (*http.Response, error) {
+	resp, err := a.next.Do(req)
+	if err == nil && resp.StatusCode != http.StatusUnauthorized {
+		a.mu.Lock()
+		defer a.mu.Unlock()
+		a.taken = key
+	}
+	return resp, err
+}
+
+// other returns another key than the one that was refused, "" if there is none.
+func (a *authorized) other(ctx context.Context, refused string) string {
+	if key, err := a.key(ctx); err == nil && key != refused {
+		return key
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.taken == refused {
+		a.taken = ""
+	}
+	return a.taken
+}
+
+// anew returns the request with the key; nil if there is none, or no way to send it again.
+func anew(req *http.Request, key string) *http.Request {
+	if key == "" || req.Body != nil && req.GetBody == nil {
 		return nil
 	}
-	again := showing(req, key)
+	again, err := showing(req, key), error(nil)
 	if req.GetBody != nil {
 		if again.Body, err = req.GetBody(); err != nil {
 			return nil

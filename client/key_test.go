@@ -157,7 +157,16 @@ func TestKeyFileIsReadAnew(t *testing.T) {
 	writeKey(t, path, oldToken)
 	submit("[0123] false true")
 
+	// The file is ahead of the server.
+	writeKey(t, path, newToken)
+	submit("[9876 0123] false true")
+	server.change(newToken)
+	submit("[9876] false true")
+	server.change("another")
+	submit("[9876] true false")
+
 	// The file is replaced while the refused request is on its way.
+	writeKey(t, path, oldToken)
 	var replaced atomic.Bool
 	j.client.Client = Authorized(doerFunc(func(r *http.Request) (*http.Response, error) {
 		resp, err := http.DefaultClient.Do(r)
@@ -168,8 +177,6 @@ func TestKeyFileIsReadAnew(t *testing.T) {
 	}), KeyFile(path))
 	server.change(newToken)
 	submit("[0123 9876] false true")
-	server.change("another")
-	submit("[9876] true false")
 }
 
 type doerFunc func(*http.Request) (*http.Response, error)

@@ -30,7 +30,8 @@ export interface HashdOptions {
   fetch?: typeof globalThis.fetch;
   /**
    * The key that each request shows, in its header `Authorization`; a function is asked with each request, so that it can
-   * be replaced at any time. A request that is refused for its key (401) is sent once more if there is another by then.
+   * be replaced at any time. A request that is refused for its key (401) is sent once more, with the key that there is by
+   * then, or with the last one that was taken.
    */
   apiKey?: ApiKey;
   /** Goes with every request. */
@@ -138,7 +139,7 @@ export class HashdClient implements Operations {
     if (typeof apiKey === "string") checked(apiKey);
     this.#timeout = timeout;
     this.#retryFor = retryFor;
-    this.#client = connect({ baseUrl: addressOf(baseUrl), apiKey, fetch, headers: new Headers(headers), timeout, pace: this.#pace });
+    this.#client = connect({ baseUrl: addressOf(baseUrl), apiKey, taken: {}, fetch, headers: new Headers(headers), timeout, pace: this.#pace });
   }
 
   /** Submits a secret and returns its job at once. */

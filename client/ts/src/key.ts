@@ -5,8 +5,7 @@ export type ApiKey = string | (() => string | Promise<string>);
 const KEY = /^[\w.~+/-]{1,4096}=*$/;
 
 /** Returns the key. What is none, or has a line end too many, is not sent and not shown. */
-export async function keyOf(source: ApiKey | undefined): Promise<string | undefined> {
-  if (source === undefined) return undefined;
+export async function keyOf(source: ApiKey): Promise<string> {
   return checked(typeof source === "string" ? source : await source());
 }
 

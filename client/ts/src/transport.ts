@@ -57,6 +57,8 @@ export interface Client {
 export interface Wire {
   baseUrl: string;
   apiKey: ApiKey | undefined;
+  /** The last key that was not refused. */
+  taken: { key?: string | undefined };
   fetch: typeof globalThis.fetch;
   headers: Headers;
   timeout: number;
@@ -107,19 +109,31 @@ async function send(wire: Wire, method: string, exchange: Exchange) {
   return answered;
 }
 
-/** Sends a request, with the key if the operation wants one, and once more if that was refused and there is another by now. */
+/**
+ * Sends a request, with the key if the operation wants one. If that is refused, it sends it once more with the key that
+ * there is by now, or with the last one that was taken: where keys are rotated, a server may take a while to know the
+ * new one.
+ */
 async function withKey<T extends { response: Response }>(
-  { apiKey }: Wire,
+  { apiKey, taken }: Wire,
   { security }: Exchange,
   ask: (key: string | undefined) => Promise<T>,
 ): Promise<T> {
-  const key = security ? await keyOf(apiKey) : undefined;
-  const answered = await ask(key);
+  if (!security || apiKey === undefined) return ask(undefined);
+  const attempt = async (key: string) => {
+    const answered = await ask(key);
+    if (answered.response.status !== 401) taken.key = key;
+    return answered;
+  };
+  const key = await keyOf(apiKey);
+  const answered = await attempt(key);
   if (answered.response.status !== 401) return answered;
-  const newer = security ? await keyOf(apiKey) : undefined;
-  if (newer === key) return answered;
+  if (taken.key === key) taken.key = undefined;
+  const newer = await keyOf(apiKey);
+  const other = newer === key ? taken.key : newer;
+  if (other === undefined) return answered;
   void answered.response.body?.cancel().catch(() => {}); // of one that was not read
-  return ask(newer);
+  return attempt(other);
 }
 
 /** What ends a request: the caller's signal, or that its time is over. */

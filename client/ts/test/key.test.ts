@@ -81,7 +81,12 @@ test("a key that was replaced is used from the next request on, and a refused on
   ]);
 
   server.seen = [];
-  [key, later] = [oldToken, undefined];
+  [key, later, server.key] = [oldToken, undefined, newToken]; // the server does not know the key yet
+  await hashd.submitHash({ password: "p" });
+  assert.deepEqual(server.seen, ['POST /hash 0123 {"password":"p"}', 'POST /hash 9876 {"password":"p"}']);
+
+  server.seen = [];
+  [key, server.key] = [newToken, "another"];
   await assert.rejects(hashd.submitAndWait({ password: "p" }), (error) => {
     assert.ok(error instanceof ProblemError && error.status === 401 && error.detail === "Not Bearer hashd_….");
     return !error.retryable && !shows(error);
@@ -106,8 +111,7 @@ test("a refused stream is opened once more", async (t) => {
   [later, server.key] = [newToken, newToken];
   await read();
   assert.deepEqual(server.seen, ["GET /hash/batch 0123", "GET /hash/batch 9876"]);
-  later = oldToken;
-  await read();
+  server.key = "another";
   await assert.rejects(read(), { status: 401 });
 });
 
