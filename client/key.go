@@ -144,11 +144,13 @@ func anew(req *http.Request, key string) *http.Request {
 	if key == "" || req.Body != nil && req.GetBody == nil {
 		return nil
 	}
-	again, err := showing(req, key), error(nil)
-	if req.GetBody != nil {
-		if again.Body, err = req.GetBody(); err != nil {
-			return nil
-		}
+	again := showing(req, key)
+	if req.GetBody == nil {
+		return again
+	}
+	var err error
+	if again.Body, err = req.GetBody(); err != nil {
+		return nil
 	}
 	return again
 }
