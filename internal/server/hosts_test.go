@@ -6,6 +6,8 @@ import (
 	"net"
 	"net/http"
 	"net/http/httptest"
+	"net/netip"
+	"net/url"
 	"strings"
 	"testing"
 )
@@ -99,4 +101,28 @@ func TestForeignHostSubmitsNothing(t *testing.T) {
 			}
 		}
 	}
+}
+
+// Whatever a request names, it passes only if a browser too takes that for this machine.
+func FuzzHost(f *testing.F) {
+	for _, text := range []string{"localhost", "LOCALHOST.:80", "a.localhost", "127.0.0.1:8080", "[::1]:80", "[::ffff:127.0.0.1]", "127.0.0.1.evil.example", "localhost@evil.example", "[::1%25a]", "evil.example:80"} {
+		f.Add(text)
+	}
+	h := newHosts("127.0.0.1:8080", nil)
+	local := context.WithValue(context.Background(), http.LocalAddrContextKey, net.Addr(&net.TCPAddr{IP: net.IPv4(127, 0, 0, 1), Port: 8080}))
+	f.Fuzz(func(t *testing.T, text string) {
+		r := (&http.Request{Host: text, ProtoMajor: 1, ProtoMinor: 1}).WithContext(local)
+		if !h.answersFor(r) {
+			return
+		}
+		u, err := url.Parse("http://" + text + "/")
+		if err != nil {
+			return // no browser sends it
+		}
+		name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+		ip, err := netip.ParseAddr(name)
+		if name != "localhost" && !strings.HasSuffix(name, ".localhost") && (err != nil || !ip.Unmap().IsLoopback()) {
+			t.Errorf("%q passes, and is %q for others", text, name)
+		}
+	})
 }

@@ -51,9 +51,12 @@ func (r *records) Read(p []byte) (int, error) {
 	return n, err //nolint:wrapcheck // crypto/tls asks this error what kind it is
 }
 
-// joined returns the memory of both if q lies right behind p, else q.
+// joined returns the memory of both if q is empty or lies right behind p, else q.
 func joined(p, q []byte) []byte {
-	if follows(p, q) {
+	switch {
+	case len(q) == 0:
+		return p
+	case follows(p, q):
 		return p[:len(p)+len(q)]
 	}
 	return q

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync"
 	"testing"
@@ -309,4 +310,82 @@ func TestHangUpWaitsForNobody(t *testing.T) {
 			t.Errorf("the next one waited %v", took)
 		}
 	})
+}
+
+// holding is a client's connection that can keep back a part of what is sent.
+type holding struct {
+	net.Conn
+	after int // that many bytes; 0 to keep nothing back
+	kept  []byte
+}
+
+func (h *holding) Write(p []byte) (int, error) {
+	if h.after == 0 {
+		return h.Conn.Write(p)
+	}
+	h.kept = append(h.kept, p[h.after:]...)
+	n := h.after
+	h.after = 0
+	_, err := h.Conn.Write(p[:n])
+	return len(p), err
+}
+
+// A record that comes in two parts is whole, also if net/http stopped waiting in between, as it does when a
+// request has been answered.
+func TestRecordsThatComeInParts(t *testing.T) {
+	for _, first := range []int{1, 4, 5, 6, 40, 100} {
+		synctest.Test(t, func(t *testing.T) {
+			y := newSecrecy(t)
+			r := listen(t, on(fake{wait: after(time.Second)}), y.on)
+			c := r.call()
+			held := &holding{Conn: c.Conn}
+			c.Conn = y.over(t, held, "http/1.1")
+			c.from = bufio.NewReader(c.Conn)
+			for range 3 {
+				c.send("GET /hash/42", "", "Prefer: wait=20")
+				last := c.last
+				held.after = first
+				c.say("POST /hash HTTP/1.1\r\nHost: hashd\r\nContent-Type: application/json\r\nContent-Length: 25\r\n\r\n" + password[:25])
+				c.last = last
+				c.answer().want(200)
+				if _, err := held.Conn.Write(held.kept); err != nil {
+					t.Fatal(err)
+				}
+				held.kept = nil
+				c.last, _ = http.NewRequestWithContext(t.Context(), http.MethodPost, "/hash", http.NoBody)
+				c.answer().want(202)
+			}
+		})
+	}
+}
+
+// halting is a connection that gives little at a time, and fails for a moment after each piece.
+type halting struct {
+	net.Conn
+	rest []byte
+	halt bool
+}
+
+func (h *halting) Read(p []byte) (int, error) {
+	if h.halt = !h.halt; !h.halt {
+		return 0, os.ErrDeadlineExceeded
+	}
+	n := copy(p[:min(len(p), 7)], h.rest)
+	h.rest = h.rest[n:]
+	return n, nil
+}
+
+// All of a record is cleared, in however many parts it came.
+func TestAllOfARecordIsCleared(t *testing.T) {
+	const size = 60
+	r := newRecords(&halting{rest: append([]byte{23, 3, 3, 0, size}, bytes.Repeat([]byte("x"), size+recordHeader)...)})
+	memory := make([]byte, 0, 1000)
+	for len(memory) < recordHeader+size {
+		n, _ := r.Read(memory[len(memory):cap(memory)])
+		memory = memory[:len(memory)+n]
+		r.forget() // which must not clear what is not whole
+	}
+	if left := bytes.Count(memory, []byte("x")); left > 0 || len(memory) != recordHeader+size {
+		t.Errorf("%d bytes of %d are left", left, len(memory))
+	}
 }
