@@ -17,9 +17,9 @@ FROM scratch
 COPY --from=build /hashd /hashd
 COPY --from=build /licences /licences
 USER 65532:65532
-EXPOSE 8080
-# A container's loopback reaches nobody, so listening beyond it is asked for at docker run, by a
-# person who knows that there is no authentication: -e HASHD_LISTEN=:8080 -e HASHD_INSECURE_NO_AUTH=true
+EXPOSE 8443
+# A container's loopback reaches nobody. Listening beyond it needs API keys and TLS, from a folder that is mounted:
+# -e HASHD_LISTEN=:8443 and the variables HASHD_API_KEYS, HASHD_TLS_CERT and HASHD_TLS_KEY, as in deploy/compose.yaml.
 HEALTHCHECK --interval=10s --timeout=5s CMD ["/hashd", "healthcheck"]
 STOPSIGNAL SIGTERM
 ENTRYPOINT ["/hashd"]

@@ -25,8 +25,9 @@ CYCLONEDX := $(CACHE)/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 PYTHON := $(CACHE)/venv/requirements.txt
 REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
 OGEN := $(CACHE)/ogen
+MANIFESTS := $(CACHE)/manifests
 CHECKERS := $(PYTHON) $(OGEN)
-ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX)
+ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX) $(MANIFESTS)
 TELL := .ci/tell
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 
@@ -151,6 +152,9 @@ vulndb: ## Pin the newest vulnerability database in tools.go
 # With all that the clients which it generates are built of.
 $(OGEN): .ci/generators/ogen/go.mod .ci/generators/ogen/go.sum
 	@$(TELL) "building ogen" sh -c 'cd $(<D) && go mod download && go build -o $@ github.com/ogen-go/ogen/cmd/ogen && touch $@'
+
+$(MANIFESTS): .ci/manifests/go.mod .ci/manifests/go.sum .ci/manifests/main.go
+	@$(TELL) "building the reader of Kubernetes manifests" sh -c 'cd $(<D) && go build -o $@ . && touch $@'
 
 $(PYTHON): .ci/requirements.txt
 	python3 -m venv --clear $(@D)

@@ -4,10 +4,13 @@ package deploy
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -69,41 +72,221 @@ func find(t *testing.T, path, kind string) map[string]any {
 	return all[i]
 }
 
-// wantSettings fails the test unless hashd starts with these variables.
-func wantSettings(t *testing.T, where string, environ []string) {
+// composed returns what compose.yaml has for hashd.
+func composed(t *testing.T) map[string]any {
+	return at(t, documents(t, "compose.yaml")[0], "services", "hashd-1").(map[string]any)
+}
+
+// pod returns what the pods of hashd are in Kubernetes.
+func pod(t *testing.T) map[string]any {
+	return at(t, find(t, "kubernetes/hashd.yaml", "Deployment"), "spec", "template", "spec").(map[string]any)
+}
+
+// environs returns the variables that hashd is started with, by file.
+func environs(t *testing.T) map[string]map[string]string {
 	t.Helper()
-	c, _, err := config.New(pflag.NewFlagSet(where, pflag.ContinueOnError)).Load(environ)
-	if err != nil {
-		t.Errorf("%s: %v", where, err)
+	compose, kubernetes := make(map[string]string), make(map[string]string)
+	for name, value := range at(t, composed(t), "environment").(map[string]any) {
+		compose[name] = value.(string)
 	}
-	if c.Engine != "jetstream" || c.NATSReplicas != 3 || c.Drain != "handover" {
-		t.Errorf("%s: %+v", where, c)
+	for _, one := range at(t, pod(t), "containers", "0", "env").([]any) {
+		kubernetes[one.(map[string]any)["name"].(string)] = one.(map[string]any)["value"].(string)
+	}
+	return map[string]map[string]string{"compose.yaml": compose, "kubernetes/hashd.yaml": kubernetes}
+}
+
+// The settings given to hashd are settings that it has: keys, TLS and a ring from files, and nothing insecure.
+func TestSettings(t *testing.T) {
+	for where, variables := range environs(t) {
+		var environ []string
+		for name, value := range variables {
+			environ = append(environ, name+"="+value)
+		}
+		c, _, err := config.New(pflag.NewFlagSet(where, pflag.ContinueOnError)).Load(environ)
+		if err != nil {
+			t.Errorf("%s: %v", where, err)
+		}
+		if c.Engine != "jetstream" || c.NATSReplicas != 3 || c.Drain != "handover" || c.InsecureNoAuth || c.InsecureNoTLS {
+			t.Errorf("%s: %+v", where, c)
+		}
+		for _, path := range []string{c.APIKeys, c.TLSCert, c.TLSKey, c.RingFile} {
+			if !strings.HasPrefix(path, "/etc/hashd/") {
+				t.Errorf("%s: a secret is in %q", where, path)
+			}
+		}
+		if c.OpsListen == "" {
+			t.Errorf("%s: health is on the listener of everybody", where)
+		}
 	}
 }
 
-// The settings given to hashd are settings that it has.
-func TestSettings(t *testing.T) {
-	var environ []string
-	compose := documents(t, "compose.yaml")[0]
-	for name, value := range at(t, compose, "services", "hashd-1", "environment").(map[string]any) {
-		environ = append(environ, name+"="+value.(string))
+// Nothing shown here, nor in the guide to it, is an insecure way.
+func TestNothingIsInsecure(t *testing.T) {
+	files := []string{"../Dockerfile", "../docs/scale-out.md"}
+	for _, pattern := range []string{"*.yaml", "*.cfg", "*.conf", "kubernetes/*"} {
+		found, err := filepath.Glob(pattern)
+		if err != nil || len(found) == 0 {
+			t.Fatalf("no %s, error %v", pattern, err)
+		}
+		files = append(files, found...)
 	}
-	wantSettings(t, "compose.yaml", environ)
+	insecure := regexp.MustCompile(`(?i)insecure[-_]no[-_]|http-only|skip-?verify|curl (-k|--insecure)`)
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if m := insecure.Find(text); m != nil {
+			t.Errorf("%s says %s", file, m)
+		}
+	}
+}
 
-	environ = nil
-	pod := at(t, find(t, "kubernetes/hashd.yaml", "Deployment"), "spec", "template", "spec")
-	for _, one := range at(t, pod, "containers", "0", "env").([]any) {
-		value, _ := one.(map[string]any)["value"].(string)
-		environ = append(environ, one.(map[string]any)["name"].(string)+"="+value)
+// mount is where files of a secret appear in a pod.
+type mount struct{ path, secret string }
+
+// mounts returns the secrets of the pod, which nobody can change there, and its group and nobody else can read.
+func mounts(t *testing.T) (all []mount) {
+	t.Helper()
+	group := at(t, pod(t), "securityContext", "fsGroup")
+	if group != at(t, pod(t), "securityContext", "runAsGroup") {
+		t.Errorf("the secrets are for the group %v, which is not hashd's", group)
 	}
-	wantSettings(t, "kubernetes/hashd.yaml", environ)
+	secrets := make(map[string]string)
+	for _, v := range at(t, pod(t), "volumes").([]any) {
+		if mode := at(t, v, "secret", "defaultMode"); mode != 0o440 {
+			t.Errorf("%v has mode %o", v, mode)
+		}
+		secrets[at(t, v, "name").(string)] = at(t, v, "secret", "secretName").(string)
+	}
+	for _, m := range at(t, pod(t), "containers", "0", "volumeMounts").([]any) {
+		if at(t, m, "readOnly") != true || m.(map[string]any)["subPath"] != nil {
+			t.Errorf("%v can be written, or never changes", m)
+		}
+		all = append(all, mount{at(t, m, "mountPath").(string), secrets[at(t, m, "name").(string)]})
+	}
+	return all
+}
+
+// Each file that hashd is told to read is one of the secrets that the head of the manifest makes.
+func TestSecretsAreMounted(t *testing.T) {
+	text, err := os.ReadFile("kubernetes/hashd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	made := make(map[string]bool) // secret/file
+	for _, m := range regexp.MustCompile(`kubectl create secret generic (\S+) --from-file=(\S+)`).FindAllStringSubmatch(string(text), -1) {
+		made[m[1]+"/"+m[2]] = true
+	}
+	for _, m := range regexp.MustCompile(`kubectl create secret tls (\S+) --cert=\S+ --key=\S+`).FindAllStringSubmatch(string(text), -1) {
+		made[m[1]+"/tls.crt"], made[m[1]+"/tls.key"] = true, true
+	}
+	read := 0
+	for name, value := range environs(t)["kubernetes/hashd.yaml"] {
+		if !strings.HasPrefix(value, "/") {
+			continue
+		}
+		read++
+		if !slices.ContainsFunc(mounts(t), func(m mount) bool { return m.path == path.Dir(value) && made[m.secret+"/"+path.Base(value)] }) {
+			t.Errorf("%s=%s is no file of a secret: there are %v", name, value, made)
+		}
+	}
+	if read != 4 {
+		t.Errorf("hashd reads %d files", read)
+	}
+	if got := at(t, composed(t), "volumes", "0"); got != "./secrets:/etc/hashd:ro" {
+		t.Errorf("compose.yaml mounts %v", got)
+	}
+}
+
+// ports returns the container's ports by name.
+func ports(t *testing.T) map[string]string {
+	all := make(map[string]string)
+	for _, p := range at(t, pod(t), "containers", "0", "ports").([]any) {
+		all[at(t, p, "name").(string)] = fmt.Sprint(":", at(t, p, "containerPort"))
+	}
+	return all
+}
+
+// Clients reach the port with TLS and nothing else; the probes are on the other.
+func TestPorts(t *testing.T) {
+	environ := environs(t)["kubernetes/hashd.yaml"]
+	if got := ports(t); got["https"] != environ["HASHD_LISTEN"] || got["ops"] != environ["HASHD_OPS_LISTEN"] || len(got) != 2 {
+		t.Errorf("the ports are %v", got)
+	}
+	for _, probe := range []string{"readinessProbe", "livenessProbe"} {
+		if got := at(t, pod(t), "containers", "0", probe, "httpGet", "port"); got != "ops" {
+			t.Errorf("%s is on %v", probe, got)
+		}
+	}
+	service := at(t, find(t, "kubernetes/hashd.yaml", "Service"), "spec", "ports").([]any)
+	if len(service) != 1 || at(t, service[0], "targetPort") != "https" {
+		t.Errorf("the Service has %v", service)
+	}
+	compose := environs(t)["compose.yaml"]
+	balancer, err := os.ReadFile("haproxy.cfg")
+	if err != nil {
+		t.Fatal(err)
+	}
+	wants := []string{"check port " + strings.TrimPrefix(compose["HASHD_OPS_LISTEN"], ":") + " "}
+	for _, name := range []string{"hashd-1", "hashd-2"} {
+		wants = append(wants, "server "+name+" "+name+compose["HASHD_LISTEN"]+"\n")
+	}
+	for _, want := range wants {
+		if !strings.Contains(string(balancer), want) {
+			t.Errorf("haproxy.cfg does not say %q", want)
+		}
+	}
+}
+
+// Only clients and the servers of the store are let in and out, each on its port.
+func TestNetworkPolicies(t *testing.T) {
+	for path, want := range map[string]string{
+		"kubernetes/hashd.yaml": "egress app=hashd-nats 4222; egress kubernetes.io/metadata.name=kube-system 53 53; ingress hashd-client=true https",
+		"kubernetes/nats.yaml":  "egress app=hashd-nats 6222; egress kubernetes.io/metadata.name=kube-system 53 53; ingress app=hashd client; ingress app=hashd-nats cluster",
+	} {
+		policy := find(t, path, "NetworkPolicy")
+		if types := at(t, policy, "spec", "policyTypes"); fmt.Sprint(types) != "[Ingress Egress]" {
+			t.Errorf("%s: the policy is for %v", path, types)
+		}
+		var rules []string
+		for direction, peers := range map[string]string{"ingress": "from", "egress": "to"} {
+			for _, r := range at(t, policy, "spec", direction).([]any) {
+				rules = append(rules, direction+rule(t, r, peers))
+			}
+		}
+		slices.Sort(rules)
+		if got := strings.Join(rules, "; "); got != want {
+			t.Errorf("%s allows %s", path, got)
+		}
+	}
+	for name, network := range map[string]string{"nats-1": "[store]", "hashd-1": "[clients store]", "balancer": "[clients]"} {
+		if got := fmt.Sprint(at(t, documents(t, "compose.yaml")[0], "services", name, "networks")); got != network {
+			t.Errorf("compose.yaml: %s is in %s", name, got)
+		}
+	}
+}
+
+// rule returns whom a rule lets through, and to which ports.
+func rule(t *testing.T, r any, peers string) (text string) {
+	for _, peer := range at(t, r, peers).([]any) {
+		for _, selector := range peer.(map[string]any) {
+			for label, value := range at(t, selector, "matchLabels").(map[string]any) {
+				text += fmt.Sprintf(" %s=%v", label, value)
+			}
+		}
+	}
+	for _, p := range at(t, r, "ports").([]any) {
+		text += fmt.Sprint(" ", at(t, p, "port"))
+	}
+	return text
 }
 
 // A pod serves on while it is taken out of the Service, and then has time for the longest drain.
 func TestStop(t *testing.T) {
-	pod := at(t, find(t, "kubernetes/hashd.yaml", "Deployment"), "spec", "template", "spec")
-	sleep := at(t, pod, "containers", "0", "lifecycle", "preStop", "sleep", "seconds").(int)
-	if sleep < 5 {
+	sleep := at(t, pod(t), "containers", "0", "lifecycle", "preStop", "sleep", "seconds").(int)
+	probe := at(t, pod(t), "containers", "0", "readinessProbe", "periodSeconds").(int)
+	if sleep < 5 || sleep < 2*probe {
 		t.Errorf("it sleeps %d s", sleep)
 	}
 	c, _, err := config.New(pflag.NewFlagSet("", pflag.ContinueOnError)).Load(nil)
@@ -111,12 +294,26 @@ func TestStop(t *testing.T) {
 		t.Fatal(err)
 	}
 	least := time.Duration(sleep)*time.Second + c.DrainTimeout
-	if grace := time.Duration(at(t, pod, "terminationGracePeriodSeconds").(int)) * time.Second; grace < least {
+	if grace := time.Duration(at(t, pod(t), "terminationGracePeriodSeconds").(int)) * time.Second; grace <= least {
 		t.Errorf("it is killed after %v, and its stop can take %v", grace, least)
 	}
-	compose := at(t, documents(t, "compose.yaml")[0], "services", "hashd-1", "stop_grace_period").(string)
-	if grace, err := time.ParseDuration(compose); err != nil || grace < c.DrainTimeout {
+	compose := at(t, composed(t), "stop_grace_period").(string)
+	if grace, err := time.ParseDuration(compose); err != nil || grace <= c.DrainTimeout {
 		t.Errorf("compose.yaml: it is killed after %v, error %v, and its stop can take %v", grace, err, c.DrainTimeout)
+	}
+}
+
+// No secret is written to swap space or into a core file.
+func TestNoSwap(t *testing.T) {
+	if memory, swap := at(t, composed(t), "mem_limit"), at(t, composed(t), "memswap_limit"); memory != swap {
+		t.Errorf("compose.yaml: %v of memory, and %v with swap space", memory, swap)
+	}
+	if core := at(t, composed(t), "ulimits", "core"); core != 0 {
+		t.Errorf("compose.yaml: core files of %v", core)
+	}
+	resources := at(t, pod(t), "containers", "0", "resources")
+	if asked, limit := at(t, resources, "requests", "memory"), at(t, resources, "limits", "memory"); asked != limit {
+		t.Errorf("a pod asks for %v and may have %v, so that the node may give it swap space", asked, limit)
 	}
 }
 
@@ -128,11 +325,46 @@ func TestSelectors(t *testing.T) {
 			at(t, find(t, path, workload), "spec", "selector", "matchLabels", "app"),
 			at(t, find(t, path, "Service"), "spec", "selector", "app"),
 			at(t, find(t, path, "PodDisruptionBudget"), "spec", "selector", "matchLabels", "app"),
+			at(t, find(t, path, "NetworkPolicy"), "spec", "podSelector", "matchLabels", "app"),
 		} {
 			if selected != label {
 				t.Errorf("%s selects %v, and the pods are %v", path, selected, label)
 			}
 		}
+	}
+}
+
+// The manifests are what Kubernetes' own types take: no field is misspelled or in a wrong place.
+func TestManifestsAreKubernetes(t *testing.T) {
+	needs.Processes(t)
+	reader, err := filepath.Abs("../.cache/manifests")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(reader); err != nil {
+		needs.Missing(t, "no .cache/manifests: make test builds it")
+	}
+	read := func(files ...string) string {
+		out, err := exec.CommandContext(t.Context(), reader, files...).CombinedOutput()
+		return fmt.Sprintf("%s%v", out, err)
+	}
+	files, err := filepath.Glob("kubernetes/*")
+	if err != nil || len(files) < 2 {
+		t.Fatalf("there are %q, error %v", files, err)
+	}
+	if got := read(files...); got != "<nil>" {
+		t.Error(got)
+	}
+	text, err := os.ReadFile("kubernetes/hashd.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	bad := filepath.Join(t.TempDir(), "bad.yaml")
+	if err := os.WriteFile(bad, bytes.Replace(text, []byte("readOnlyRootFilesystem"), []byte("readOnlyRootFileSystem"), 1), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if got := read(bad); !strings.Contains(got, "readOnlyRootFileSystem") {
+		t.Errorf("a misspelled field is taken: %s", got)
 	}
 }
 
