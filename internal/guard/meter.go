@@ -4,6 +4,7 @@ import (
 	"context"
 	"math"
 	"net/netip"
+	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -155,8 +156,8 @@ func (l *limiter) take(g *Grant) error {
 func (l *limiter) giveBack(g *Grant) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for i := len(g.taken) - 1; i >= 0; i-- {
-		g.taken[i].CancelAt(g.at)
+	for _, one := range slices.Backward(g.taken) {
+		one.CancelAt(g.at)
 	}
 }
 
