@@ -38,3 +38,20 @@ func BenchmarkChain(b *testing.B) {
 		}
 	}
 }
+
+// BenchmarkRefusal makes the answer to a submission that is not let in, all but the system's calls.
+func BenchmarkRefusal(b *testing.B) {
+	b.ReportAllocs()
+	cfg := Config{MaxBodyBytes: 16384, MaxBatchBytes: 1 << 20, MaxBatchMemory: 4 << 20, MaxConnections: 100, Log: slog.New(slog.DiscardHandler)}
+	counted := newRefusals(cfg.Log)
+	b.Cleanup(counted.close)
+	r := newRefuser(cfg, on(fake{}), newRequestIDs(), counted)
+	request := []byte("POST /hash HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n" +
+		`{"password":"angryMonkey"}`)
+	var buffer [1024]byte
+	for b.Loop() {
+		if r.answer(buffer[:0], request) == nil {
+			b.Fatal("the handler is left to refuse it")
+		}
+	}
+}

@@ -230,7 +230,13 @@ func (g *gate) round() {
 		}
 		s.told <- admitted
 	}
-	tell(olds, tooLate)
+	for _, s := range olds {
+		if now.Sub(s.since) > waitLimit && s.gone() {
+			s.told <- deserted
+			continue
+		}
+		s.told <- tooLate
+	}
 }
 
 // perRound is for how many requests a round has room without an allocation.
@@ -258,7 +264,11 @@ func (g *gate) choose(news, olds []*slot) (in, out []*slot) {
 	if len(news) > 0 {
 		most = max(1, len(news)/refusedShare)
 	}
-	for g.count > 0 && len(olds) < most && g.waiting.before.since.Before(late) {
+	for g.count > 0 && len(olds) < g.limit {
+		since := g.waiting.before.since
+		if !since.Before(late) || len(olds) >= most && now.Sub(since) < waitLimit {
+			break
+		}
 		olds = append(olds, g.take(g.waiting.before))
 	}
 	if g.count > 0 {
@@ -276,8 +286,8 @@ func (g *gate) longest(now time.Time) time.Duration {
 	return waitLimit
 }
 
-// refusedShare is for how many requests let in one is refused at most, lest refusing takes the time of
-// what is worth doing.
+// refusedShare is for how many requests let in one is refused at most before it has waited for waitLimit,
+// lest refusing takes the time of what is worth doing.
 const refusedShare = 8
 
 func tell(waiting []*slot, what verdict) {

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -156,6 +157,31 @@ func TestGateForgetsThoseWhoLeft(t *testing.T) {
 		under.leave()
 		if v := <-what; v != deserted || g.working != 0 {
 			t.Errorf("%v, %d under way", v, g.working)
+		}
+	})
+}
+
+// However many wait, who has waited for longer than waitLimit is refused with the next rounds, or forgotten if
+// it has left: it keeps no connection from others.
+func TestGateRefusesAllWhoWaitedTooLong(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 1)
+		_, _ = visit(g)
+		counts := map[verdict]int{}
+		var mu sync.Mutex
+		for n := range 100 {
+			go func() {
+				v, _ := g.enter(newSlot(g, func() bool { return n%2 == 0 }))
+				g.settle()
+				mu.Lock()
+				defer mu.Unlock()
+				counts[v]++
+			}()
+		}
+		time.Sleep(waitLimit + 3*sweep)
+		synctest.Wait()
+		if counts[tooLate] != 50 || counts[deserted] != 50 || g.count != 0 {
+			t.Errorf("%v, and %d wait", counts, g.count)
 		}
 	})
 }
