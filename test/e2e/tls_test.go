@@ -133,6 +133,36 @@ func TestClientCertificateIsDemanded(t *testing.T) {
 	i.stop(t)
 }
 
+// Over TLS too, idle clients keep nobody out: such as say nothing, begin a handshake, or speak HTTP/1 or
+// HTTP/2 and then fall silent.
+func TestIdleTLSClientsKeepNobodyOut(t *testing.T) {
+	t.Parallel()
+	p := newPair(t)
+	i := start(t, append(p.args(), "--max-connections=20", "--delay=0s")...)
+	connect(t, i, 40)
+	for _, c := range connect(t, i, 40) {
+		_, _ = io.WriteString(c, "\x16\x03\x01\x02\x00\x01\x00")
+	}
+	for n := range 80 {
+		idle := p.transport(t)
+		idle.ForceAttemptHTTP2 = n%2 == 0
+		resp, err := (&http.Client{Transport: idle, Timeout: patience}).Get("https://" + i.address + "/healthz")
+		if err != nil {
+			t.Fatal(err)
+		}
+		_, _ = io.Copy(io.Discard, resp.Body)
+		_ = resp.Body.Close()
+		if resp.StatusCode != http.StatusOK || resp.ProtoMajor == 2 != idle.ForceAttemptHTTP2 {
+			t.Errorf("%s %s", resp.Proto, resp.Status)
+		}
+	}
+	c := p.client(t, i)
+	c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
+	c.submit(t, "in time")
+	i.log(t, "max-connections is reached: closing idle connections", 1).Want(t, "limit", 20)
+	i.stop(t)
+}
+
 // Certificates are replaced under load, and no request fails.
 func TestCertificateRotation(t *testing.T) {
 	t.Parallel()
