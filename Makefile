@@ -211,8 +211,8 @@ chaos: ## Break servers and disks again and again under load, and say what becam
 
 .PHONY: fuzz
 fuzz: ## Fuzz each target for a minute
-	@for target in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' internal | sed 's/func //' | sort -u); do \
-		package=$$(grep -rlE "^func $$target\(" --include='*_test.go' internal | xargs -n1 dirname); \
+	@for target in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' internal client | sed 's/func //' | sort -u); do \
+		package=$$(grep -rlE "^func $$target\(" --include='*_test.go' internal client | xargs -n1 dirname); \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 60s -fuzzminimizetime 1s ./$$package; \
 	done
 

@@ -36,7 +36,7 @@ func checkServer(server string) error {
 	switch {
 	case err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https":
 		return errors.New("the server must be a URL that begins with http:// or https://")
-	case tokens.MatchString(server) || tokens.MatchString(u.Path) || tokens.MatchString(u.Host):
+	case tokens.MatchString(u.Path) || tokens.MatchString(u.Host):
 		return errors.New("the server's URL must have no API key in it: keys go into a header")
 	case u.User != nil || u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
 		return errors.New("the server's URL must have no user, password, query or fragment")

@@ -1,4 +1,4 @@
-import { sleep } from "./retry.js";
+import { sleep, unless } from "./retry.js";
 
 /** What the fields RateLimit-Policy and RateLimit tell of the caller's rate (draft-ietf-httpapi-ratelimit-headers). */
 export interface RateLimit {
@@ -101,7 +101,7 @@ export class Pace {
 
   /** Waits until the server should take so many jobs, or throws the signal's reason. */
   async wait(jobs: number, signal: AbortSignal | undefined): Promise<Done> {
-    while (!this.#known && this.#scout) await this.#scout;
+    while (!this.#known && this.#scout) await unless(signal, this.#scout);
     signal?.throwIfAborted();
     let found = () => {};
     if (!this.#known) {

@@ -80,3 +80,19 @@ export async function sleep(milliseconds: number, signal: AbortSignal | undefine
     signal?.addEventListener("abort", abort, { once: true });
   });
 }
+
+/** Returns what the work returns, or throws the signal's reason: not all work heeds a signal. */
+export async function unless<T>(signal: AbortSignal | undefined, work: Promise<T>): Promise<T> {
+  if (!signal) return work;
+  let end = () => {};
+  const ended = new Promise<never>((_, reject) => {
+    end = () => reject(signal.reason);
+    if (signal.aborted) end();
+    else signal.addEventListener("abort", end, { once: true });
+  });
+  try {
+    return await Promise.race([work, ended]);
+  } finally {
+    signal.removeEventListener("abort", end);
+  }
+}

@@ -2,6 +2,7 @@ import { HashdError, InvalidAnswerError, NetworkError, ProblemError } from "./er
 import type { Problem } from "./generated/types.gen.js";
 import { type ApiKey, keyOf } from "./key.js";
 import type { Pace } from "./pace.js";
+import { unless } from "./retry.js";
 
 /** What the generated operations hand over: one request of the contract. */
 interface Exchange extends RequestOptions {
@@ -116,7 +117,7 @@ async function send(wire: Wire, method: string, exchange: Exchange) {
  */
 async function withKey<T extends { response: Response }>(
   { apiKey, taken }: Wire,
-  { security }: Exchange,
+  { security, signal }: Exchange,
   ask: (key: string | undefined) => Promise<T>,
 ): Promise<T> {
   if (!security || apiKey === undefined) return ask(undefined);
@@ -125,11 +126,11 @@ async function withKey<T extends { response: Response }>(
     if (answered.response.status !== 401) taken.key = key;
     return answered;
   };
-  const key = await keyOf(apiKey);
+  const key = await unless(signal, keyOf(apiKey));
   const answered = await attempt(key);
   if (answered.response.status !== 401) return answered;
   if (taken.key === key) taken.key = undefined;
-  const newer = await keyOf(apiKey);
+  const newer = await unless(signal, keyOf(apiKey));
   const other = newer === key ? taken.key : newer;
   if (other === undefined) return answered;
   void answered.response.body?.cancel().catch(() => {}); // of one that was not read
@@ -202,21 +203,6 @@ async function* stream(wire: Wire, exchange: Exchange): AsyncGenerator<object, v
 }
 
 const LINES = "application/x-ndjson";
-
-/** Returns what the work returns, or throws the signal's reason: not every fetch heeds a signal. */
-async function unless<T>(signal: AbortSignal, work: Promise<T>): Promise<T> {
-  let end = () => {};
-  const ended = new Promise<never>((_, reject) => {
-    end = () => reject(signal.reason);
-    if (signal.aborted) end();
-    else signal.addEventListener("abort", end, { once: true });
-  });
-  try {
-    return await Promise.race([work, ended]);
-  } finally {
-    signal.removeEventListener("abort", end);
-  }
-}
 
 /** More bytes than any answer of hashd's has. */
 const LARGEST = 4 << 20;

@@ -124,6 +124,8 @@ test("what is no key is not sent and not shown", async (t) => {
     }
     assert.deepEqual(server.seen, []);
   }
+  const hanging = await guarded(t, { apiKey: () => new Promise(() => {}) });
+  await assert.rejects(hanging.hashd.getStatus({ signal: AbortSignal.abort(new RangeError("enough")) }), RangeError);
   const { hashd } = await guarded(t, { apiKey: () => Promise.reject(new RangeError("sealed")) });
   await assert.rejects(hashd.submitAndWait({ password: "p" }), RangeError);
 });

@@ -160,6 +160,7 @@ test("while nothing is known one goes first, and whatever becomes of it the othe
   });
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(second, false);
+  await assert.rejects(pace.wait(1, AbortSignal.abort(new RangeError("enough"))), RangeError);
   first(true);
   (await waiting)(false);
   assert.equal(second, true);

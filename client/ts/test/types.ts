@@ -1,5 +1,5 @@
 // Checked by the compiler alone: each line below an @ts-expect-error must be an error.
-import type { AcceptedBatch, DoneJob, HashdClient, Job, PendingJob, ProblemError } from "@hashd/client";
+import { type AcceptedBatch, type DoneJob, HashdClient, type Job, type PendingJob, type ProblemError } from "@hashd/client";
 
 export async function types(hashd: HashdClient, problem: ProblemError, signal: AbortSignal): Promise<unknown[]> {
   const accepted: PendingJob & { retryAfter: number } = await hashd.submitHash({ password: "p", algorithm: "sha3-512" });
@@ -15,6 +15,10 @@ export async function types(hashd: HashdClient, problem: ProblemError, signal: A
   for await (const one of hashd.results({ after: 5, store: "s" })) one.hash.length; // always there
   // @ts-expect-error one request is not repeated
   await hashd.getBatch(1, 2, { retryFor: 1000 });
+
+  new HashdClient({ apiKey: async () => "k" });
+  // @ts-expect-error a key is a text
+  new HashdClient({ apiKey: 5 });
 
   // @ts-expect-error a secret is needed
   await hashd.submitHash({});
