@@ -41,8 +41,8 @@ type Guard struct {
 	cfg      Config
 	numbers  sync.Map // of tenants, by name: uint16
 	inFlight sync.Map // jobs on their way to the engine, by tenant: *atomic.Int64
-	limiters limiters // by the name of the key
-	visitors visitors
+	keys     limiters[paced]
+	visitors limiters[netip.Addr]
 	several  several
 }
 
@@ -50,7 +50,7 @@ var _ strict.Guard = (*Guard)(nil)
 
 // New returns a guard.
 func New(cfg Config) *Guard {
-	return &Guard{cfg: cfg, visitors: visitors{rate: cfg.AnonymousRate}}
+	return &Guard{cfg: cfg}
 }
 
 // Caller is who sent a request.
@@ -76,8 +76,7 @@ func (g *Guard) Admit(r *http.Request, anyOf ...strict.Requirement) (context.Con
 	if g.cfg.Keys == nil {
 		return g.admitVisitor(r, anyOf)
 	}
-	now := time.Now()
-	key, err := g.cfg.Keys().Find(bearer(r.Header), now)
+	key, err := g.cfg.Keys().Find(bearer(r.Header), time.Now())
 	if err != nil {
 		return nil, ErrUnauthorized
 	}
@@ -88,8 +87,8 @@ func (g *Guard) Admit(r *http.Request, anyOf ...strict.Requirement) (context.Con
 	if err != nil {
 		return nil, fmt.Errorf("tenant: %w", err)
 	}
-	caller := &Caller{Key: key, Tenant: tenant, limiter: g.limiters.of(key.Name, key.Rate)}
-	if err := caller.spent(now, anyOf); err != nil {
+	caller := &Caller{Key: key, Tenant: tenant, limiter: g.limiterOf(key)}
+	if err := caller.spent(anyOf); err != nil {
 		return nil, err
 	}
 	ctx := context.WithValue(r.Context(), callerKey{}, caller)
@@ -105,8 +104,8 @@ func (g *Guard) admitVisitor(r *http.Request, anyOf []strict.Requirement) (conte
 	if g.cfg.AnonymousRate == (auth.Rate{}) || !wants(anyOf, auth.Submit) {
 		return r.Context(), nil
 	}
-	caller := &Caller{limiter: g.visitors.of(g.cfg.Address(r))}
-	if err := caller.spent(time.Now(), anyOf); err != nil {
+	caller := &Caller{limiter: g.limiterOfAddress(g.cfg.Address(r))}
+	if err := caller.spent(anyOf); err != nil {
 		return nil, err
 	}
 	return context.WithValue(r.Context(), callerKey{}, caller), nil

@@ -4,7 +4,6 @@ import (
 	"context"
 	"math"
 	"net/netip"
-	"slices"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -24,8 +23,6 @@ type Grant struct {
 	jobs     int64
 	inFlight *atomic.Int64
 	limiter  *limiter
-	at       time.Time
-	taken    []*rate.Reservation
 }
 
 // Take takes n jobs from what the caller of the context may submit, or returns a *LimitError. Settle must follow.
@@ -34,7 +31,7 @@ func (g *Guard) Take(ctx context.Context, n int64) (Grant, error) {
 	if caller == nil {
 		return Grant{}, nil
 	}
-	grant := Grant{jobs: n, at: time.Now()}
+	grant := Grant{jobs: n}
 	if err := g.takeQuota(caller, &grant); err != nil {
 		return Grant{}, err
 	}
@@ -51,7 +48,7 @@ func (g *Grant) Settle(accepted bool) {
 		g.inFlight.Add(-g.jobs)
 	}
 	if g.limiter != nil && !accepted {
-		g.limiter.giveBack(g)
+		g.limiter.giveBack(g.jobs)
 	}
 }
 
@@ -67,10 +64,11 @@ func (g *Guard) takeQuota(c *Caller, grant *Grant) error {
 	coming := grant.inFlight.Add(grant.jobs)
 	pending, free := g.cfg.Tenants.Room(c.Tenant)
 	over := c.Key.Quota > 0 && pending+coming > c.Key.Quota
+	shared = shared && coming <= free // else there is no room for anyone, as the engine says
 	if over || shared && pending+coming > shareOf(free-coming) {
 		grant.Settle(false)
 		grant.inFlight = nil
-		return &LimitError{Quota: true, Key: c.Key.Name, RetryAfter: max(time.Second, g.cfg.Delay), Fields: c.limiter.fields(grant.at)}
+		return &LimitError{Quota: true, Key: c.Key.Name, RetryAfter: max(time.Second, g.cfg.Delay), Fields: c.limiter.fields()}
 	}
 	return nil
 }
@@ -78,8 +76,8 @@ func (g *Guard) takeQuota(c *Caller, grant *Grant) error {
 // shareOf returns how many jobs one tenant of several may have pending where there is room for so many more: eight
 // times as many. So a tenant alone can fill eight ninths of max-pending, there is always room for one
 // that comes later, and no share has to be set for each (Choudhury and Hahne, "Dynamic queue length
-// thresholds for shared-memory packet switches", 1998).
-func shareOf(free int64) int64 { return 8 * max(0, min(free, math.MaxInt64/8)) }
+// thresholds for shared-memory packet switches", 1998). One job is anybody's share.
+func shareOf(free int64) int64 { return max(1, 8*max(0, min(free, math.MaxInt64/8))) }
 
 // several remembers whether keys are of more than one tenant.
 type several struct {
@@ -104,11 +102,11 @@ func (s *several) are(keys *auth.Keys) bool {
 
 // spent returns a *LimitError if an operation submits and nothing at all is left of the caller's rate: then its body need
 // not be read.
-func (c *Caller) spent(now time.Time, anyOf []strict.Requirement) error {
+func (c *Caller) spent(anyOf []strict.Requirement) error {
 	if c.limiter == nil || !wants(anyOf, auth.Submit) {
 		return nil
 	}
-	return c.limiter.spent(now)
+	return c.limiter.spent()
 }
 
 // limiter holds a caller to its rate: it may submit Rate.Jobs at once, and as many again in each Rate.Per. A batch of
@@ -131,40 +129,40 @@ func newLimiter(name string, r auth.Rate) *limiter {
 	}
 }
 
-// take takes the grant's jobs. A nil limiter takes any.
+// take takes the grant's jobs. A nil limiter takes any. It reads the clock itself, for time must not go back from one
+// call to the next: the time between would count twice.
 func (l *limiter) take(g *Grant) error {
 	if l == nil {
 		return nil
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	burst := l.rate.Jobs
-	first := l.jobs.ReserveN(g.at, int(min(g.jobs, burst)))
-	if delay := first.DelayFrom(g.at); delay > 0 {
-		first.CancelAt(g.at)
-		return l.refusal(g.at, delay)
+	now, burst := time.Now(), l.rate.Jobs
+	first := l.jobs.ReserveN(now, int(min(g.jobs, burst)))
+	if delay := first.DelayFrom(now); delay > 0 {
+		first.CancelAt(now)
+		return l.refusal(now, delay)
 	}
-	g.limiter, g.taken = l, append(g.taken, first)
 	for rest := g.jobs - burst; rest > 0; rest -= burst {
-		g.taken = append(g.taken, l.jobs.ReserveN(g.at, int(min(rest, burst))))
+		l.jobs.ReserveN(now, int(min(rest, burst)))
 	}
-	g.Fields = l.fieldsNow(g.at)
+	g.limiter, g.Fields = l, l.fieldsNow(now)
 	return nil
 }
 
-// giveBack undoes take.
-func (l *limiter) giveBack(g *Grant) {
+// giveBack undoes the taking of so many jobs, whatever was taken since: a canceled reservation would give back the less
+// the more that is.
+func (l *limiter) giveBack(jobs int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	for _, one := range slices.Backward(g.taken) {
-		one.CancelAt(g.at)
-	}
+	l.jobs.ReserveN(time.Now(), -int(jobs))
 }
 
 // spent returns the refusal if not one job is left.
-func (l *limiter) spent(now time.Time) error {
+func (l *limiter) spent() error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
+	now := time.Now()
 	tokens := l.jobs.TokensAt(now)
 	if tokens >= 1 {
 		return nil
@@ -177,13 +175,13 @@ func (l *limiter) refusal(now time.Time, delay time.Duration) error {
 }
 
 // fields tells what is left; nothing for a nil limiter.
-func (l *limiter) fields(now time.Time) RateFields {
+func (l *limiter) fields() RateFields {
 	if l == nil {
 		return RateFields{}
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.fieldsNow(now)
+	return l.fieldsNow(time.Now())
 }
 
 func (l *limiter) fieldsNow(now time.Time) RateFields {
@@ -193,77 +191,71 @@ func (l *limiter) fieldsNow(now time.Time) RateFields {
 	return RateFields{Policy: l.policy, Limit: `"jobs";r=` + strconv.FormatInt(left, 10) + ";t=" + strconv.FormatInt(max(0, full), 10)}
 }
 
-// limiters are those of keys, by name: the keys of a rotation share one. A rate that is changed begins anew.
-type limiters struct {
+// maxLimiters is how many callers are told apart.
+const maxLimiters = 10_000
+
+// limiters are those of callers, by what tells these apart.
+type limiters[K comparable] struct {
 	mu  sync.Mutex
-	all map[string]*limiter
+	all map[K]*limiter
 }
 
-// of returns the limiter for a key of that name and rate; nil for any rate.
-func (ls *limiters) of(name string, r auth.Rate) *limiter {
-	if r == (auth.Rate{}) {
-		return nil
-	}
+// of returns the limiter of a caller, which has the name and that rate.
+func (ls *limiters[K]) of(caller K, name string, r auth.Rate) *limiter {
 	ls.mu.Lock()
 	defer ls.mu.Unlock()
-	l := ls.all[name]
-	if l == nil || l.rate != r {
-		if ls.all == nil {
-			ls.all = make(map[string]*limiter)
-		}
-		l = newLimiter(name, r)
-		ls.all[name] = l
-	}
-	return l
-}
-
-// maxVisitors is how many addresses are told apart.
-const maxVisitors = 10_000
-
-// visitors are the limiters of addresses.
-type visitors struct {
-	rate auth.Rate
-
-	mu  sync.Mutex
-	all map[netip.Addr]*limiter
-}
-
-// of returns the limiter of an address, or of the network that it can choose its address from (IPv6).
-func (v *visitors) of(address netip.Addr) *limiter {
-	if address.Is6() {
-		network, _ := address.WithZone("").Prefix(64)
-		address = network.Addr()
-	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	l := v.all[address]
+	l := ls.all[caller]
 	if l == nil {
-		v.makeRoom()
-		l = newLimiter("", v.rate)
-		v.all[address] = l
+		ls.makeRoom()
+		l = newLimiter(name, r)
+		ls.all[caller] = l
 	}
 	return l
 }
 
 // makeRoom forgets those whose rate is whole again, which lose nothing by it, and if those are few any others: a tenth
 // of all, so that it is seldom called.
-func (v *visitors) makeRoom() {
-	if v.all == nil {
-		v.all = make(map[netip.Addr]*limiter)
+func (ls *limiters[K]) makeRoom() {
+	if ls.all == nil {
+		ls.all = make(map[K]*limiter)
 	}
-	if len(v.all) < maxVisitors {
+	if len(ls.all) < maxLimiters {
 		return
 	}
 	now := time.Now()
-	for address, l := range v.all {
+	for caller, l := range ls.all {
 		if l.jobs.TokensAt(now) >= float64(l.rate.Jobs) {
-			delete(v.all, address)
+			delete(ls.all, caller)
 		}
 	}
-	for address := range v.all {
-		if len(v.all) < maxVisitors*9/10 {
+	for caller := range ls.all {
+		if len(ls.all) < maxLimiters*9/10 {
 			return
 		}
-		delete(v.all, address)
+		delete(ls.all, caller)
 	}
+}
+
+// paced is a caller with a key: the keys of one name share a rate, as those of a rotation do. A rate that is changed
+// begins anew. Where they have several rates, each has its own limiter, so that using them in turn begins none anew.
+type paced struct {
+	name string
+	rate auth.Rate
+}
+
+// limiterOf returns the limiter of a key; nil for any rate.
+func (g *Guard) limiterOf(key *auth.Key) *limiter {
+	if key.Rate == (auth.Rate{}) {
+		return nil
+	}
+	return g.keys.of(paced{key.Name, key.Rate}, key.Name, key.Rate)
+}
+
+// limiterOfAddress returns the limiter of an address, or of the network that a client can choose its address from (IPv6).
+func (g *Guard) limiterOfAddress(address netip.Addr) *limiter {
+	if address.Is6() {
+		network, _ := address.WithZone("").Prefix(64)
+		address = network.Addr()
+	}
+	return g.visitors.of(address, "", g.cfg.AnonymousRate)
 }

@@ -141,6 +141,60 @@ func TestRateIsExact(t *testing.T) {
 	})
 }
 
+// What was taken meanwhile takes nothing from what is given back, and the time until then does not count twice.
+func TestGivenBackIsExact(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g, _, tokens := guarded(t, 1e9, func(k *auth.Key) { k.Rate = auth.Rate{Jobs: 100, Per: 100 * time.Second} })
+		ctx := g.caller(t, tokens[0])
+		take := func(n int64) Grant {
+			t.Helper()
+			grant, err := g.Take(ctx, n)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return grant
+		}
+		taken := take(90)
+		taken.Settle(true)
+		refused := take(10)
+		for range 20 { // each second one job more may come
+			time.Sleep(time.Second)
+			one := take(1)
+			one.Settle(true)
+		}
+		wantFields(t, take(0).Fields, 100, 100, 0, 100)
+		refused.Settle(false)
+		wantFields(t, take(0).Fields, 100, 100, 10, 90)
+
+		// A batch of more than the rate was in debt meanwhile.
+		time.Sleep(90 * time.Second)
+		refused = take(1000)
+		time.Sleep(50 * time.Second)
+		refused.Settle(false)
+		wantFields(t, take(0).Fields, 100, 100, 100, 0)
+	})
+}
+
+// Keys of one name but several rates do not make each other's anew.
+func TestRatesOfOneName(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		named := func(jobs int64) func(*auth.Key) {
+			return func(k *auth.Key) { k.Name, k.Rate = "ci", auth.Rate{Jobs: jobs, Per: time.Hour} }
+		}
+		g, _, tokens := guarded(t, 1e9, named(1), named(2))
+		taken := 0
+		for i := range 20 {
+			if grant, err := g.Take(g.caller(t, tokens[i%2]), 1); err == nil {
+				grant.Settle(true)
+				taken++
+			}
+		}
+		if taken != 3 {
+			t.Errorf("%d are taken, want 1 and 2", taken)
+		}
+	})
+}
+
 // The keys of a rotation share a rate, and a changed rate holds from the next request.
 func TestRateIsOfTheName(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -233,6 +287,26 @@ func TestNoTenantLocksOthersOut(t *testing.T) {
 	}
 }
 
+// However little room there is, a tenant without jobs can have one, and hears of a full server what anybody does.
+func TestShareOfLittleRoom(t *testing.T) {
+	red, blue := func(k *auth.Key) { k.Tenant = "red" }, func(k *auth.Key) { k.Tenant = "blue" }
+	for limit := int64(1); limit <= 20; limit++ {
+		g, r, tokens := guarded(t, limit, red, blue)
+		first := fill(t, g, r, tokens[0], 1)
+		if first < 1 || first >= limit && limit > 1 {
+			t.Errorf("of %d one tenant alone gets %d", limit, first)
+		}
+		grant, err := g.Take(g.caller(t, tokens[1]), 1)
+		if err != nil {
+			t.Errorf("with room for %d of %d: %v", limit-first, limit, err)
+		}
+		grant.Settle(true)
+		if _, err := g.Take(g.caller(t, tokens[1]), limit+1); err != nil {
+			t.Errorf("more than there is room for is the engine's to refuse, whatever is pending: %v", err)
+		}
+	}
+}
+
 func visitor(address string) *http.Request {
 	r := httptest.NewRequest(http.MethodPost, "/hash", http.NoBody)
 	r.RemoteAddr = address
@@ -271,10 +345,10 @@ func TestAnonymousRate(t *testing.T) {
 		if _, err := g.Admit(visitor("127.0.0.1"), needs("read")); err != nil {
 			t.Errorf("reading has no rate: %v", err)
 		}
-		for i := range 3 * maxVisitors {
+		for i := range 3 * maxLimiters {
 			_ = submit("10." + strconv.Itoa(i>>16) + "." + strconv.Itoa(i>>8&255) + "." + strconv.Itoa(i&255))
 		}
-		if n := len(g.visitors.all); n > maxVisitors {
+		if n := len(g.visitors.all); n > maxLimiters {
 			t.Errorf("%d addresses are remembered", n)
 		}
 	})
@@ -288,8 +362,8 @@ func FuzzRateFields(f *testing.F) {
 			t.Skip()
 		}
 		l := newLimiter("", auth.Rate{Jobs: jobs, Per: time.Duration(seconds) * time.Second})
-		g := Grant{jobs: taken, at: time.Now()}
-		fields := l.fields(g.at)
+		g := Grant{jobs: taken}
+		fields := l.fields()
 		if err := l.take(&g); err == nil {
 			fields = g.Fields
 		}

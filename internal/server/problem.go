@@ -116,7 +116,7 @@ func (h *handler) problemOf(err error, path string) problem {
 	case errors.As(err, &scope):
 		return problem{kind: forbidden, detail: "The key lacks the scope " + scope.Scope + ". Ask the operator of the server for a key that has it."}
 	case errors.As(err, &own):
-		return usedUp(own)
+		return usedUp(own, path)
 	case errors.Is(err, engine.ErrUnknown):
 		return problem{kind: unknownJob, detail: "No job has this id. Submit one with POST /hash."}
 	case errors.Is(err, engine.ErrGone):
@@ -142,10 +142,10 @@ func (h *handler) problemOf(err error, path string) problem {
 }
 
 // usedUp is the problem of a caller that has used up what is its own.
-func usedUp(err *guard.LimitError) problem {
+func usedUp(err *guard.LimitError, path string) problem {
 	p := problem{kind: rateLimited, retryAfter: err.RetryAfter, rate: err.Fields, detail: "More jobs than this caller's rate allows. Try again after Retry-After."}
 	if err.Quota {
-		p.kind, p.detail = quotaExceeded, "This caller has as many pending jobs as it may have. Try again after Retry-After."
+		p.kind, p.detail = quotaExceeded, "This caller has as many pending jobs as it may have. Try again after Retry-After" + smaller(path) + "."
 	}
 	return p
 }

@@ -321,7 +321,7 @@ func (s *Service) CancelHash(ctx context.Context, req wire.CancelHashRequestObje
 }
 
 // GetStatus implements GET /v/status.
-func (s *Service) GetStatus(context.Context, wire.GetStatusRequestObject) (wire.GetStatusResponseObject, error) {
+func (s *Service) GetStatus(ctx context.Context, _ wire.GetStatusRequestObject) (wire.GetStatusResponseObject, error) {
 	status := wire.ServerStatusOk
 	if s.draining.Load() {
 		status = wire.ServerStatusDraining
@@ -330,11 +330,20 @@ func (s *Service) GetStatus(context.Context, wire.GetStatusRequestObject) (wire.
 	return wire.GetStatus200JSONResponse{Body: wire.Status{
 		Status: status, Api: b.API, Version: b.Version, Commit: b.Commit, Go: b.Go, Started: s.started.UTC(), Store: storeName(s.cfg.Store()),
 		Engine: s.cfg.EngineName, Algorithms: algorithmNames(), Limits: wire.Limits{
-			Secret: engine.MaxSecret / utf8.UTFMax, Batch: cmp.Or(s.cfg.Limits.Batch, engine.MaxBatch), Range: engine.MaxRange,
+			Secret: engine.MaxSecret / utf8.UTFMax, Batch: s.batchLimit(ctx), Range: engine.MaxRange,
 			Wait: s.cfg.MaxWait.Seconds(), Delay: s.cfg.Limits.Delay.Seconds(), Retention: s.cfg.Limits.Retention.Seconds(),
 			Body: s.cfg.Limits.BodyBytes, BatchBody: s.cfg.Limits.BatchBodyBytes,
 		},
 	}}, nil
+}
+
+// batchLimit returns the most jobs in a batch of the caller: more than its quota are never pending at once.
+func (s *Service) batchLimit(ctx context.Context) int64 {
+	most := cmp.Or(s.cfg.Limits.Batch, engine.MaxBatch)
+	if caller := guard.CallerOf(ctx); caller != nil && caller.Key != nil && caller.Key.Quota > 0 {
+		return min(most, caller.Key.Quota)
+	}
+	return most
 }
 
 // algorithmNames returns the names of all algorithms.

@@ -336,6 +336,15 @@ func TestNoTenantLocksOutAnother(t *testing.T) {
 	if refused.wantProblem(t, http.StatusTooManyRequests, "quota-exceeded"); n != 5 || refused.header.Get("Retry-After") == "" {
 		t.Errorf("%d jobs of a quota of 5", n)
 	}
+	// What is larger than the quota is never taken, so a client is told before and after.
+	a := c.do(t, http.MethodGet, "/v/status", "", bearer(blue))
+	if most := decode[wire.Status](t, a).Limits.Batch; most != 5 {
+		t.Errorf("a caller with a quota of 5 is told of batches of %d", most)
+	}
+	refused = c.do(t, http.MethodPost, "/hash/batch", batchOf("1", "2", "3", "4", "5", "6"), bearer(blue))
+	if p := decode[wire.Problem](t, refused.wantProblem(t, http.StatusTooManyRequests, "quota-exceeded")); !strings.Contains(p.Detail, "smaller batch") {
+		t.Errorf("detail %q", p.Detail)
+	}
 	n, refused = fill(slow)
 	if refused.wantProblem(t, http.StatusTooManyRequests, "rate-limited"); n != 3 ||
 		refused.header.Get("RateLimit-Policy") != `"jobs";q=3;w=3600` || !strings.HasPrefix(refused.header.Get("RateLimit"), `"jobs";r=0;t=`) {
