@@ -209,12 +209,14 @@ chaos: ## Break servers and disks again and again under load, and say what becam
 	go test -count 1 -timeout 30m -v ./test/e2e -run 'TestKills|TestFullDisk|TestFailingDisk|TestSynced|TestPowerCuts' -kill-rounds 50 -power-cuts 5000
 	go test -count 1 -timeout 30m -v ./internal/engine/jetstream -run 'TestLeader|TestServerAway|TestJobsOfALostInstance|OnThreeServers' -chaos
 
+FUZZTIME := 60s
+
 .PHONY: fuzz
-fuzz: ## Fuzz each target for a minute
-	@for target in $$(grep -rhoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' internal client | sed 's/func //' | sort -u); do \
-		package=$$(grep -rlE "^func $$target\(" --include='*_test.go' internal client | xargs -n1 dirname); \
-		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime 60s -fuzzminimizetime 1s ./$$package; \
-	done
+fuzz: ## Fuzz each target for a minute (FUZZTIME)
+	@grep -rnoE '^func Fuzz[A-Za-z0-9]+' --include='*_test.go' client cmd internal | sed -E 's,^(.*)/[^/]*:func (.*)$$,\1 \2,' | sort -u | \
+		while read -r package target; do \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 1s "./$$package" </dev/null; \
+		done
 
 .PHONY: screenshot
 screenshot: ## Take the picture of /docs anew
