@@ -123,7 +123,7 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, l.cfg) })
 			return err
 		}),
-	}, ringCommand(stdout, signals), (&keyring{stdout, stderr, signals, func() (string, error) { return settings.Text("api-keys", environ) }}).command())
+	}, configCommand(settings, environ, stdout, load), ringCommand(stdout, signals), (&keyring{stdout, stderr, signals, func() (string, error) { return settings.Text("api-keys", environ) }}).command())
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
 }
@@ -152,6 +152,8 @@ func help(c *cobra.Command, settings *config.Settings) string {
 	text := "hashd takes secrets over HTTP, hashes each one a fixed delay later, and gives out the hashes.\n\nUsage:\n" +
 		"  hashd [flags]              serve until SIGTERM or SIGINT, then finish every accepted job\n" +
 		"  hashd healthcheck [flags]  exit 0 if the server that runs with these settings is alive\n" +
+		"  hashd config print [flags] print every setting in force and where it comes from, as a configuration file\n" +
+		"  hashd config check [flags] exit 0 if a server could start with these settings and their files\n" +
 		"  hashd ring create FILE     make a ring, the keys that seal a store, for --ring-file\n" +
 		"  hashd ring rotate FILE     add a new key to a ring; what older keys sealed stays readable\n" +
 		"  hashd key COMMAND          add, list, revoke or rotate API keys; hashd key --help has the details\n" +
@@ -159,7 +161,7 @@ func help(c *cobra.Command, settings *config.Settings) string {
 	switch {
 	case isKeyCommand(c):
 		return keyHelp
-	case c.HasParent() && c.Name() != "healthcheck": // it has no settings
+	case c.HasParent() && c.Name() != "healthcheck" && !isConfigCommand(c): // it has no settings
 		return text
 	}
 	return text + "\n" + settings.Usage() +

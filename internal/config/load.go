@@ -59,11 +59,20 @@ type given struct {
 //
 // The error is one *Error for each thing wrong, joined with errors.Join; Config is then zero.
 func (s *Settings) Load(environ []string) (c Config, ring *string, err error) {
+	l := s.merge(environ)
+	if err := errors.Join(l.errs...); err != nil {
+		return Config{}, nil, err
+	}
+	return l.config, ringFrom(environ), nil
+}
+
+// merge takes the values of all sources, and checks them.
+func (s *Settings) merge(environ []string) *loading {
 	env, envErrs := s.fromEnviron(environ)
 	flags := s.fromFlags()
 	file, fileErrs := s.fromFile(slices.Concat(env, flags))
 
-	l := loading{last: map[string]given{}, bad: map[string]bool{}, errs: slices.Concat(fileErrs, envErrs)}
+	l := &loading{last: map[string]given{}, bad: map[string]bool{}, errs: slices.Concat(fileErrs, envErrs)}
 	for _, g := range slices.Concat(s.fromDefaults(), file, env, flags) {
 		l.take(g)
 	}
@@ -74,10 +83,7 @@ func (s *Settings) Load(environ []string) (c Config, ring *string, err error) {
 	l.checkStorage()
 	l.checkTLS()
 	l.checkExposure()
-	if err := errors.Join(l.errs...); err != nil {
-		return Config{}, nil, err
-	}
-	return l.config, ringFrom(environ), nil
+	return l
 }
 
 // Text returns what the highest source gives for one setting, as it was written there; "" if none gives it.
@@ -157,6 +163,7 @@ func (l *loading) takePlatform(port given) {
 	l.last["port"] = port
 	if l.noTLS() == "" && l.noAuth() == "" {
 		l.config.Listen = net.JoinHostPort("", port.text)
+		l.last["listen"] = given{l.last["listen"].setting, l.config.Listen, port.source}
 	}
 }
 

@@ -15,9 +15,9 @@ func (l *loading) checkStorage() {
 	if l.config.Engine == EngineFile && l.config.DataDir == "" && !l.bad["data-dir"] {
 		l.refuse(engine, "engine file keeps its jobs in a folder, and data-dir names none", "give data-dir the path of a folder")
 	}
-	l.checkUsed("data-dir", l.config.Engine == EngineFile)
-	l.checkUsed("sync", l.config.Engine == EngineFile)
-	l.checkUsed("ring-file", durable)
+	for name := range l.last {
+		l.checkUsed(name)
+	}
 	l.checkNATS()
 	if drain := l.last["drain"]; l.config.Drain == DrainHandover && !durable && !l.bad["drain"] {
 		l.refuse(drain, "engine memory ends with the process, so nobody could take the jobs over",
@@ -26,21 +26,29 @@ func (l *loading) checkStorage() {
 }
 
 // checkUsed refuses a setting that somebody gave and that the engine would ignore.
-func (l *loading) checkUsed(name string, used bool) {
-	if g, ok := l.last[name]; ok && g.source != "default" && !used && !l.bad[name] {
+func (l *loading) checkUsed(name string) {
+	if g := l.last[name]; g.source != "default" && !l.uses(name) && !l.bad[name] {
 		l.refuse(g, fmt.Sprintf("engine %s does not use this setting", l.config.Engine),
 			"choose an engine that uses it, or leave it out")
 	}
 }
 
+// uses reports whether the engine uses the setting: some are for one engine alone.
+func (l *loading) uses(name string) bool {
+	switch {
+	case name == "data-dir" || name == "sync":
+		return l.config.Engine == EngineFile
+	case name == "ring-file":
+		return l.config.Engine != EngineMemory
+	case strings.HasPrefix(name, "nats-"):
+		return l.config.Engine == EngineJetStream
+	}
+	return true
+}
+
 // checkNATS refuses a cluster without an address, or half of a certificate.
 func (l *loading) checkNATS() {
 	used := l.config.Engine == EngineJetStream
-	for name := range l.last {
-		if strings.HasPrefix(name, "nats-") {
-			l.checkUsed(name, used)
-		}
-	}
 	if used && l.config.NATSURL == "" && !l.bad["nats-url"] {
 		l.refuse(l.last["engine"], "engine jetstream keeps its jobs on a NATS cluster, and nats-url names none",
 			"give nats-url the URLs of its servers")
