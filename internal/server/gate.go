@@ -24,6 +24,7 @@ type gate struct {
 	count     int       // how many they are
 	crowded   time.Time // since when some wait
 	asked     bool      // the next round has been asked for
+	over      bool      // stop was called, perhaps before start
 	letsIn    bool      // everyone, since there are no rounds: before start and from stop on
 	sweeping  *time.Timer
 	unsettled int           // those that wait or have waited, until they are let in or answered
@@ -87,6 +88,10 @@ const (
 func (g *gate) start(b bell) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
+	if g.over {
+		b.stop()
+		return
+	}
 	g.bell, g.ended, g.letsIn = b, make(chan struct{}), false
 	go func() {
 		defer close(g.ended)
@@ -103,6 +108,7 @@ func (g *gate) stop(cut <-chan struct{}) {
 		return
 	}
 	g.mu.Lock()
+	g.over = true
 	if g.letsIn {
 		g.mu.Unlock()
 		return

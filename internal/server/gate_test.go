@@ -186,6 +186,22 @@ func TestGateRefusesAllWhoWaitedTooLong(t *testing.T) {
 	})
 }
 
+// A server that is told to stop before it serves begins nothing. goleak would find the rounds.
+func TestGateStoppedBeforeItsStart(t *testing.T) {
+	g := newGate(1)
+	g.stop(nil)
+	b, err := newBell(newPipes())
+	if err != nil {
+		t.Fatal(err)
+	}
+	g.start(b)
+	for range 3 {
+		if v, _ := g.enter(newSlot(g, func() bool { return false })); v != admitted {
+			t.Errorf("verdict %v", v)
+		}
+	}
+}
+
 // A stop waits until those that are refused for it have their answers, and leaves nothing running.
 func TestGateStopRefusesThoseThatWait(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
