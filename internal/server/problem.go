@@ -145,7 +145,7 @@ func (h *handler) problemOf(err error, path string) problem {
 func usedUp(err *guard.LimitError, path string) problem {
 	p := problem{kind: rateLimited, retryAfter: err.RetryAfter, rate: err.Fields, detail: "More jobs than this caller's rate allows. Try again after Retry-After."}
 	if err.Quota {
-		p.kind, p.detail = quotaExceeded, "This caller has as many pending jobs as it may have. Try again after Retry-After" + smaller(path) + "."
+		p.kind, p.detail = quotaExceeded, "This caller has as many pending jobs as it may have. Try again after Retry-After"+smaller(path)+"."
 	}
 	return p
 }
