@@ -45,7 +45,7 @@ func BenchmarkRefusal(b *testing.B) {
 	cfg := Config{MaxBodyBytes: 16384, MaxBatchBytes: 1 << 20, MaxBatchMemory: 4 << 20, MaxConnections: 100, Log: slog.New(slog.DiscardHandler)}
 	counted := newRefusals(cfg.Log)
 	b.Cleanup(counted.close)
-	r := newRefuser(cfg, on(fake{}), newRequestIDs(), counted)
+	r := newRefuser(cfg, on(fake{}), counted)
 	request := []byte("POST /hash HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n" +
 		`{"password":"angryMonkey"}`)
 	var buffer [1024]byte

@@ -20,7 +20,6 @@ import (
 type answering struct {
 	net.Listener
 	limit   time.Duration // for a piece of an answer to be written
-	ids     *requestIDs
 	log     *slog.Logger
 	gate    *gate // for the requests
 	refuser *refuser
@@ -96,14 +95,14 @@ func refusal(p []byte) (status int, reason string, ok bool) {
 
 // refuse returns the whole answer that stands in for one of net/http's, and logs it.
 func (a *answering) refuse(status int, reason string) []byte {
-	id := a.ids.next()
+	id := newRequestID()
 	a.log.Debug("request refused unread", "request", id, "status", status, "reason", reason)
 	return whole(status, id, unread(status, reason))
 }
 
 // withoutTLS returns the whole answer to a request without TLS where there must be TLS.
 func (a *answering) withoutTLS() []byte {
-	id := a.ids.next()
+	id := newRequestID()
 	a.log.Debug("request refused: it came without TLS", "request", id)
 	return whole(http.StatusBadRequest, id, "This port speaks TLS. Use https in place of http.")
 }

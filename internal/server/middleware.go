@@ -1,17 +1,15 @@
 package server
 
 import (
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"net/http"
 	"runtime"
 	"runtime/debug"
 	"slices"
-	"strconv"
 	"strings"
-	"sync/atomic"
 	"time"
 
 	"github.com/hashd-project/hashd/internal/engine"
@@ -24,7 +22,6 @@ type handler struct {
 	cfg     Config
 	router  router
 	service Service
-	ids     *requestIDs
 	batches *batchRoom
 	refused *refusals
 	hosts   hosts
@@ -208,18 +205,17 @@ func (h *handler) logFailure(c echoContext, err error) {
 
 const requestIDHeader = "X-Request-Id"
 
-// requestIDs makes ids that are unique among processes by a random prefix and within one by
-// counting: cheap, and easy to read in a log.
-type requestIDs struct {
-	prefix string
-	last   atomic.Uint64
-}
-
-func newRequestIDs() *requestIDs { return &requestIDs{prefix: rand.Text()[:10] + "-"} }
-
-func (r *requestIDs) next() string {
-	var b [24]byte
-	return string(strconv.AppendUint(append(b[:0], r.prefix...), r.last.Add(1), 36))
+// newRequestID draws an id of 80 random bits: one that counts would tell each client how much all others ask.
+func newRequestID() string {
+	const digits = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
+	var id [16]byte
+	for i := 0; i < len(id); i += len(id) / 2 {
+		for n, bits := i, rand.Uint64(); n < i+len(id)/2; n++ { //nolint:gosec // it is no secret
+			id[n] = digits[bits&31]
+			bits >>= 5
+		}
+	}
+	return string(id[:])
 }
 
 // identify gives the request its id, the client's if that is safe to repeat, or a new one, and the
@@ -227,7 +223,7 @@ func (r *requestIDs) next() string {
 func (h *handler) identify(c echoContext) {
 	id, _ := header.One(c.Request().Header, requestIDHeader)
 	if !isRequestID(id) {
-		id = h.ids.next()
+		id = newRequestID()
 	}
 	strict.SetHeader(c.Response(), requestIDHeader, id)
 	h.fields.set(c.Response().Header(), c.Request(), c.Path())

@@ -35,6 +35,30 @@ func TestRequestID(t *testing.T) {
 	}
 }
 
+// By its ids a client cannot tell how many requests came between: no part of one stays from one to the next.
+func TestRequestIDsTellNothingOfOthers(t *testing.T) {
+	s := newSite(t, on(fake{}))
+	const requests = 40
+	var digits [16]map[byte]bool
+	for range requests {
+		id := s.ask("GET /healthz", "").header.Get("X-Request-Id")
+		if len(id) != len(digits) {
+			t.Fatalf("id %q", id)
+		}
+		for i := range digits {
+			if digits[i] == nil {
+				digits[i] = map[byte]bool{}
+			}
+			digits[i][id[i]] = true
+		}
+	}
+	for i, seen := range digits {
+		if len(seen) < 10 { // of 32, by chance once in 10^12 runs
+			t.Errorf("place %d has %d digits in %d ids", i, len(seen), requests)
+		}
+	}
+}
+
 // Ids are unique within a server and among servers.
 func TestRequestIDsAreUnique(t *testing.T) {
 	const servers, clients, requests = 2, 4, 100

@@ -16,7 +16,6 @@ import (
 // refuser answers requests that are not let in. For the usual ones it has the answer ready, and needs
 // neither net/http nor the router. It is safe for concurrent use.
 type refuser struct {
-	ids      *requestIDs
 	log      *slog.Logger
 	refusals *refusals
 	ready    []readyAnswer
@@ -39,12 +38,12 @@ type readyAnswer struct {
 }
 
 // newRefuser has a handler, whose log nobody sees, answer one request of each usual kind.
-func newRefuser(cfg Config, service Service, ids *requestIDs, counted *refusals) *refuser {
-	r := &refuser{ids: ids, log: cfg.Log, refusals: counted, idle: cfg.IdleTimeout, write: cfg.WriteTimeout}
+func newRefuser(cfg Config, service Service, counted *refusals) *refuser {
+	r := &refuser{log: cfg.Log, refusals: counted, idle: cfg.IdleTimeout, write: cfg.WriteTimeout}
 	cfg.Log = slog.New(slog.DiscardHandler)
 	unseen := newRefusals(cfg.Log)
 	defer unseen.close()
-	h := newHandler(cfg, service, ids, unseen, newBatchRoom(&cfg))
+	h := newHandler(cfg, service, unseen, newBatchRoom(&cfg))
 	for _, kind := range []struct{ method, target string }{
 		{http.MethodPost, "/hash "}, {http.MethodPost, "/hash/batch "}, {http.MethodGet, "/hash/batch?"}, {http.MethodGet, "/hash?"}, {http.MethodGet, "/hash/"},
 	} {
@@ -104,7 +103,7 @@ func (r *refuser) answer(buffer, request []byte) []byte {
 		return nil
 	}
 	if !isRequestID(string(id)) {
-		id = []byte(r.ids.next())
+		id = []byte(newRequestID())
 	}
 	r.refusals.note(overloaded(), false)
 	a := &r.ready[n]

@@ -56,7 +56,6 @@ type Config struct {
 // Server answers HTTP requests. Serve and Shutdown may be called once each.
 type Server struct {
 	cfg     Config
-	ids     *requestIDs
 	conns   *connections
 	batches *batchRoom
 	streams *streams
@@ -69,8 +68,8 @@ type Server struct {
 // New returns a server for the service.
 func New(cfg Config, service Service) *Server {
 	s := newServer(cfg)
-	s.streams.next = newHandler(cfg, service, s.ids, s.refused, s.batches)
-	s.gate, s.refuser = newGate(cfg.MaxInFlight), newRefuser(cfg, service, s.ids, s.refused)
+	s.streams.next = newHandler(cfg, service, s.refused, s.batches)
+	s.gate, s.refuser = newGate(cfg.MaxInFlight), newRefuser(cfg, service, s.refused)
 	return s
 }
 
@@ -90,7 +89,6 @@ func newServer(cfg Config) *Server {
 	protocols.SetUnencryptedHTTP2(cfg.TLS != nil) // to net/http no connection has TLS: see secured
 	return &Server{
 		cfg:     cfg,
-		ids:     newRequestIDs(),
 		conns:   conns,
 		batches: newBatchRoom(&cfg),
 		refused: newRefusals(cfg.Log),
@@ -124,10 +122,10 @@ const maxHeaderBytes = 16 << 10
 
 // Handler returns the whole chain that answers a request.
 func Handler(cfg Config, service Service) http.Handler {
-	return newHandler(cfg, service, newRequestIDs(), newRefusals(cfg.Log), newBatchRoom(&cfg))
+	return newHandler(cfg, service, newRefusals(cfg.Log), newBatchRoom(&cfg))
 }
 
-func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals, batches *batchRoom) http.Handler {
+func newHandler(cfg Config, service Service, refused *refusals, batches *batchRoom) http.Handler {
 	r := newRouter()
 	if cfg.Guard == nil {
 		cfg.Guard = open{}
@@ -137,7 +135,7 @@ func newHandler(cfg Config, service Service, ids *requestIDs, refused *refusals,
 		r.page(path, page)
 	}
 	h := &handler{
-		cfg: cfg, router: r, service: service, ids: ids, batches: batches, hosts: newHosts(cfg.Listen, cfg.Hosts),
+		cfg: cfg, router: r, service: service, batches: batches, hosts: newHosts(cfg.Listen, cfg.Hosts),
 		allowed: allowed(r.routes()), fields: newFields(cfg.TLS != nil, cfg.Origins), refused: refused,
 	}
 	r.Use(h.around)
@@ -161,7 +159,7 @@ func (s *Server) Serve(l net.Listener) error {
 		}
 		s.gate.start(bell)
 	}
-	a := &answering{limit: s.cfg.WriteTimeout, ids: s.ids, log: s.cfg.Log, gate: s.gate, refuser: s.refuser}
+	a := &answering{limit: s.cfg.WriteTimeout, log: s.cfg.Log, gate: s.gate, refuser: s.refuser}
 	own := &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
 	if s.cfg.TLS != nil {
 		own.secure = &security{s.cfg.TLS, s.cfg.WriteTimeout, s.cfg.Log, a.withoutTLS}
