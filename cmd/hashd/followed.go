@@ -4,6 +4,7 @@ import (
 	"crypto/tls"
 	"fmt"
 	"log/slog"
+	"time"
 
 	"github.com/hashd-project/hashd/internal/auth"
 	"github.com/hashd-project/hashd/internal/certs"
@@ -53,12 +54,12 @@ func (f *followed) tls() *tls.Config {
 	return f.certs.Config()
 }
 
-// warnings names the settings whose newest files are not in use.
+// warnings names the settings whose newest files are not in use, or expire soon.
 func (f *followed) warnings() (names []string) {
 	if f.keys != nil && f.keys.Err() != nil {
 		names = append(names, "api-keys")
 	}
-	if f.certs != nil && f.certs.Err() != nil {
+	if f.certs != nil && (f.certs.Err() != nil || f.certs.Expiring(time.Now())) {
 		names = append(names, "tls-cert")
 	}
 	return names

@@ -229,7 +229,7 @@ func (c caller) call(t *testing.T, method, path, body string, sent func(), statu
 // done and those who wait for them have their hashes.
 func TestListenerFails(t *testing.T) {
 	t.Parallel()
-	cfg := loadConfig(t, "--delay=2s")
+	cfg := loadConfig(t, "--delay=5s")
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)

@@ -278,7 +278,8 @@ type Health struct {
 	Status HealthStatus `json:"status"`
 
 	// Warnings What an operator should look after although requests are served, by the name of the setting: a file that
-	// was changed and cannot be used, so that what it held before stays in use. Absent if there is nothing.
+	// was changed and cannot be used, so that what it held before stays in use, or a certificate that expires
+	// within 14 days. Absent if there is nothing.
 	//
 	//
 	// Examples: ["api-keys"]

@@ -72,6 +72,9 @@ func (s *Source) Close() { s.stop() }
 // Expires returns when the certificate in use expires.
 func (s *Source) Expires() time.Time { return s.now.Load().leaf.NotAfter }
 
+// Expiring says whether the certificate in use expires within Soon, or has expired.
+func (s *Source) Expiring(now time.Time) bool { return now.After(s.Expires().Add(-Soon)) }
+
 // Err returns why the files are not in use as they are now, nil if they are.
 func (s *Source) Err() error {
 	if reason := s.reason.Load(); reason != nil {
@@ -134,7 +137,7 @@ func (s *Source) note(err error) {
 // warn logs once a day that the certificate expires soon, or has expired.
 func (s *Source) warn(now time.Time) {
 	expires := s.Expires()
-	if now.Before(expires.Add(-Soon)) {
+	if !s.Expiring(now) {
 		s.warned = time.Time{}
 		return
 	}

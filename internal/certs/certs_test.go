@@ -177,6 +177,9 @@ func TestExpiryIsLogged(t *testing.T) {
 		soonLines, pastLines int
 	}{{35 * time.Hour, 0, 0}, {37 * time.Hour, 1, 0}, {60 * time.Hour, 1, 0}, {62 * time.Hour, 2, 0}, {40 * day, 2, 1}, {40*day + time.Hour, 2, 1}, {41 * day, 2, 2}} {
 		s.warn(now.Add(tt.after))
+		if expiring := s.Expiring(now.Add(tt.after)); expiring != (tt.soonLines > 0) {
+			t.Errorf("after %v: expiring %v", tt.after, expiring)
+		}
 		if n, past := len(p.log.Find(soon)), len(p.log.Find(expired)); n != tt.soonLines || past != tt.pastLines {
 			t.Errorf("after %v: %d and %d warnings, want %d and %d", tt.after, n, past, tt.soonLines, tt.pastLines)
 		}

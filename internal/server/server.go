@@ -158,6 +158,7 @@ func (s *Server) Serve(l net.Listener) error {
 			return fmt.Errorf("serve: %w", err)
 		}
 		s.gate.start(bell)
+		defer s.gate.stop(nil) // nobody comes any more; or Shutdown was first
 	}
 	a := &answering{limit: s.cfg.WriteTimeout, log: s.cfg.Log, gate: s.gate, refuser: s.refuser}
 	own := &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
@@ -169,7 +170,6 @@ func (s *Server) Serve(l net.Listener) error {
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
-	s.gate.stop(nil) // nobody comes any more
 	return fmt.Errorf("serve: %w", err)
 }
 

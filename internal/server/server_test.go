@@ -341,3 +341,22 @@ func TestLongPollOverTCP(t *testing.T) {
 	}
 	a.want(200, "Preference-Applied: wait=60")
 }
+
+// A server that is told to stop before it serves leaves nothing behind. TestMain looks for it.
+func TestShutdownBeforeServe(t *testing.T) {
+	for range 20 {
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		s := newSite(t, on(fake{}))
+		server := New(s.cfg, s.service)
+		if err := server.Shutdown(t.Context(), 0); err != nil {
+			t.Error(err)
+		}
+		if err := server.Serve(l); err != nil {
+			t.Error(err)
+		}
+		_ = l.Close()
+	}
+}

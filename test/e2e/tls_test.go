@@ -9,12 +9,14 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	wire "github.com/hashd-project/hashd/gen/server"
 	"github.com/hashd-project/hashd/internal/certs/certstest"
 )
 
@@ -160,6 +162,35 @@ func TestIdleTLSClientsKeepNobodyOut(t *testing.T) {
 	c.do(t, http.MethodGet, "/healthz", "").want(t, http.StatusOK)
 	c.submit(t, "in time")
 	i.log(t, "max-connections is reached: closing idle connections", 1).Want(t, "limit", 20)
+	i.stop(t)
+}
+
+// Readiness tells what an operator should look after: a certificate that expires soon, and one that cannot be
+// used.
+func TestReadinessWarnsOfTheCertificate(t *testing.T) {
+	t.Parallel()
+	p := newPair(t) // which expires in an hour
+	i := start(t, p.args()...)
+	c := p.client(t, i)
+	warned := func() bool {
+		return slices.Contains(decode[wire.Health](t, c.do(t, http.MethodGet, "/readyz", "").want(t, http.StatusOK)).Warnings, "tls-cert")
+	}
+	if !warned() {
+		t.Error("nothing of a certificate that expires soon")
+	}
+	cert, key := p.roots.Server(t, 1000*time.Hour)
+	certstest.Write(t, cert, key, p.cert(), p.key())
+	i.log(t, "TLS certificate replaced", 1)
+	if warned() {
+		t.Error("a warning without a reason")
+	}
+	if err := os.WriteFile(p.cert(), []byte("junk"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	i.log(t, "the TLS certificate was not replaced: the last good one stays in use", 1)
+	if !warned() {
+		t.Error("nothing of a certificate that cannot be used")
+	}
 	i.stop(t)
 }
 
