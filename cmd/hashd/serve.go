@@ -131,6 +131,7 @@ func (p *program) run(signals <-chan os.Signal) error {
 		p.log.Warn("fewer connections than max-connections: the system lets this process have too few files open",
 			"limit", limit, "max_connections", p.cfg.MaxConnections)
 	}
+	defer p.attended(url)()
 	return p.serveOn(l, signals)
 }
 

@@ -42,6 +42,7 @@ func (p *program) stop(cause string, impatient bool, signals <-chan os.Signal, s
 		started := time.Now()
 		p.log.Info("draining", "cause", cause, "pending", p.engine.Stats().Pending, "timeout", p.cfg.DrainTimeout,
 			"until", started.Add(p.cfg.DrainTimeout), "hint", hint)
+		p.leaving()
 		err := p.end(ctx)
 		why, stats := context.Cause(ctx), p.engine.Stats()
 		closing()
@@ -155,7 +156,9 @@ func (p *program) tell(ctx context.Context) {
 			return
 		case <-ticker.C:
 			until, _ := ctx.Deadline()
-			p.log.Info("still draining", "left", p.engine.Stats().Pending, "until", until)
+			left := p.engine.Stats().Pending
+			p.log.Info("still draining", "left", left, "until", until)
+			tellManager(statusOf("draining, %d jobs left", left))
 		}
 	}
 }

@@ -1,0 +1,70 @@
+package deploy
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/spf13/pflag"
+
+	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/needs"
+)
+
+const unitFile = "systemd/hashd.service"
+
+// unit returns the settings of the unit, each with its values.
+func unit(t *testing.T) map[string][]string {
+	t.Helper()
+	data, err := os.ReadFile(unitFile)
+	if err != nil {
+		t.Fatal(err)
+	}
+	settings := map[string][]string{}
+	for line := range strings.SplitSeq(strings.ReplaceAll(string(data), "\\\n", " "), "\n") {
+		if name, value, ok := strings.Cut(line, "="); ok && !strings.HasPrefix(line, "#") {
+			settings[name] = append(settings[name], value)
+		}
+	}
+	return settings
+}
+
+// The unit starts hashd with settings that it has, opens no door without a lock, and lets no secret out.
+func TestUnit(t *testing.T) {
+	u := unit(t)
+	for name, want := range map[string]string{
+		"Type": "notify", "MemorySwapMax": "0", "LimitCORE": "0", "LimitMEMLOCK": "infinity", "User": "hashd", "StateDirectory": "hashd", "WatchdogSec": "30s",
+	} {
+		if got := strings.Join(u[name], " "); got != want {
+			t.Errorf("%s=%s, want %s", name, got, want)
+		}
+	}
+	args := strings.Fields(u["ExecStart"][0])[1:]
+	fs := pflag.NewFlagSet("hashd", pflag.ContinueOnError)
+	config.New(fs)
+	if err := fs.Parse(args); err != nil || fs.NArg() > 0 {
+		t.Errorf("%q: error %v, %q left", args, err, fs.Args())
+	}
+	if strings.Contains(u["ExecStart"][0], "insecure") {
+		t.Error("the unit opens a door without a lock")
+	}
+	for _, credential := range u["LoadCredential"] {
+		name, _, _ := strings.Cut(credential, ":")
+		if !regexp.MustCompile(`\$\{CREDENTIALS_DIRECTORY\}/` + name + `\b`).MatchString(u["ExecStart"][0]) {
+			t.Errorf("the credential %s is not used", name)
+		}
+	}
+}
+
+// The sandbox of the unit is as tight as systemd can tell: 2.0 of 10 at most.
+func TestUnitIsShutIn(t *testing.T) {
+	analyze := needs.Tool(t, "systemd-analyze", needs.Debian("systemd"))
+	out, err := exec.CommandContext(t.Context(), analyze, "security", "--offline=true", "--threshold=20", "--no-pager", unitFile).CombinedOutput()
+	if err != nil {
+		t.Fatalf("%v:\n%s", err, out)
+	}
+	_, level, _ := strings.Cut(string(out), "Overall exposure level")
+	t.Logf("exposure%s", level)
+}
