@@ -27,9 +27,14 @@ type Tenants interface {
 	// does not tell apart by tenant is of all, and is nothing that counts their jobs.
 	StatsOf(tenant uint16) Stats
 
-	// Room returns how many of a tenant's jobs are pending, and how many more may be, of all tenants
-	// together, before max-pending is reached. It is cheap enough to ask for each submission.
-	Room(tenant uint16) (pending, free int64)
+	// Room returns what a tenant has of the room that all share. It is cheap enough to ask for each submission.
+	Room(tenant uint16) Room
+}
+
+// Room is how much of what all tenants share is one tenant's, and how much is left to all of them, in jobs.
+type Room struct {
+	Pending, FreePending int64 // of max-pending
+	Held, FreeHeld       int64 // of max-results: pending jobs and kept results
 }
 
 // DefaultTenant is the name of the tenant with the number 0, whose jobs are also those of a server without tenants.

@@ -18,7 +18,8 @@ func (e *ScopeError) Error() string { return "the key lacks the scope " + e.Scop
 
 // LimitError refuses jobs of a caller that has used up its rate or its quota.
 type LimitError struct {
-	Quota      bool          // the quota, or else the rate
+	Quota      bool          // the quota or the share of the tenant, or else the rate
+	Kept       bool          // it is the share, and results have a part in it
 	Key        string        // the name of the caller's key; "" for a caller without one
 	RetryAfter time.Duration // when it makes sense to try again; at least a second
 	Fields     RateFields

@@ -22,8 +22,8 @@ import (
 type Tenants interface {
 	// TenantNumber returns the store's number for the tenant of that name.
 	TenantNumber(ctx context.Context, name string) (uint16, error)
-	// Room returns how many jobs of a tenant are pending, and how many more the engine takes from anyone.
-	Room(tenant uint16) (pending, free int64)
+	// Room returns what a tenant has of the room that all share.
+	Room(tenant uint16) engine.Room
 }
 
 // Config is what a Guard is made of.

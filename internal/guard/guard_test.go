@@ -1,6 +1,7 @@
 package guard
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -37,7 +38,9 @@ func made(t testing.TB, change func(*auth.Key)) (auth.Key, string) {
 // rooms is what an engine knows of tenants: red, blue and green have the numbers 1 to 3.
 type rooms struct {
 	limit   int64
+	results int64 // limit of pending jobs and kept results; 0 for none
 	pending [4]atomic.Int64
+	kept    [4]int64
 	err     error
 }
 
@@ -45,12 +48,17 @@ func (r *rooms) TenantNumber(_ context.Context, name string) (uint16, error) {
 	return map[string]uint16{"red": 1, "blue": 2, "green": 3}[name], r.err
 }
 
-func (r *rooms) Room(tenant uint16) (pending, free int64) {
-	free = r.limit
+func (r *rooms) Room(tenant uint16) engine.Room {
+	pending, held := int64(0), int64(0)
 	for i := range r.pending {
-		free -= r.pending[i].Load()
+		pending += r.pending[i].Load()
+		held += r.pending[i].Load() + r.kept[i]
 	}
-	return r.pending[tenant].Load(), free
+	own := r.pending[tenant].Load()
+	return engine.Room{
+		Pending: own, FreePending: r.limit - pending,
+		Held: own + r.kept[tenant], FreeHeld: cmp.Or(r.results, 1<<40) - held,
+	}
 }
 
 // guarded returns a guard of an engine with that much room, and the keys' tokens.

@@ -62,19 +62,25 @@ func (g *Guard) takeQuota(c *Caller, grant *Grant) error {
 	counter, _ := g.inFlight.LoadOrStore(c.Tenant, new(atomic.Int64))
 	grant.inFlight = counter.(*atomic.Int64)
 	coming := grant.inFlight.Add(grant.jobs)
-	pending, free := g.cfg.Tenants.Room(c.Tenant)
-	over := c.Key.Quota > 0 && pending+coming > c.Key.Quota
-	shared = shared && coming <= free // else there is no room for anyone, as the engine says
-	if over || shared && pending+coming > shareOf(free-coming) {
+	room := g.cfg.Tenants.Room(c.Tenant)
+	over := c.Key.Quota > 0 && room.Pending+coming > c.Key.Quota || shared && beyondShare(room.Pending, room.FreePending, coming)
+	kept := !over && shared && beyondShare(room.Held, room.FreeHeld, coming)
+	if over || kept {
 		grant.Settle(false)
 		grant.inFlight = nil
-		return &LimitError{Quota: true, Key: c.Key.Name, RetryAfter: max(time.Second, g.cfg.Delay), Fields: c.limiter.fields()}
+		return &LimitError{Quota: true, Kept: kept, Key: c.Key.Name, RetryAfter: max(time.Second, g.cfg.Delay), Fields: c.limiter.fields()}
 	}
 	return nil
 }
 
-// shareOf returns how many jobs one tenant of several may have pending where there is room for so many more: eight
-// times as many. So a tenant alone can fill eight ninths of max-pending, there is always room for one
+// beyondShare reports whether so many jobs more are beyond the share of a tenant that has some. Where there is no
+// room for them anyway, that is the engine's to say.
+func beyondShare(has, free, coming int64) bool {
+	return coming <= free && has+coming > shareOf(free-coming)
+}
+
+// shareOf returns how many jobs one tenant of several may have where there is room for so many more: eight
+// times as many. So a tenant alone can fill eight ninths of a limit, there is always room for one
 // that comes later, and no share has to be set for each (Choudhury and Hahne, "Dynamic queue length
 // thresholds for shared-memory packet switches", 1998). One job is anybody's share.
 func shareOf(free int64) int64 { return max(1, 8*max(0, min(free, math.MaxInt64/8))) }

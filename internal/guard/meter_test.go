@@ -287,6 +287,28 @@ func TestNoTenantLocksOthersOut(t *testing.T) {
 	}
 }
 
+// The results of a tenant leave room for those of others: they stay for the whole retention.
+func TestResultsLockNobodyOut(t *testing.T) {
+	red, blue := func(k *auth.Key) { k.Tenant = "red" }, func(k *auth.Key) { k.Tenant = "blue" }
+	g, r, tokens := guarded(t, 1e9, red, blue)
+	r.results, r.limit = 1000, 1000
+	r.kept[1] = 880 // of red
+	n := fill(t, g, r, tokens[0], 1)
+	_, err := g.Take(g.caller(t, tokens[0]), 1)
+	limit, ok := errors.AsType[*LimitError](err)
+	if n > 10 || !ok || !limit.Quota || !limit.Kept {
+		t.Errorf("%d more, then error %#v", n, err)
+	}
+	if _, err := g.Take(g.caller(t, tokens[1]), 90); err != nil {
+		t.Errorf("another tenant: %v", err)
+	}
+	g, r, tokens = guarded(t, 1e9, red, red)
+	r.results, r.kept[1] = 1000, 999
+	if _, err := g.Take(g.caller(t, tokens[0]), 1); err != nil {
+		t.Errorf("a tenant alone: %v", err)
+	}
+}
+
 // However little room there is, a tenant without jobs can have one, and hears of a full server what anybody does.
 func TestShareOfLittleRoom(t *testing.T) {
 	red, blue := func(k *auth.Key) { k.Tenant = "red" }, func(k *auth.Key) { k.Tenant = "blue" }

@@ -147,6 +147,9 @@ func usedUp(err *guard.LimitError, path string) problem {
 	if err.Quota {
 		p.kind, p.detail = quotaExceeded, "This caller has as many pending jobs as it may have. Try again after Retry-After"+smaller(path)+"."
 	}
+	if err.Kept {
+		p.detail = "This caller's tenant has as many results as it may have. Erase those that are collected, with DELETE, or try again after Retry-After."
+	}
 	return p
 }
 

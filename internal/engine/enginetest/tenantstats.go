@@ -8,14 +8,14 @@ import (
 	"github.com/hashd-project/hashd/internal/engine"
 )
 
-// room returns how many more jobs may be pending.
-func (s *subject) room() int64 {
+// free returns how much is left of a limit.
+func (s *subject) free(limit string) int64 {
 	for _, u := range s.Uses() {
-		if u.Name == "max-pending" {
+		if u.Name == limit {
 			return u.Limit - u.Used
 		}
 	}
-	s.x.Fatal("the engine does not tell how many jobs may be pending")
+	s.x.Fatalf("the engine does not tell how much of %s is left", limit)
 	return 0
 }
 
@@ -121,10 +121,18 @@ func (s *subject) wantStatsOf(tenant uint16, want engine.Stats) {
 	if got != want {
 		s.x.Errorf("counters of tenant %d are %+v, want %+v", tenant, got, want)
 	}
-	before := s.room()
-	pending, free := s.Room(tenant)
-	if pending != want.Pending || free != before && before == s.room() { // unless others submit meanwhile
-		s.x.Errorf("tenant %d has %d pending jobs and room for %d, want %d and %d", tenant, pending, free, want.Pending, before)
+	s.wantRoom(tenant, want.Pending, want.Kept)
+}
+
+// wantRoom fails the test unless the tenant has so many pending jobs and kept results, and the rest is left to all.
+func (s *subject) wantRoom(tenant uint16, pending, kept int64) {
+	s.x.Helper()
+	left := func() engine.Room {
+		return engine.Room{Pending: pending, FreePending: s.free("max-pending"), Held: pending + kept, FreeHeld: s.free("max-results")}
+	}
+	want := left()
+	if got := s.Room(tenant); got != want && want == left() { // unless others submit meanwhile
+		s.x.Errorf("the room of tenant %d is %+v, want %+v", tenant, got, want)
 	}
 }
 

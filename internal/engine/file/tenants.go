@@ -134,4 +134,4 @@ func (c *committer) restoreTenants(tx *bolt.Tx) error {
 func (e *Engine) StatsOf(tenant uint16) engine.Stats { return e.jobs.StatsOf(tenant) }
 
 // Room implements engine.Tenants.
-func (e *Engine) Room(tenant uint16) (pending, free int64) { return e.jobs.Room(tenant) }
+func (e *Engine) Room(tenant uint16) engine.Room { return e.jobs.Room(tenant) }

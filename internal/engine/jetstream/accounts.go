@@ -63,15 +63,16 @@ func (a *accounts) get(tenant uint16) *account {
 	return one
 }
 
-// pending returns how many of the pending jobs are a tenant's.
-func (a *accounts) pending(tenant uint16, all int64) int64 {
+// left returns how many of all pending and kept jobs are a tenant's.
+func (a *accounts) left(tenant uint16, allPending, allKept int64) (pending, kept int64) {
 	if one := a.get(tenant); one != nil {
-		return one.counters.Pending
+		return one.counters.Pending, one.counters.Kept
 	}
 	for _, one := range a.of {
-		all -= one.counters.Pending
+		allPending -= one.counters.Pending
+		allKept -= one.counters.Kept
 	}
-	return all
+	return allPending, allKept
 }
 
 // add adds to a tenant's counters.

@@ -238,7 +238,7 @@ func (e *Engine) Stats() engine.Stats { return e.ledger.stats() }
 func (e *Engine) StatsOf(tenant uint16) engine.Stats { return e.ledger.statsOf(tenant) }
 
 // Room implements engine.Tenants, for this instance: it does not know what the others have accepted.
-func (e *Engine) Room(tenant uint16) (pending, free int64) { return e.ledger.room(tenant) }
+func (e *Engine) Room(tenant uint16) engine.Room { return e.ledger.room(tenant) }
 
 // MaxBatch returns the most jobs that the cluster takes in a batch.
 func (e *Engine) MaxBatch() int { return min(engine.MaxBatch, e.publishLimit-1) }

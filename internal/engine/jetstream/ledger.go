@@ -320,10 +320,15 @@ func (l *ledger) statsOf(tenant uint16) engine.Stats {
 }
 
 // room returns how many jobs of a tenant are pending, and how many more may be of all tenants.
-func (l *ledger) room(tenant uint16) (pending, free int64) {
+func (l *ledger) room(tenant uint16) engine.Room {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.accounts.pending(tenant, l.pending.live), l.cfg.MaxPending - l.pending.live - l.reserved
+	l.expire(time.Now())
+	pending, kept := l.accounts.left(tenant, l.pending.live, l.kept.live)
+	return engine.Room{
+		Pending: pending, FreePending: l.cfg.MaxPending - l.pending.live - l.reserved,
+		Held: pending + kept, FreeHeld: l.cfg.MaxResults - l.pending.live - l.kept.live - l.reserved,
+	}
 }
 
 func (l *ledger) all() engine.Stats {

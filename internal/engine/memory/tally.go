@@ -106,12 +106,15 @@ func (e *Engine) StatsOf(tenant uint16) engine.Stats {
 }
 
 // Room implements engine.Tenants.
-func (e *Engine) Room(tenant uint16) (pending, free int64) {
+func (e *Engine) Room(tenant uint16) engine.Room {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	t := e.tallies.of(tenant)
-	pending = t.restored + e.acceptedOf(tenant) - t.completed - t.canceled
-	return pending, e.cfg.MaxPending - e.pendingJobs()
+	pending := t.restored + e.acceptedOf(tenant) - t.completed - t.canceled
+	return engine.Room{
+		Pending: pending, FreePending: e.cfg.MaxPending - e.pendingJobs(),
+		Held: pending + t.kept + t.completed - t.erased, FreeHeld: e.resultsEnd() - e.end() + 1,
+	}
 }
 
 // advance tells those who wait for the end of any of the tenant's jobs that there was one.
