@@ -3,6 +3,7 @@ package client
 import (
 	"context"
 	"net/http"
+	"slices"
 	"sync"
 	"time"
 
@@ -76,13 +77,13 @@ func (l *RateLimit) perSecond() float64 { return float64(l.Jobs) / l.Per.Seconds
 type pace struct {
 	scout chan struct{} // holds one while that one is on its way
 
-	mu    sync.Mutex
-	known bool       // an answer has told
-	limit *RateLimit // nil for any number
-	left  float64    // at that time, without those that are coming
-	at    time.Time
-	// coming are those whose turn or whose answer has not come.
-	coming float64
+	mu       sync.Mutex
+	known    bool       // an answer has told
+	limit    *RateLimit // nil for any number
+	left     float64    // at that time, with the turns that have no answer yet
+	at       time.Time
+	turns    []*turn // those that have no answer yet, in their order
+	accepted float64 // jobs of all answers
 }
 
 func newPace() *pace { return &pace{scout: make(chan struct{}, 1)} }
@@ -92,6 +93,7 @@ type turn struct {
 	pace     *pace
 	jobs     float64
 	scouting bool
+	before   float64 // what was accepted when it was sent
 }
 
 // wait returns once the server should take so many jobs, or with the context's cause. The turn must be ended.
@@ -105,9 +107,12 @@ func (p *pace) wait(ctx context.Context, jobs int) (*turn, error) {
 			return nil, context.Cause(ctx)
 		}
 	}
-	if d := p.reserve(t, time.Now()); d > 0 {
+	p.enter(t)
+	for d := p.delay(t, time.Now()); d > 0; d = p.delay(t, time.Now()) { // others may have been slower than was thought
 		if err := sleep(ctx, d); err != nil {
-			p.cancel(t)
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			p.leave(t)
 			return nil, err
 		}
 	}
@@ -120,51 +125,78 @@ func (p *pace) isKnown() bool {
 	return p.known
 }
 
-// reserve takes the jobs from what is left and returns how long to wait for them. More than the server takes at once are
-// taken where as many as that are left.
-func (p *pace) reserve(t *turn, now time.Time) time.Duration {
+func (p *pace) enter(t *turn) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.coming += t.jobs
-	if p.known {
-		defer t.letOthersGo() // another has found out meanwhile
+	p.turns = append(p.turns, t)
+	if p.known { // another has found out meanwhile
+		t.letOthersGo()
 	}
+}
+
+// leave takes the turn out. The lock is held.
+func (p *pace) leave(t *turn) {
+	p.turns = slices.DeleteFunc(p.turns, func(other *turn) bool { return other == t })
+}
+
+// delay returns how long to wait for what the turns before this one leave. More than the server takes at once are
+// taken where as many as that are left.
+func (p *pace) delay(t *turn, now time.Time) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	t.before = p.accepted
 	if p.limit == nil {
 		return 0
 	}
-	p.left = min(float64(p.limit.Jobs), p.left+now.Sub(p.at).Seconds()*p.limit.perSecond())
-	p.at = now
+	p.refill(now)
 	missing := min(t.jobs, float64(p.limit.Jobs)) - p.left
-	p.left -= t.jobs
-	return time.Duration(min(max(missing, 0)/p.limit.perSecond(), longestReset) * float64(time.Second))
+	for _, other := range p.turns {
+		if other == t {
+			break
+		}
+		missing += other.jobs
+	}
+	if missing < 1e-6 {
+		return 0
+	}
+	return max(time.Millisecond, time.Duration(min(missing/p.limit.perSecond(), longestReset)*float64(time.Second)))
 }
 
-// cancel gives back what was taken for the turn.
-func (p *pace) cancel(t *turn) {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	p.coming -= t.jobs
-	p.left += t.jobs
+// refill brings left up to the time. The lock is held.
+func (p *pace) refill(now time.Time) {
+	if p.limit != nil {
+		p.left = min(float64(p.limit.Jobs), p.left+now.Sub(p.at).Seconds()*p.limit.perSecond())
+	}
+	p.at = now
 }
 
-// end learns from the answer to the submission, nil if none came. Then what was taken counts as taken.
+// end learns from the answer to the submission, nil if none came. Then the jobs count as taken.
 func (t *turn) end(answer *http.Response) {
 	defer t.letOthersGo()
 	p := t.pace
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.coming -= t.jobs
+	p.leave(t)
+	p.refill(time.Now())
+	accepted := answer != nil && answer.StatusCode/100 == 2
+	alone := p.limit == nil || t.before == p.accepted
+	if accepted {
+		p.accepted += t.jobs
+	}
+	if accepted || answer == nil {
+		p.left -= t.jobs
+	}
 	if answer == nil {
 		return
 	}
-	limit, accepted := rateLimitOf(answer.Header), answer.StatusCode/100 == 2
+	limit := rateLimitOf(answer.Header)
 	switch {
-	case limit != nil:
-		p.known, p.limit, p.left, p.at = true, limit, limit.tokens()-p.coming, time.Now()
+	case limit != nil && alone:
+		p.known, p.limit, p.left = true, limit, limit.tokens()
+	case limit != nil: // the answer may be older than one that came before it
+		p.known, p.limit, p.left = true, limit, min(p.left, limit.tokens())
 	case accepted:
 		p.known, p.limit = true, nil
-	default:
-		p.left += t.jobs
 	}
 }
 

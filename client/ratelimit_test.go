@@ -84,11 +84,14 @@ func FuzzRateLimit(f *testing.F) {
 		now := time.Unix(1_800_000_000, 0)
 		p.known, p.limit, p.left, p.at = true, l, l.tokens(), now
 		n := float64(max(jobs, 0)%10_000 + 1)
-		d := p.reserve(&turn{pace: p, jobs: n}, now)
+		first, second := &turn{pace: p, jobs: n}, &turn{pace: p, jobs: n}
+		p.enter(first)
+		p.enter(second)
+		d := p.delay(first, now)
 		if d < 0 || d > longestReset*time.Second || d == 0 && float64(l.Left) < min(n, float64(l.Jobs)) {
 			t.Fatalf("%q and %q have %v jobs wait %v", policy, limit, n, d)
 		}
-		again := p.reserve(&turn{pace: p, jobs: n}, now.Add(d))
+		again := p.delay(second, now.Add(d))
 		if most := min(n/l.perSecond()+1, longestReset); again.Seconds() > most+1 || again < 0 {
 			t.Fatalf("%q and %q have %v more jobs wait %v, at most %vs", policy, limit, n, again, most)
 		}
@@ -99,10 +102,12 @@ func FuzzRateLimit(f *testing.F) {
 // left, and then paid for.
 type limiting struct {
 	jobs, per float64
+	slow      time.Duration // how much longer each second request and each third answer is on its way
 
 	mu      sync.Mutex
 	left    float64
 	at      time.Time
+	asked   int
 	refused int
 	taken   int
 	times   []time.Time
@@ -114,9 +119,19 @@ func (l *limiting) Do(req *http.Request) (*http.Response, error) {
 	if err = errors.Join(err, req.Body.Close()); err != nil {
 		return nil, err
 	}
-	time.Sleep(3 * time.Millisecond)
+	l.mu.Lock()
+	l.asked++
+	there, back := 3*time.Millisecond, 3*time.Millisecond
+	if l.asked%2 == 0 {
+		there += l.slow
+	}
+	if l.asked%3 == 0 {
+		back += l.slow
+	}
+	l.mu.Unlock()
+	time.Sleep(there)
 	resp, err := l.answer(req, float64(len(batch.Passwords)))
-	time.Sleep(3 * time.Millisecond)
+	time.Sleep(back)
 	return resp, err
 }
 
@@ -152,6 +167,7 @@ func TestSubmissionsPaceThemselves(t *testing.T) {
 		jobs, per float64
 		sizes     []int
 		atOnce    bool
+		slow      time.Duration
 		least     time.Duration // how long the rate wants it to take
 	}{
 		{jobs: 10, per: 1, sizes: slices.Repeat([]int{1}, 50), least: 4 * time.Second},
@@ -159,10 +175,12 @@ func TestSubmissionsPaceThemselves(t *testing.T) {
 		{jobs: 6000, per: 60, sizes: slices.Repeat([]int{1000}, 20), atOnce: true, least: 140 * time.Second},
 		{jobs: 100, per: 1, sizes: slices.Repeat([]int{1000}, 5), least: 40 * time.Second},
 		{jobs: 100, per: 1, sizes: slices.Repeat([]int{1000}, 5), atOnce: true, least: 40 * time.Second},
+		{jobs: 20, per: 1, sizes: []int{30, 30, 10, 30, 1, 10}, atOnce: true, slow: 400 * time.Millisecond, least: 4 * time.Second},
+		{jobs: 10, per: 1, sizes: slices.Repeat([]int{1}, 50), atOnce: true, slow: 200 * time.Millisecond, least: 4 * time.Second},
 		{jobs: 2, per: 3600, sizes: []int{1, 1, 1, 5, 1}, least: 7 * time.Hour / 2},
 	} {
 		synctest.Test(t, func(t *testing.T) {
-			server := &limiting{jobs: c.jobs, per: c.per}
+			server := &limiting{jobs: c.jobs, per: c.per, slow: c.slow}
 			j, err := NewJobs(Config{Server: "http://fake", HTTP: server})
 			if err != nil {
 				t.Fatal(err)

@@ -1,4 +1,4 @@
-import { HashdError, InvalidAnswerError, NetworkError, StoreChangedError } from "./errors.js";
+import { HashdError, InvalidAnswerError, NetworkError, ProblemError, StoreChangedError } from "./errors.js";
 import * as api from "./generated/sdk.gen.js";
 import type {
   AcceptedBatch,
@@ -18,7 +18,7 @@ import type {
 } from "./generated/types.gen.js";
 import { addressOf, type ApiKey, checked } from "./key.js";
 import { fitting, isTooLarge, type Limits, limitsOf } from "./limits.js";
-import { Pace } from "./pace.js";
+import { type Done, Pace } from "./pace.js";
 import { Patience, retrying, type RetryOptions, sleep } from "./retry.js";
 import { type Client, connect, type RequestOptions } from "./transport.js";
 
@@ -351,14 +351,14 @@ export class HashdClient implements Operations {
   /** Submits once it is the turn of so many jobs. */
   async #paced<T>(jobs: number, signal: AbortSignal | undefined, submit: () => Promise<T>): Promise<T> {
     const done = await this.#pace.wait(jobs, signal);
-    let taken = false;
+    let end: Parameters<Done>[0] = "accepted";
     try {
       return await submit();
     } catch (error) {
-      taken = error instanceof NetworkError; // maybe: no answer came
+      end = error instanceof ProblemError ? "refused" : "unknown";
       throw error;
     } finally {
-      done(taken);
+      done(end);
     }
   }
 

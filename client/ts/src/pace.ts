@@ -71,7 +71,14 @@ export function rateLimitOf(headers: Headers): RateLimit | undefined {
 const LONGEST_TIMER = 2 ** 31 - 1;
 
 /** Says that an answer has come to a submission that had waited for its turn, or that none will. */
-export type Done = (taken: boolean) => void;
+export type Done = (end: "accepted" | "refused" | "unknown") => void;
+
+/** The right to submit some jobs. */
+interface Turn {
+  jobs: number;
+  /** What was accepted when it was sent. */
+  before: number;
+}
 
 /**
  * Has submissions wait until the server takes them, as far as its answers tell. While they have told nothing yet, one
@@ -81,22 +88,17 @@ export class Pace {
   #known = false;
   #scout: Promise<void> | undefined; // ends once that one has an answer or fails
   #limit: RateLimit | undefined;
-  #left = 0; // at that time, fewer than none where a batch of more than the limit is still being paid for
+  #left = 0; // at that time, with the turns that have no answer yet; fewer than none while a batch is being paid for
   #at = 0;
-  #coming = 0; // jobs whose turn or whose answer has not come
+  #turns: Turn[] = []; // those that have no answer yet, in their order
+  #accepted = 0; // jobs of all answers
+  #told: RateLimit | "any" | undefined; // what the latest answer tells, until its turn is done
 
   /** Learns from an answer to a submission. */
   told(response: Response): void {
     const limit = rateLimitOf(response.headers);
-    if (limit) {
-      const { jobs, per, left, reset } = limit;
-      this.#left = left > 0 || reset === undefined ? left : Math.min(0, jobs - (reset * jobs) / per);
-      this.#at = performance.now();
-    }
-    if (limit || response.ok) {
-      this.#known = true;
-      this.#limit = limit;
-    }
+    this.#told = limit ?? (response.ok ? "any" : undefined);
+    if (this.#turns.length === 0) this.#learn(true); // it had no turn
   }
 
   /** Waits until the server should take so many jobs, or throws the signal's reason. */
@@ -112,30 +114,68 @@ export class Pace {
         };
       });
     }
-    const done: Done = (taken) => {
-      this.#coming -= jobs;
-      if (taken) this.#left -= jobs;
+    const turn = { jobs, before: 0 };
+    this.#turns.push(turn);
+    const leave = () => {
+      this.#turns = this.#turns.filter((other) => other !== turn);
       found();
     };
     try {
-      const pause = this.#reserve(jobs);
-      if (pause > 0) await sleep(Math.min(pause, LONGEST_TIMER), signal);
-      return done;
+      for (let pause = this.#delay(turn); pause > 0; pause = this.#delay(turn)) {
+        await sleep(Math.min(pause, LONGEST_TIMER), signal); // others may be slower than was thought
+      }
     } catch (error) {
-      done(false);
+      leave();
       throw error;
     }
+    return (end) => {
+      this.#refill();
+      const alone = turn.before === this.#accepted;
+      if (end === "accepted") this.#accepted += jobs;
+      if (end !== "refused") this.#left -= jobs;
+      if (end !== "unknown") this.#learn(alone);
+      leave();
+    };
   }
 
-  /** Returns how many milliseconds to wait. More than the server takes at once are taken where as many as that are left. */
-  #reserve(jobs: number): number {
-    const coming = this.#coming;
-    this.#coming += jobs;
-    if (!this.#limit) return 0;
-    const perMillisecond = this.#limit.jobs / this.#limit.per / 1000;
+  /** Takes over what an answer tells. One that is not alone may be older than one that came before it. */
+  #learn(alone: boolean): void {
+    const told = this.#told;
+    this.#told = undefined;
+    if (told === undefined) return;
+    const before = this.#limit;
+    this.#known = true;
+    this.#limit = told === "any" ? undefined : told;
+    if (told === "any") return;
+    const { jobs, per, left, reset } = told;
+    const tokens = left > 0 || reset === undefined ? left : Math.min(0, jobs - (reset * jobs) / per);
+    this.#left = alone || !before ? tokens : Math.min(this.#left, tokens);
+    this.#at = performance.now();
+  }
+
+  #refill(): void {
     const now = performance.now();
-    this.#left = Math.min(this.#limit.jobs, this.#left + (now - this.#at) * perMillisecond);
+    if (this.#limit) {
+      const { jobs, per } = this.#limit;
+      this.#left = Math.min(jobs, this.#left + ((now - this.#at) * jobs) / per / 1000);
+    }
     this.#at = now;
-    return Math.ceil(Math.max(0, Math.min(jobs, this.#limit.jobs) + coming - this.#left) / perMillisecond);
+  }
+
+  /**
+   * Returns how many milliseconds to wait for what the turns before this one leave. More than the server takes at once
+   * are taken where as many as that are left.
+   */
+  #delay(turn: Turn): number {
+    turn.before = this.#accepted;
+    if (!this.#limit) return 0;
+    this.#refill();
+    const { jobs, per } = this.#limit;
+    let missing = Math.min(turn.jobs, jobs) - this.#left;
+    for (const other of this.#turns) {
+      if (other === turn) break;
+      missing += other.jobs;
+    }
+    return missing < 1e-6 ? 0 : Math.ceil((missing * per * 1000) / jobs);
   }
 }

@@ -4,7 +4,7 @@ import { test, type TestContext } from "node:test";
 
 import { HashdClient } from "@hashd/client";
 
-type Done = (taken: boolean) => void;
+type Done = (end: "accepted" | "refused" | "unknown") => void;
 
 // What is below the client's surface is tested as it was built.
 const { rateLimitOf, Pace } = (await import(new URL("../dist/pace.js", import.meta.url).href)) as {
@@ -161,7 +161,7 @@ test("while nothing is known one goes first, and whatever becomes of it the othe
   await new Promise((resolve) => setImmediate(resolve));
   assert.equal(second, false);
   await assert.rejects(pace.wait(1, AbortSignal.abort(new RangeError("enough"))), RangeError);
-  first(true);
-  (await waiting)(false);
+  first("unknown");
+  (await waiting)("refused");
   assert.equal(second, true);
 });
