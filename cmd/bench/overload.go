@@ -53,8 +53,8 @@ type overloadPattern struct {
 
 // newOverload asks what is left of a server when far more is asked of it than it can do.
 func newOverload(fs *flag.FlagSet) runner {
-	period := fs.Duration("for", 3*time.Second, "how long each load is measured")
-	warm := fs.Duration("warm", time.Second, "how long each load rises before that")
+	period := fs.Duration("for", 2*time.Second, "how long each load is measured")
+	warm := fs.Duration("warm", 2*time.Second, "how long each load rises before that")
 	delay := fs.Duration("delay", time.Second, "from the acceptance of a job to its hash")
 	keep := fs.Int("keep", 1000, "connections of the clients that keep them")
 	leave := fs.Int("leave", 8000, "connections of the clients that give up after 1 s and come again")

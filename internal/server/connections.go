@@ -27,6 +27,7 @@ const spareLife = 2 * time.Second
 // requests, and at last accepts no more.
 type connections struct {
 	limit int
+	gate  *gate // of their requests; nil for none
 	crowd *crowd
 	freed chan struct{} // tells a waiting Accept that a connection has gone, or can go
 
@@ -82,6 +83,7 @@ type client struct {
 	done   bool   // the request was answered
 
 	before, after *client     // among the silent ones; nil while the client has said something
+	since         time.Time   // when it was put there
 	ending        *time.Timer // ends it, if it is beyond the limit
 	parting       bool        // it was silent when part looked last
 }
@@ -171,6 +173,7 @@ func (cs *connections) add(accepted net.Conn) *client {
 
 // listen puts a connection behind those that have been silent for longer.
 func (cs *connections) listen(c *client) {
+	c.since = time.Now()
 	c.before, c.after = cs.silent.before, &cs.silent
 	c.before.after, c.after.before = c, c
 }
@@ -192,17 +195,37 @@ func (cs *connections) makeRoom() (victim *client) {
 	return cs.takeSilent(false)
 }
 
+// Under overload a connection keeps its place for a while after it was made or answered. Its client is about to
+// send a request, and otherwise would come again on a new connection that takes another's place, and so on:
+// nobody would be served for it.
+const (
+	keepsPlace = time.Second
+	keepsSpare = 20 * time.Millisecond
+)
+
+func keeps(spare bool) time.Duration {
+	if spare {
+		return keepsSpare
+	}
+	return keepsPlace
+}
+
 // looks bounds how many silent connections are asked whether something has arrived.
 const looks = 64
 
 // takeSilent forgets the connection that was silent for longest, if there is one.
 func (cs *connections) takeSilent(beyond bool) (victim *client) {
-	c := cs.silent.after
+	c, busy := cs.silent.after, cs.gate.busy()
 	for range looks {
 		if c == &cs.silent {
 			break
 		}
-		if (beyond || !c.beyond.Load()) && !arrived(c.Conn) {
+		spare := c.beyond.Load()
+		if busy && time.Since(c.since) < keeps(spare) {
+			c = c.after
+			continue
+		}
+		if (beyond || !spare) && !arrived(c.Conn) {
 			cs.forget(c)
 			return c
 		}
@@ -367,6 +390,7 @@ func (l *listener) Accept() (net.Conn, error) {
 	for !l.conns.spareRoom() {
 		select {
 		case <-l.conns.freed:
+		case <-time.After(keepsSpare):
 		case <-l.closed:
 			return nil, net.ErrClosed
 		}

@@ -7,9 +7,10 @@ import (
 	"time"
 )
 
-// gate bounds how many requests are worked on at a time. Under overload it takes the newest first, whose
-// client is the likeliest to be waiting still: taking turns would make everyone wait as long as the
-// longest queue, and answer those who have left. What has waited for longer than waitLimit is refused.
+// gate bounds how many requests are worked on at a time. Others wait, for their turn as long as that comes
+// soon. Under overload the newest goes first, whose client is the likeliest to be waiting still: taking turns
+// would make everyone wait as long as the longest, and answer those who have left. What has waited for longer
+// than waitLimit is refused.
 //
 // A request is under way from when it has been let in until its answer begins or it has to wait for
 // something that takes no core: the rest of its body, its store, its job. So long-polls and slow clients
@@ -40,8 +41,15 @@ const waitLimit = 500 * time.Millisecond
 // If requests have waited all the time for spellLimit, this is no burst, and none waits for longer than
 // waitLimitCrowded to be let in.
 const (
-	spellLimit       = time.Second
+	spellLimit       = waitLimit
 	waitLimitCrowded = 25 * time.Millisecond
+)
+
+// While no more wait than inTurn for each that may be under way, and the oldest has waited for no longer than
+// turnLimit, all are let in by turns: they are served in time, and nobody has to go without.
+const (
+	inTurn    = 16
+	turnLimit = 100 * time.Millisecond
 )
 
 // requestsPerCore is how many requests are under way at most for each core, if no setting says so. Work that
@@ -260,10 +268,17 @@ func (g *gate) choose(news, olds []*slot) (in, out []*slot) {
 		return nil, nil
 	}
 	now := time.Now()
-	late := now.Add(-g.longest(now))
-	for g.count > 0 && g.working < g.limit && g.begun < g.limit && !g.waiting.after.since.Before(late) {
-		s := g.take(g.waiting.after)
-		g.admit(s)
+	turns := g.turns(now)
+	late := now.Add(-g.longest(now, turns))
+	for g.count > 0 && g.working < g.limit && g.begun < g.limit {
+		s := g.waiting.after
+		if turns {
+			s = g.waiting.before
+		}
+		if s.since.Before(late) {
+			break
+		}
+		g.admit(g.take(s))
 		news = append(news, s)
 	}
 	most := g.limit
@@ -283,10 +298,15 @@ func (g *gate) choose(news, olds []*slot) (in, out []*slot) {
 	return news, olds
 }
 
+// turns says whether those that wait are let in by turns.
+func (g *gate) turns(now time.Time) bool {
+	return g.count <= inTurn*g.limit && now.Sub(g.waiting.before.since) <= turnLimit
+}
+
 // longest returns how long a request may have waited to be let in. While not all can be, it would be too
 // late for most, and so the time that is left goes to the newest.
-func (g *gate) longest(now time.Time) time.Duration {
-	if now.Sub(g.crowded) > spellLimit {
+func (g *gate) longest(now time.Time, turns bool) time.Duration {
+	if !turns && now.Sub(g.crowded) > spellLimit {
 		return waitLimitCrowded
 	}
 	return waitLimit
@@ -300,6 +320,16 @@ func tell(waiting []*slot, what verdict) {
 	for _, s := range waiting {
 		s.told <- what
 	}
+}
+
+// busy says whether requests wait.
+func (g *gate) busy() bool {
+	if g == nil {
+		return false
+	}
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.count > 0
 }
 
 // used returns how many requests are under way or wait, no more than may be under way.

@@ -59,6 +59,7 @@ func TestGateLetsInTheNewestUpToItsLimit(t *testing.T) {
 		if g.working != 2 || g.used() != 2 {
 			t.Fatalf("%d are under way, %d in use, want 2", g.working, g.used())
 		}
+		time.Sleep(2 * turnLimit)
 		for _, leaving := range []*slot{first, second, slots[2]} {
 			leaving.leave()
 			leaving.leave() // again changes nothing
@@ -75,8 +76,14 @@ func TestGateLetsInTheNewestUpToItsLimit(t *testing.T) {
 	})
 }
 
-// Who came last goes first.
-func TestGateTakesTheNewestFirst(t *testing.T) {
+// Who came first goes first while nobody has to wait for long, and who came last once that is not so.
+func TestGateTakesTurnsAndUnderOverloadTheNewestFirst(t *testing.T) {
+	for wait, want := range map[time.Duration][]int{turnLimit: {0, 1, 2}, turnLimit + 1: {2, 1, 0}} {
+		wantTurns(t, wait, want)
+	}
+}
+
+func wantTurns(t *testing.T, wait time.Duration, want []int) {
 	synctest.Test(t, func(t *testing.T) {
 		g := startGate(t, 1)
 		under, _ := visit(g)
@@ -89,6 +96,7 @@ func TestGateTakesTheNewestFirst(t *testing.T) {
 				s.leave()
 			}()
 		}
+		time.Sleep(wait)
 		under.leave()
 		synctest.Wait()
 		close(order)
@@ -96,9 +104,28 @@ func TestGateTakesTheNewestFirst(t *testing.T) {
 			for n := range order {
 				yield(n)
 			}
-		}); !slices.Equal(got, []int{2, 1, 0}) {
-			t.Errorf("the order was %v", got)
+		}); !slices.Equal(got, want) {
+			t.Errorf("after %v the order was %v, want %v", wait, got, want)
 		}
+	})
+}
+
+// Nor do they take turns once there are many of them.
+func TestGateTakesTheNewestOfMany(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := startGate(t, 1)
+		under, _ := visit(g)
+		first, what := visit(g)
+		for range inTurn - 1 {
+			visit(g)
+		}
+		_, last := visit(g)
+		under.leave()
+		synctest.Wait()
+		if len(last) != 1 || len(what) != 0 {
+			t.Error("not the newest was let in")
+		}
+		first.leave() // changes nothing: it is not under way
 	})
 }
 
@@ -121,7 +148,7 @@ func TestGateRefusesWhatHasWaitedForLong(t *testing.T) {
 	})
 }
 
-// Where some have to wait all the time, none is let in that has waited for longer than waitLimitCrowded.
+// Where some have to wait all the time, they are refused long before waitLimit.
 func TestGateOfACrowdRefusesSooner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := startGate(t, 1)
@@ -132,7 +159,7 @@ func TestGateOfACrowdRefusesSooner(t *testing.T) {
 		}
 		began := time.Now()
 		_, what := visit(g)
-		if v := <-what; v != tooLate || time.Since(began) > waitLimitCrowded+2*sweep {
+		if v := <-what; v != tooLate || time.Since(began) > turnLimit+2*sweep {
 			t.Errorf("%v after %v", v, time.Since(began))
 		}
 		if g.working != 1 {
@@ -492,6 +519,31 @@ func FuzzUsual(f *testing.F) {
 		}
 		if rest, _ := io.ReadAll(from); len(rest) > 0 || len(r.TransferEncoding) > 0 || r.Close || string(id) != r.Header.Get(requestIDHeader) {
 			t.Errorf("net/http leaves %q, id %q of %q, closes: %v", rest, id, r.Header.Get(requestIDHeader), r.Close)
+		}
+	})
+}
+
+// Under overload new connections do not take the places of those that are just between two requests: their
+// clients would come again on new ones.
+func TestOverloadKeepsConnectionsThatAreUsed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r, _ := crowdedSite(t, limited(3))
+		used := r.call()
+		used.ask("GET /healthz", "").want(200)
+		waits := r.call()
+		waits.send("POST /hash", password)
+		a := r.call()
+		if p := a.ask("POST /hash", password).want(503).wantProblem(503, "full"); !strings.Contains(p.Detail, "max-connections") {
+			t.Error(p.Detail)
+		}
+		r.call().ask("GET /healthz", "").want(200)
+		if !used.open() {
+			t.Error("a connection that was just used is closed for another")
+		}
+		waits.answer().want(503)
+		r.call().ask("GET /healthz", "").want(200)
+		if used.open() {
+			t.Error("an idle connection is kept when nobody waits")
 		}
 	})
 }

@@ -126,13 +126,13 @@ func (g *gated) SetReadDeadline(t time.Time) error {
 // asksHealth says whether a request is a health check, which is always let in.
 func asksHealth(p []byte) bool {
 	_, rest, _ := bytes.Cut(p[:min(len(p), len("HEAD /healthz "))], []byte(" "))
-	return bytes.HasPrefix(rest, []byte("/healthz")) || bytes.HasPrefix(rest, []byte(readinessPath))
+	return bytes.HasPrefix(rest, []byte(livenessPath)) || bytes.HasPrefix(rest, []byte(readinessPath))
 }
 
 // isHealth says whether the path is for health checks.
-func isHealth(path string) bool { return path == "/healthz" || path == readinessPath }
+func isHealth(path string) bool { return path == livenessPath || path == readinessPath }
 
-// letIn asks for a request that its connection has not asked for: one of HTTP/2, one that came right
+// letIn asks the gate for a request that its connection has not asked for: one of HTTP/2, one that came right
 // behind another, or whose header came in pieces. The caller calls leave once it is answered.
 func letIn(c echoContext) (leave func(), err error) {
 	r := c.Request()

@@ -73,15 +73,12 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 		// that it followed. So no other request may follow on this connection (RFC 9112, section 6.1).
 		strict.SetHeader(c.Response(), "Connection", "close")
 	}
-	if err := admit(c); err != nil {
-		return err
-	}
-	separate(c)
-	leave, err := letIn(c)
+	leave, err := admit(c)
 	if err != nil {
 		return err
 	}
 	defer leave()
+	separate(c)
 	if !h.hosts.answersFor(r) {
 		return errMisdirected
 	}
@@ -114,21 +111,22 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 }
 
 // admit refuses a request on a connection beyond max-connections, except health checks. Such a
-// connection gets one answer, whether the body of its request comes or not, and is closed.
-func admit(c echoContext) error {
+// connection gets one answer, whether the body of its request comes or not, and is closed. Other requests
+// ask the gate: the caller calls leave once they are answered.
+func admit(c echoContext) (leave func(), err error) {
 	r := c.Request()
 	client := clientBehind(r)
 	if client == nil || client.owner.admit(client) {
-		return nil
+		return letIn(c)
 	}
 	strict.SetHeader(c.Response(), "Connection", "close")
 	if r.ContentLength != 0 {
 		client.dismiss(c.Response())
 	}
-	if path := c.Path(); path == livenessPath || path == readinessPath {
-		return nil
+	if isHealth(c.Path()) {
+		return func() {}, nil
 	}
-	return &engine.FullError{Limit: "max-connections", RetryAfter: time.Second}
+	return nil, &engine.FullError{Limit: "max-connections", RetryAfter: time.Second}
 }
 
 // hidden returns what Allow lists if Echo took a path without parameters, such as "/hash/batch", for

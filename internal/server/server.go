@@ -70,6 +70,7 @@ func New(cfg Config, service Service) *Server {
 	s := newServer(cfg)
 	s.streams.next = newHandler(cfg, service, s.refused, s.batches)
 	s.gate, s.refuser = newGate(cfg.MaxInFlight), newRefuser(cfg, service, s.refused)
+	s.conns.gate = s.gate
 	return s
 }
 
