@@ -109,13 +109,13 @@ func (o *origins) allow(h http.Header, r *http.Request) {
 	}
 }
 
-// preflight answers the question of a browser what a page of an allowed origin may send to a path that has
-// those methods.
-func (o *origins) preflight(h http.Header, r *http.Request, methods string) {
-	if o == nil || h["Access-Control-Allow-Origin"] == nil || !isPreflight(r) || methods == "" {
+// preflight answers the question of a browser what a page of an allowed origin may send to the path, if the
+// request is one. methods has those of each path.
+func (o *origins) preflight(h http.Header, r *http.Request, methods map[string]string, path string) {
+	if o == nil || h["Access-Control-Allow-Origin"] == nil || !isPreflight(r) || methods[path] == "" {
 		return
 	}
-	h["Access-Control-Allow-Methods"] = []string{methods}
+	h["Access-Control-Allow-Methods"] = []string{methods[path]}
 	h["Access-Control-Allow-Headers"], h["Access-Control-Max-Age"] = o.headers, o.keptAnswer
 }
 

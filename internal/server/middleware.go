@@ -85,9 +85,7 @@ func (h *handler) call(operation echoHandler, c echoContext) (err error) {
 	if r.Method == http.MethodHead {
 		c.SetRequest(r.WithContext(engine.Glance(r.Context()))) // a client that gets no body has collected nothing
 	}
-	if r.Method == http.MethodOptions {
-		h.fields.origins.preflight(c.Response().Header(), r, h.allowed[c.Path()])
-	}
+	h.fields.origins.preflight(c.Response().Header(), r, h.allowed, c.Path())
 	if r.Method == http.MethodOptions && r.RequestURI == "*" {
 		strict.SetHeader(c.Response(), "Allow", h.allowed["*"])
 		return c.NoContent(http.StatusNoContent)
