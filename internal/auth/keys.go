@@ -62,6 +62,7 @@ func NewKeys(list []Key) *Keys {
 // Find returns the valid key with that token, or ErrUnknownKey. It takes the same steps whether or not a
 // key has the token's id. The key is not the caller's to change.
 func (k *Keys) Find(token string, now time.Time) (*Key, error) {
+	secret.ScrubStack() // which now need not grow any more
 	shown := look(token)
 	secret.ScrubStack()
 	key, known := k.byID[shown.id]

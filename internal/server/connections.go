@@ -76,11 +76,14 @@ type client struct {
 	secure *secured    // the same connection, if it has TLS
 	ended  atomic.Bool // what is still read is not looked at any more
 
+	streamTokens streamTokens // of requests of HTTP/2
+
 	// For the goroutine that serves the connection:
 	buffer []byte // net/http's, of requests, or of the last frame of HTTP/2
 	tokens tokens // of the request
-	whole  bool   // the request's body was read to its end
-	done   bool   // the request was answered
+	watch  headerWatch
+	whole  bool // the request's body was read to its end
+	done   bool // the request was answered
 
 	before, after *client     // among the silent ones; nil while the client has said something
 	since         time.Time   // when it was put there
@@ -101,6 +104,9 @@ func (c *client) Read(p []byte) (int, error) {
 	switch state := c.state.Load(); {
 	case multiplexed && state != stateGone: // its frames say nothing of requests
 		c.buffer = joined(c.buffer, p[:n])
+		if !c.streamTokens.kept.Load() && c.watch.keeps(p[:n]) {
+			c.streamTokens.kept.Store(true)
+		}
 	case state == stateGone || state == stateSilent && !c.owner.speaks(c, stateArriving): // closed while it was read
 		clear(p[:n])
 		return 0, net.ErrClosed
@@ -108,7 +114,7 @@ func (c *client) Read(p []byte) (int, error) {
 		clear(p[:n])
 	case state == stateSilent || state == stateArriving:
 		if c.buffer == nil { // what was read first went to the buffer's beginning
-			c.buffer = p
+			c.buffer = p[:cap(p)] // net/http may ask for no more than what tells HTTP/2
 		}
 		c.tokens.take(p[:n])
 	default:
@@ -312,6 +318,7 @@ func (cs *connections) changed(nc net.Conn, state http.ConnState) {
 	case c == nil:
 	case state == http.StateClosed: // nothing is read any more
 		c.tokens.clear()
+		c.streamTokens.close()
 	case state == http.StateActive: // the header is complete
 		if !c.state.CompareAndSwap(stateArriving, stateWorking) {
 			cs.speaks(c, stateWorking) // it came along with the request before

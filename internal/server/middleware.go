@@ -225,9 +225,9 @@ func (h *handler) identify(c echoContext) {
 	h.fields.set(c.Response().Header(), c.Request(), c.Path())
 }
 
-// isRequestID says whether a client's id is 1 to 64 harmless characters.
+// isRequestID says whether a client's id is 1 to 64 harmless characters, with no token among them.
 func isRequestID(id string) bool {
-	if id == "" || len(id) > 64 {
+	if id == "" || len(id) > 64 || holdsToken(id) {
 		return false
 	}
 	for _, c := range []byte(id) {

@@ -14,7 +14,7 @@ import (
 func limitsHTTP2(limit time.Duration) *http.HTTP2Config {
 	return &http.HTTP2Config{
 		MaxConcurrentStreams:          maxStreams,
-		MaxReadFrameSize:              16 << 10, // the least there is
+		MaxReadFrameSize:              maxFrame,
 		MaxReceiveBufferPerConnection: 512 << 10,
 		MaxReceiveBufferPerStream:     256 << 10,
 		WriteByteTimeout:              limit,
@@ -162,6 +162,14 @@ func (s *streams) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 			s.none = nil
 		}
 	}()
+	if client := clientBehind(r); client != nil {
+		client.streamTokens.begin()
+		defer client.streamTokens.end(r)
+	}
+	if body := newStreamBody(r.Body); body != nil {
+		r.Body = body
+		defer func() { _ = body.Close() }()
+	}
 	s.next.ServeHTTP(&streamWriter{w, http.NewResponseController(w), s.limit}, r)
 }
 

@@ -20,6 +20,7 @@ type tokens struct {
 	begun  bool        // something was read
 	frames bool        // of HTTP/2, or perhaps so
 	inside bool        // the last token may go on in what is read next
+	start  int         // how much of what was read last may be the start of a token
 	end    [2]byte     // of what was read so far
 	held   *heldTokens // nil until the first token
 }
@@ -38,6 +39,7 @@ type heldTokens struct {
 const (
 	tokenStart    = "hashd_"
 	tokenIDLength = 10
+	beforeSecret  = len(tokenStart) + tokenIDLength + len("_")
 	tokenSecret   = 16
 )
 
@@ -56,14 +58,47 @@ func (t *tokens) take(p []byte) {
 	if t.frames {
 		return
 	}
-	if t.inside || bytes.Contains(p, []byte(tokenStart)) { // hardly ever without keys
+	start := t.startIn(p)
+	if t.inside || t.start > 0 || bytes.Contains(p, []byte(tokenStart)) { // hardly ever without keys
 		t.takeAll(p[:t.headerEnd(p)])
 	}
 	t.passed(p)
+	t.start = start
+}
+
+// startIn returns how much of a token may have begun at the end of p, without its secret part.
+func (t *tokens) startIn(p []byte) int {
+	if t.start > 0 && t.start+len(p) <= beforeSecret && begins(p, t.start) {
+		return t.start + len(p)
+	}
+	for p = p[max(0, len(p)-beforeSecret):]; ; p = p[1:] {
+		n := bytes.IndexByte(p, tokenStart[0])
+		if n < 0 {
+			return 0
+		}
+		if p = p[n:]; begins(p, 0) {
+			return len(p)
+		}
+	}
+}
+
+// begins reports whether p is what a token has before its secret part, or the beginning of that, from so
+// many characters on.
+func begins(p []byte, from int) bool {
+	for i, c := range p {
+		switch at := from + i; {
+		case at < len(tokenStart) && c != tokenStart[at], at == beforeSecret-1 && c != '_', at >= beforeSecret:
+			return false
+		case at >= len(tokenStart) && at < beforeSecret-1 && !alphanumeric(c):
+			return false
+		}
+	}
+	return true
 }
 
 // passed notes what was read. It is called for all that is read.
 func (t *tokens) passed(p []byte) {
+	t.start = 0
 	switch n := len(p); n {
 	case 0:
 	case 1:
@@ -96,42 +131,63 @@ func (t *tokens) takeAll(p []byte) {
 		t.held = &heldTokens{}
 	}
 	at := 0
-	if t.inside {
+	switch {
+	case t.inside:
 		at = t.held.add(p)
+		t.inside = at == len(p)
+	case t.start > 0:
+		if n := t.begin(p, beforeSecret-t.start, t.start); n > 1 {
+			at = n
+		}
 	}
-	t.inside = t.inside && at == len(p)
 	for {
 		n := bytes.Index(p[at:], []byte(tokenStart))
 		if n < 0 {
 			return
 		}
-		at += n + len(tokenStart)
-		if secret := secretPart(p[at:]); secret != nil {
-			t.held.n++
-			n := t.held.add(secret)
-			t.inside = n == len(secret)
-			at = len(p) - len(secret) + n
-		}
+		at += n
+		at += t.begin(p[at:], beforeSecret, 0)
 	}
 }
 
-// secretPart returns p, which follows a tokenStart, from the secret part on; nil if it is no token.
-func secretPart(p []byte) []byte {
-	if len(p) < tokenIDLength+1+tokenSecret || p[tokenIDLength] != '_' {
-		return nil
+// begin takes a token whose secret part begins in p after so many bytes, and returns how much of p that
+// was. If it is no token, that is one byte.
+func (t *tokens) begin(p []byte, secret, from int) int {
+	if !isToken(p, secret, from) {
+		return 1
 	}
-	for _, c := range p[:tokenIDLength] {
+	t.held.n++
+	n := secret + t.held.add(p[secret:])
+	t.inside = n == len(p)
+	return n
+}
+
+// isToken reports whether p begins with a token, from so many characters on, whose secret part follows
+// after so many bytes.
+func isToken(p []byte, secret, from int) bool {
+	if len(p) < secret+tokenSecret || !begins(p[:secret], from) {
+		return false
+	}
+	for _, c := range p[secret : secret+tokenSecret] {
 		if !alphanumeric(c) {
-			return nil
+			return false
 		}
 	}
-	p = p[tokenIDLength+1:]
-	for _, c := range p[:tokenSecret] {
-		if !alphanumeric(c) {
-			return nil
+	return true
+}
+
+// holdsToken reports whether there is a token in the text.
+func holdsToken(text string) bool {
+	for {
+		n := strings.Index(text, tokenStart)
+		if n < 0 {
+			return false
 		}
+		if text = text[n:]; isToken([]byte(text), beforeSecret, 0) {
+			return true
+		}
+		text = text[1:]
 	}
-	return p
 }
 
 func alphanumeric(c byte) bool {
@@ -167,8 +223,8 @@ func (t *tokens) restore(h http.Header) {
 		return
 	}
 	value := values[0]
-	at := strings.Index(value, tokenStart) + len(tokenStart) + tokenIDLength + 1
-	if at <= tokenIDLength+len(tokenStart) || at >= len(value) {
+	at := strings.Index(value, tokenStart) + beforeSecret
+	if at < beforeSecret || at >= len(value) {
 		return
 	}
 	place := int(value[at]) - '0'

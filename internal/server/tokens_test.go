@@ -53,6 +53,22 @@ func TestTokensAreTakenOutOfHeaders(t *testing.T) {
 	}
 }
 
+// A token whose first part came before the rest is taken too, as over TLS: there net/http reads 14 bytes
+// first, to see whether they are of HTTP/2.
+func TestTokenInTwoPiecesIsTaken(t *testing.T) {
+	for at := 1; at <= len("GET /hashd_aaaaaaaaaa_"); at++ {
+		var taken tokens
+		p := []byte("GET /hash/ok /" + tokenA + " HTTP/1.1\r\nHost: hashd_b\r\n\r\n" + tokenB)
+		from := len("GET /hash/ok /") - len("GET /")
+		for _, piece := range [][]byte{p[:from+at-1], p[from+at-1 : from+at], p[from+at:]} {
+			taken.take(piece)
+		}
+		if want := "GET /hash/ok /" + maskedA + " HTTP/1.1\r\nHost: hashd_b\r\n\r\n" + tokenB; string(p) != want {
+			t.Errorf("cut at %d it became %q", at, p)
+		}
+	}
+}
+
 // The handler sees Authorization as it was sent, and it is cleared afterwards.
 func TestAuthorizationIsGivenBack(t *testing.T) {
 	for _, value := range []string{

@@ -31,7 +31,9 @@ func keyOf(tenant uint16, name string) string {
 // with a random key, so that it tells nothing of the secrets. Each secret goes in with its length, for
 // the same text can be cut into secrets in many ways.
 func (s *Service) key(name string, kind kind, a digest.Algorithm, secrets ...[]byte) (k engine.IdempotencyKey) {
-	id := sha256.Sum256([]byte(name))
+	text := []byte(name)
+	id := sha256.Sum256(text)
+	clear(text) // a client may have taken its token for a key
 	copy(k.ID[:], id[:])
 	mac := hmac.New(sha256.New, s.cfg.FingerprintKey)
 	mac.Write([]byte{byte(kind), byte(a)})

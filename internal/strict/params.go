@@ -169,7 +169,10 @@ func (p *Params) text() (string, bool) {
 // it is negative, with no plus and no leading zero, so that no id has a second name. The digits of a
 // path must not be percent-encoded: decoding here could be decoding twice.
 func (p *Params) Int64(to *int64, lowest, highest int64) {
-	n, err := strconv.ParseInt(p.value, 10, 64)
+	n, err := int64(0), strconv.ErrSyntax
+	if strings.Trim(p.value, "-0123456789") == "" { // ParseInt would copy what is none into its error, where it stays
+		n, err = strconv.ParseInt(p.value, 10, 64)
+	}
 	if err == nil && !isPlain(p.value) {
 		err = strconv.ErrSyntax
 	}
