@@ -113,6 +113,9 @@ func (c *client) Read(p []byte) (int, error) {
 	case c.ended.Load():
 		clear(p[:n])
 	case state == stateSilent || state == stateArriving:
+		if state == stateSilent {
+			c.tokens.clear() // of a request that was answered without a handler
+		}
 		if c.buffer == nil { // what was read first went to the buffer's beginning
 			c.buffer = p[:cap(p)] // net/http may ask for no more than what tells HTTP/2
 		}

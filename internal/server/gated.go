@@ -50,6 +50,7 @@ func (g *gated) Read(p []byte) (int, error) {
 		answered, err := g.meet(p[:n])
 		if answered && err == nil {
 			clear(p[:n])
+			g.tokens.clear()
 			g.owner.changed(g, http.StateIdle)
 			continue
 		}

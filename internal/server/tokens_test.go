@@ -2,10 +2,13 @@ package server
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"fmt"
 	"io"
+	"log/slog"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"slices"
 	"strings"
@@ -113,6 +116,38 @@ func (w *witness) Admit(r *http.Request, _ ...strict.Requirement) (context.Conte
 	defer w.mu.Unlock()
 	w.shown = append(w.shown, strings.Clone(r.Header.Get("Authorization")))
 	return r.Context(), nil
+}
+
+// Requests that are answered without a handler, as under overload, take no places from those after them.
+func TestTokensOfRequestsRefusedEarlyAreForgotten(t *testing.T) {
+	near, far := net.Pipe()
+	defer func() { _ = far.Close() }()
+	c := newConnections(8, slog.New(slog.DiscardHandler)).add(near)
+	defer func() { _ = c.Close() }()
+	go func() {
+		for _, token := range []string{tokenC, tokenC, tokenC, tokenA} {
+			_, _ = io.WriteString(far, "GET / HTTP/1.1\r\nHost: x\r\nAuthorization: Bearer "+token+"\r\n\r\n")
+		}
+	}()
+	p := make([]byte, 4096)
+	for n := range 4 {
+		length, err := c.Read(p)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if n < 3 {
+			c.state.Store(stateWorking)
+			c.owner.changed(c, http.StateIdle)
+			continue
+		}
+		r, err := http.ReadRequest(bufio.NewReader(bytes.NewReader(p[:length])))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if c.tokens.restore(r.Header); r.Header.Get("Authorization") != "Bearer "+tokenA {
+			t.Errorf("the request shows %q", r.Header.Get("Authorization"))
+		}
+	}
 }
 
 // However requests arrive, in whatever pieces and one behind the other, each has its own token, and no body
