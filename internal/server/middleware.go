@@ -52,21 +52,23 @@ func (h *handler) around(next echoHandler) echoHandler {
 	}
 }
 
-// call runs the operation. A panic comes back as an error, except http.ErrAbortHandler, which net/http
-// wants for itself.
-func (h *handler) call(operation echoHandler, c echoContext) (err error) {
-	defer func() {
-		switch v := recover().(type) {
-		case nil:
-		case runtime.Error:
-			err = &panicError{v.Error(), debug.Stack()}
-		default:
-			if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
-				panic(v)
-			}
-			err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
+// caught makes a panic an error, except http.ErrAbortHandler, which net/http wants for itself.
+func caught(err *error) {
+	switch v := recover().(type) {
+	case nil:
+	case runtime.Error:
+		*err = &panicError{v.Error(), debug.Stack()}
+	default:
+		if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
+			panic(v)
 		}
-	}()
+		*err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
+	}
+}
+
+// call runs the operation. A panic comes back as an error: see caught.
+func (h *handler) call(operation echoHandler, c echoContext) (err error) {
+	defer caught(&err)
 	r := c.Request()
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// The request may have said in two ways where its body ends, and net/http shows only the one
