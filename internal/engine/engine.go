@@ -195,7 +195,7 @@ var (
 	ErrDown = errors.New("engine is down")
 
 	// ErrTenants refuses another tenant: every number is given.
-	ErrTenants = errors.New("no number is left for another tenant")
+	ErrTenants error = &FullError{Limit: "tenants", RetryAfter: time.Minute}
 
 	// ErrIdempotencyKeyReused refuses a job whose key another request used within the window.
 	ErrIdempotencyKeyReused = errors.New("idempotency key reused for another request")
