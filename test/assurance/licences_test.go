@@ -24,6 +24,7 @@ var known = map[string]string{
 	"cb1ce31a60c2422f": "BSD-3-Clause",
 	"045649cdaf85384b": "Apache-2.0",
 	"6ed232a1aaf66db9": "Apache-2.0",
+	"3c501c0803282770": "Apache-2.0",
 	"e79168a6d9b8a2d7": "BSD-3-Clause AND Apache-2.0 AND MIT",
 	"1083d3dcf348b543": "MIT AND Apache-2.0",
 }
