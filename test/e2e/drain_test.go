@@ -353,8 +353,10 @@ func TestDrainWithoutLog(t *testing.T) {
 	cmd.Stderr = stderr
 	p := launchCommand(t, nil, cmd)
 	var listening struct{ Address string }
-	if err := json.NewDecoder(log).Decode(&listening); err != nil {
-		t.Fatal(err)
+	for lines := json.NewDecoder(log); listening.Address == ""; { // after what else is said at the start
+		if err := lines.Decode(&listening); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := errors.Join(log.Close(), stderr.Close()); err != nil {
 		t.Fatal(err)
