@@ -122,6 +122,9 @@ func TestRefusals(t *testing.T) {
 // The refusal names the limit that caused it, and may have been wrapped on its way.
 func TestFullNamesTheLimit(t *testing.T) {
 	h := handler{}
+	if p := h.problemOf(fmt.Errorf("tenant: %w", engine.ErrTenants), "/stats"); p.kind != full || !strings.Contains(p.detail, "The limit tenants is reached.") {
+		t.Errorf("no number for a tenant: %+v", p)
+	}
 	for _, limit := range []string{"max-pending", "max-secret-bytes"} {
 		for path, want := range map[string]string{
 			"/hash":       "The limit " + limit + " is reached. Try again after Retry-After.",

@@ -37,9 +37,8 @@ func TestRefusingIsLoggedOnceWhenItBeginsAndOnceWhenItEnds(t *testing.T) {
 		err        error
 		begun, end string
 	}{
-		"full":    {&engine.FullError{Limit: "max-pending", RetryAfter: time.Minute}, "WARN full max-pending <nil> <nil>", "INFO full max-pending 1000 "},
-		"tenants": {fmt.Errorf("tenant: %w", engine.ErrTenants), "WARN full tenants <nil> <nil>", "INFO full tenants 1000 "},
-		"down":    {fmt.Errorf("store: %w", engine.ErrDown), "ERROR down <nil> <nil> <nil>", "INFO down <nil> 1000 "},
+		"full": {&engine.FullError{Limit: "max-pending", RetryAfter: time.Minute}, "WARN full max-pending <nil> <nil>", "INFO full max-pending 1000 "},
+		"down": {fmt.Errorf("store: %w", engine.ErrDown), "ERROR down <nil> <nil> <nil>", "INFO down <nil> 1000 "},
 	} {
 		t.Run(what, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
