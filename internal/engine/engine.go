@@ -85,6 +85,13 @@ type Engine interface {
 	// Stats returns the counters as they are now, consistent with one another.
 	Stats() Stats
 
+	// Latenesses returns how late jobs were done since the engine was made: what Stats.Lateness is taken from.
+	Latenesses() Histogram
+
+	// NextDue returns when the oldest pending job is due, or was; the zero time if there is none, or if the
+	// engine does not know.
+	NextDue() time.Time
+
 	// Uses returns the limits for which the engine refuses jobs, and how much of each is used.
 	Uses() []Use
 

@@ -1,6 +1,7 @@
 package engine
 
 import (
+	"iter"
 	"math/bits"
 	"time"
 )
@@ -22,6 +23,7 @@ const (
 type Histogram struct {
 	counts [64 * subBuckets]int64
 	total  int64
+	sum    time.Duration
 	max    time.Duration
 }
 
@@ -30,7 +32,26 @@ func (h *Histogram) Add(d time.Duration) {
 	d = max(d, 0)
 	h.counts[bucket(uint64(d))]++
 	h.total++
+	h.sum += d
 	h.max = max(h.max, d)
+}
+
+// Count returns how many latenesses were added.
+func (h *Histogram) Count() int64 { return h.total }
+
+// Sum returns the sum of all that was added.
+func (h *Histogram) Sum() time.Duration { return h.sum }
+
+// Buckets yields each bucket that is not empty, in their order: the largest lateness that it holds, and how many
+// were added to it.
+func (h *Histogram) Buckets() iter.Seq2[time.Duration, int64] {
+	return func(yield func(time.Duration, int64) bool) {
+		for i, n := range h.counts {
+			if n > 0 && !yield(upper(i), n) {
+				return
+			}
+		}
+	}
 }
 
 // Summary returns the percentiles of all that was added; all zero if nothing was.

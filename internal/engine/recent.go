@@ -59,6 +59,7 @@ func (h *Histogram) merge(other *Histogram) {
 		h.counts[i] += n
 	}
 	h.total += other.total
+	h.sum += other.sum
 	h.max = max(h.max, other.max)
 }
 

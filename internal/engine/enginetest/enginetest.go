@@ -135,6 +135,8 @@ func tests() []test {
 		{"StatsFollowEachJob", statsFollowEachJob},
 		{"StatsAreConsistent", statsAreConsistent},
 		{"LatenessIsOrdered", latenessIsOrdered},
+		{"LatenessesAreCounted", latenessesAreCounted},
+		{"NextDue", nextDue},
 		{"Load", func(x *trial) { x.load(Load{Submitters: 4, Jobs: 300, Expiry: x.fake}) }},
 	}
 }

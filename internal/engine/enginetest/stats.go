@@ -108,3 +108,44 @@ func latenessIsOrdered(x *trial) {
 		x.Errorf("percentiles out of order: %+v", l)
 	}
 }
+
+// The histogram has each job that was done once, and adds up to what the statistics say.
+func latenessesAreCounted(x *trial) {
+	e := x.engine(engine.Limits{Delay: short})
+	if h := e.Latenesses(); h.Count() != 0 || h.Sum() != 0 {
+		x.Errorf("a new engine has %d latenesses, %v in all", h.Count(), h.Sum())
+	}
+	const jobs = 20
+	for range jobs {
+		e.accept("secret")
+	}
+	x.wantErr("drain", e.Drain(x.context()), nil)
+	h, inBuckets := e.Latenesses(), int64(0)
+	last := time.Duration(-1)
+	for end, n := range h.Buckets() {
+		if end <= last {
+			x.Errorf("a bucket up to %v follows one up to %v", end, last)
+		}
+		inBuckets, last = inBuckets+n, end
+	}
+	if st := e.Stats(); h.Count() != jobs || inBuckets != jobs || h.Summary() != st.Lateness || h.Sum() > jobs*st.Lateness.Max || h.Sum() < st.Lateness.Max {
+		x.Errorf("%d latenesses, %d in buckets, %v in all, %+v", h.Count(), inBuckets, h.Sum(), st.Lateness)
+	}
+}
+
+// An engine knows when its oldest pending job is due, or says that it does not.
+func nextDue(x *trial) {
+	e := x.engine(engine.Limits{Delay: time.Hour})
+	if due := e.NextDue(); !due.IsZero() {
+		x.Errorf("nothing is pending, and is due at %v", due)
+	}
+	first := e.accept("secret")
+	e.accept("secret")
+	if due := e.NextDue(); !due.IsZero() && due.Sub(first.Due).Abs() > time.Millisecond {
+		x.Errorf("the oldest is due at %v, want %v", due, first.Due)
+	}
+	x.wantErr("close", e.Close(), nil)
+	if due := e.NextDue(); !due.IsZero() {
+		x.Errorf("a closed engine has a job that is due at %v", due)
+	}
+}

@@ -223,6 +223,15 @@ var errHangs = errors.New("the disk does not answer: the store is left as it is"
 // Stats implements engine.Engine.
 func (e *Engine) Stats() engine.Stats { return e.jobs.Stats() }
 
+// Latenesses implements engine.Engine.
+func (e *Engine) Latenesses() engine.Histogram { return e.jobs.Latenesses() }
+
+// NextDue implements engine.Engine.
+func (e *Engine) NextDue() time.Time { return e.jobs.NextDue() }
+
+// StoreBytes returns the size of the store's file.
+func (e *Engine) StoreBytes() int64 { return e.committer.store.size.Load() }
+
 // Uses implements engine.Engine.
 func (e *Engine) Uses() []engine.Use { return e.jobs.Uses() }
 

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"runtime/debug"
+	"sync/atomic"
 	"syscall"
 
 	bolt "go.etcd.io/bbolt"
@@ -54,8 +55,9 @@ type store struct {
 	update         transact
 	fingerprintKey []byte
 	lives          lives
-	tx             uint64 // the last transaction that was carried out
-	broken         error  // why the store can only be closed: the library panicked, and what it had locked stays locked
+	tx             uint64       // the last transaction that was carried out
+	broken         error        // why the store can only be closed: the library panicked, and what it had locked stays locked
+	size           atomic.Int64 // of the file, as the last transaction left it; for all to read
 }
 
 // transact carries out a transaction whole, or returns an error and changes nothing.
@@ -93,6 +95,7 @@ func (s *store) openFile(noSync bool) (err error) {
 	if s.info, err = s.file.Stat(); err != nil {
 		return unreadable(err)
 	}
+	s.size.Store(s.info.Size())
 	if err := verifyFile(s.file, s.info.Size()); err != nil {
 		return err
 	}
@@ -119,9 +122,11 @@ func (s *store) carryOut(f func(*bolt.Tx) error) error {
 	if err := f(tx); err != nil {
 		return errors.Join(err, tx.Rollback())
 	}
+	size := tx.Size()
 	if err := tx.Commit(); err != nil {
 		return err
 	}
+	s.size.Store(size)
 	s.tx++
 	return nil
 }

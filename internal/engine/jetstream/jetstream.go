@@ -240,6 +240,12 @@ func (e *Engine) StatsOf(tenant uint16) engine.Stats { return e.ledger.statsOf(t
 // Room implements engine.Tenants, for this instance: it does not know what the others have accepted.
 func (e *Engine) Room(tenant uint16) engine.Room { return e.ledger.room(tenant) }
 
+// Latenesses implements engine.Engine, for the jobs that this instance hashed.
+func (e *Engine) Latenesses() engine.Histogram { return e.ledger.latenesses() }
+
+// NextDue implements engine.Engine. It is not known: the cluster has the due times.
+func (e *Engine) NextDue() time.Time { return time.Time{} }
+
 // MaxBatch returns the most jobs that the cluster takes in a batch.
 func (e *Engine) MaxBatch() int { return min(engine.MaxBatch, e.publishLimit-1) }
 

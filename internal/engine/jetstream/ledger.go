@@ -306,6 +306,13 @@ func (l *ledger) unplaced(log lives) (found []int64) {
 	return found
 }
 
+// latenesses returns those of the jobs hashed here.
+func (l *ledger) latenesses() engine.Histogram {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.lateness
+}
+
 func (l *ledger) stats() engine.Stats {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -334,6 +334,28 @@ func (e *Engine) Stats() engine.Stats {
 	}
 }
 
+// Latenesses implements engine.Engine.
+func (e *Engine) Latenesses() engine.Histogram {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.lateness
+}
+
+// NextDue implements engine.Engine. Jobs that are being hashed are done within microseconds: it is that of the
+// oldest other one, which may have been canceled since it was accepted.
+func (e *Engine) NextDue() time.Time {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.closed || e.pendingJobs() == 0 { // a closed engine has given its memory back
+		return time.Time{}
+	}
+	due := e.headDue()
+	if due == never {
+		return time.Time{}
+	}
+	return e.epoch.Add(time.Duration(due))
+}
+
 // Uses implements engine.Engine.
 func (e *Engine) Uses() []engine.Use {
 	e.mu.Lock()
