@@ -53,6 +53,23 @@ type ServerInterface interface {
 	GetStatus(ctx *echo.Context) error
 }
 
+// Operations returns the operations' names by their methods and paths, which are as Echo writes them.
+func Operations() map[[2]string]string {
+	return map[[2]string]string{
+		{"GET", "/hash"}:          "listHashes",
+		{"POST", "/hash"}:         "submitHash",
+		{"DELETE", "/hash/batch"}: "cancelBatch",
+		{"GET", "/hash/batch"}:    "getBatch",
+		{"POST", "/hash/batch"}:   "submitBatch",
+		{"DELETE", "/hash/:id"}:   "cancelHash",
+		{"GET", "/hash/:id"}:      "getHash",
+		{"GET", "/healthz"}:       "getHealth",
+		{"GET", "/readyz"}:        "getReadiness",
+		{"GET", "/stats"}:         "getStats",
+		{"GET", "/v/status"}:      "getStatus",
+	}
+}
+
 // ServerInterfaceWrapper converts echo contexts to parameters.
 type ServerInterfaceWrapper struct {
 	Handler ServerInterface

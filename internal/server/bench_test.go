@@ -43,8 +43,8 @@ func BenchmarkChain(b *testing.B) {
 func BenchmarkRefusal(b *testing.B) {
 	b.ReportAllocs()
 	cfg := Config{MaxBodyBytes: 16384, MaxBatchBytes: 1 << 20, MaxBatchMemory: 4 << 20, MaxConnections: 100, Log: slog.New(slog.DiscardHandler)}
-	counted := newRefusals(cfg.Log)
-	b.Cleanup(counted.close)
+	counted := newParts(&cfg)
+	b.Cleanup(counted.refused.close)
 	r := newRefuser(cfg, on(fake{}), counted)
 	request := []byte("POST /hash HTTP/1.1\r\nHost: localhost\r\nUser-Agent: bench\r\nContent-Type: application/json\r\nContent-Length: 26\r\n\r\n" +
 		`{"password":"angryMonkey"}`)
@@ -53,5 +53,14 @@ func BenchmarkRefusal(b *testing.B) {
 		if r.answer(buffer[:0], request) == nil {
 			b.Fatal("the handler is left to refuse it")
 		}
+	}
+}
+
+// BenchmarkCount counts a submission: what metrics add to each request.
+func BenchmarkCount(b *testing.B) {
+	b.ReportAllocs()
+	r := newRequests()
+	for b.Loop() {
+		r.of(http.MethodPost, "/hash").add(http.StatusAccepted)
 	}
 }

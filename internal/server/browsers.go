@@ -34,6 +34,7 @@ func newFields(secure bool, allowed []string) fields {
 	f.vary = map[string][]string{
 		"/hash": {"Authorization", "Idempotency-Key", "Prefer"}, batchPath: {"Accept", "Authorization", "Idempotency-Key", "Prefer"},
 		"/hash/:id": {"Authorization", "Prefer"}, "/stats": {"Authorization"}, "/v/status": {"Authorization"},
+		metricsPath: {"Accept", "Accept-Encoding", "Authorization"},
 	}
 	for path, names := range f.vary {
 		if f.origins != nil {

@@ -20,6 +20,7 @@ import (
 type answering struct {
 	net.Listener
 	limit   time.Duration // for a piece of an answer to be written
+	parts   parts
 	log     *slog.Logger
 	gate    *gate // for the requests
 	refuser *refuser
@@ -95,17 +96,27 @@ func refusal(p []byte) (status int, reason string, ok bool) {
 
 // refuse returns the whole answer that stands in for one of net/http's, and logs it.
 func (a *answering) refuse(status int, reason string) []byte {
-	id := newRequestID()
+	id := a.malformed(status)
 	a.log.Debug("request refused unread", "request", id, "status", status, "reason", reason)
 	return whole(status, id, unread(status, reason))
 }
 
 // withoutTLS returns the whole answer to a request without TLS where there must be TLS.
 func (a *answering) withoutTLS() []byte {
-	id := newRequestID()
+	id := a.malformed(http.StatusBadRequest)
 	a.log.Debug("request refused: it came without TLS", "request", id)
 	return whole(http.StatusBadRequest, id, "This port speaks TLS. Use https in place of http.")
 }
+
+// malformed counts what is no request that a handler could answer, and returns its id.
+func (a *answering) malformed(status int) string {
+	a.parts.refused.note(errMalformed, malformedRequest, false)
+	a.parts.requests.none.add(status)
+	return newRequestID()
+}
+
+// errMalformed is for what net/http answers by itself.
+var errMalformed = errors.New("malformed request")
 
 // whole returns an answer of HTTP/1.1 with a problem, after which the connection is closed.
 func whole(status int, id, detail string) []byte {

@@ -22,8 +22,7 @@ type handler struct {
 	cfg     Config
 	router  router
 	service Service
-	batches *batchRoom
-	refused *refusals
+	parts
 	hosts   hosts
 	allowed map[string]string
 	fields  fields
@@ -52,23 +51,21 @@ func (h *handler) around(next echoHandler) echoHandler {
 	}
 }
 
-// caught makes a panic an error, except http.ErrAbortHandler, which net/http wants for itself.
-func caught(err *error) {
-	switch v := recover().(type) {
-	case nil:
-	case runtime.Error:
-		*err = &panicError{v.Error(), debug.Stack()}
-	default:
-		if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
-			panic(v)
-		}
-		*err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
-	}
-}
-
-// call runs the operation. A panic comes back as an error: see caught.
+// call runs the operation. A panic comes back as an error, except http.ErrAbortHandler, which net/http
+// wants for itself.
 func (h *handler) call(operation echoHandler, c echoContext) (err error) {
-	defer caught(&err)
+	defer func() {
+		switch v := recover().(type) {
+		case nil:
+		case runtime.Error:
+			err = &panicError{v.Error(), debug.Stack()}
+		default:
+			if v == http.ErrAbortHandler { //nolint:errorlint // compared as net/http does
+				panic(v)
+			}
+			err = &panicError{fmt.Sprintf("%T", v), debug.Stack()}
+		}
+	}()
 	r := c.Request()
 	if len(r.TransferEncoding) > 0 || !r.ProtoAtLeast(1, 1) {
 		// The request may have said in two ways where its body ends, and net/http shows only the one
@@ -166,10 +163,11 @@ type panicError struct {
 
 func (p *panicError) Error() string { return "panic: " + p.what }
 
-// observe counts accepted submissions for the statistics and logs a line at debug. The log has
+// observe counts the request, and accepted submissions for the statistics, and logs a line at debug. The log has
 // the route, never the path a client sent, and no method but HTTP's own.
 func (h *handler) observe(c echoContext, took time.Duration) {
 	r, status := c.Request(), responseOf(c).Status
+	h.requests.of(r.Method, c.Path()).add(status)
 	if status == http.StatusAccepted && r.Method == http.MethodPost && c.Response().Header()["Preference-Applied"] == nil {
 		h.service.Answered(r.Context(), took) // the service counts those that waited
 	}

@@ -186,7 +186,7 @@ func (h *handler) answerError(err error, c echoContext) {
 	if p.kind == internalError {
 		h.logFailure(c, err)
 	}
-	h.refused.note(err, c.Path() == readinessPath)
+	h.refused.note(err, p.kind, c.Path() == readinessPath)
 	if responseOf(c).Committed {
 		return
 	}

@@ -27,6 +27,7 @@ type refusals struct {
 
 	mu     sync.Mutex
 	spells map[reason]*spell
+	counts map[reason]int64 // of answers, by kind and limit
 }
 
 // reason is why requests are refused.
@@ -44,7 +45,7 @@ type spell struct {
 }
 
 func newRefusals(log *slog.Logger) *refusals {
-	return &refusals{log: log, spells: make(map[reason]*spell)}
+	return &refusals{log: log, spells: make(map[reason]*spell), counts: make(map[reason]int64)}
 }
 
 // reasonOf returns why the error refuses a request; false if that is the request's own fault alone.
@@ -80,15 +81,18 @@ func (r reason) attrs() []any {
 	return attrs
 }
 
-// note takes in an error that a request was answered with. A readiness check does not count as refused,
-// but it shows too that the spell goes on.
-func (r *refusals) note(err error, asks bool) {
+// note takes in an error that a request was answered with, as a problem of that kind. A readiness check does not
+// count as refused, but it shows too that the spell goes on.
+func (r *refusals) note(err error, as kind, asks bool) {
 	why, ok := reasonOf(err)
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if !asks {
+		r.counts[reason{kind: as, limit: why.limit}]++
+	}
 	if !ok {
 		return
 	}
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	now := time.Now()
 	s := r.spells[why]
 	if s == nil {

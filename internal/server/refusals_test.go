@@ -79,12 +79,12 @@ func TestLimitsRefuseEachByItself(t *testing.T) {
 		s := newSite(t, on(fake{}))
 		r := newRefusals(s.cfg.Log)
 		for _, err := range []error{engine.ErrDraining, engine.ErrClosed, engine.ErrUnknown, engine.ErrInvalid, engine.ErrIdempotencyKeyReused, nil} {
-			r.note(err, false)
+			r.note(err, internalError, false)
 		}
 		s.wantRefusals("after errors of other kinds")
-		r.note(&engine.FullError{Limit: "max-pending"}, false)
-		r.note(fmt.Errorf("accept: %w", &engine.FullError{Limit: "disk"}), false)
-		r.note(engine.ErrDown, false)
+		r.note(&engine.FullError{Limit: "max-pending"}, full, false)
+		r.note(fmt.Errorf("accept: %w", &engine.FullError{Limit: "disk"}), full, false)
+		r.note(engine.ErrDown, down, false)
 		if got := s.refusalLines(); len(got) != 3 {
 			t.Errorf("of three matters the log has %q", got)
 		}

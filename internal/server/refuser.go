@@ -16,11 +16,11 @@ import (
 // refuser answers requests that are not let in. For the usual ones it has the answer ready, and needs
 // neither net/http nor the router. It is safe for concurrent use.
 type refuser struct {
-	log      *slog.Logger
-	refusals *refusals
-	ready    []readyAnswer
-	idle     time.Duration // until the next request on a connection
-	write    time.Duration // for an answer to be taken
+	log   *slog.Logger
+	parts parts
+	ready []readyAnswer
+	idle  time.Duration // until the next request on a connection
+	write time.Duration // for an answer to be taken
 }
 
 // maxInFlight is the name of the gate's limit.
@@ -33,21 +33,25 @@ func overloaded() error { return &engine.FullError{Limit: maxInFlight, RetryAfte
 // before and after middle, and without the length of its body, which ends head.
 type readyAnswer struct {
 	line               string
+	operation          *byStatus
 	head, middle, tail []byte
 	length             int // of the body, without the id
 }
 
 // newRefuser has a handler, whose log nobody sees, answer one request of each usual kind.
-func newRefuser(cfg Config, service Service, counted *refusals) *refuser {
-	r := &refuser{log: cfg.Log, refusals: counted, idle: cfg.IdleTimeout, write: cfg.WriteTimeout}
+func newRefuser(cfg Config, service Service, shared parts) *refuser {
+	r := &refuser{log: cfg.Log, parts: shared, idle: cfg.IdleTimeout, write: cfg.WriteTimeout}
 	cfg.Log = slog.New(slog.DiscardHandler)
-	unseen := newRefusals(cfg.Log)
-	defer unseen.close()
-	h := newHandler(cfg, service, unseen, newBatchRoom(&cfg))
-	for _, kind := range []struct{ method, target string }{
-		{http.MethodPost, "/hash "}, {http.MethodPost, "/hash/batch "}, {http.MethodGet, "/hash/batch?"}, {http.MethodGet, "/hash?"}, {http.MethodGet, "/hash/"},
+	unseen := newParts(&cfg)
+	defer unseen.refused.close()
+	h := newHandler(cfg, service, unseen)
+	for _, kind := range []struct{ method, target, path string }{
+		{http.MethodPost, "/hash ", "/hash"}, {http.MethodPost, "/hash/batch ", batchPath}, {http.MethodGet, "/hash/batch?", batchPath},
+		{http.MethodGet, "/hash?", "/hash"}, {http.MethodGet, "/hash/", "/hash/:id"},
 	} {
-		r.ready = append(r.ready, makeReady(h, kind.method, kind.target))
+		ready := makeReady(h, kind.method, kind.target)
+		ready.operation = shared.requests.of(kind.method, kind.path)
+		r.ready = append(r.ready, ready)
 	}
 	return r
 }
@@ -105,8 +109,9 @@ func (r *refuser) answer(buffer, request []byte) []byte {
 	if !isRequestID(string(id)) {
 		id = []byte(newRequestID())
 	}
-	r.refusals.note(overloaded(), false)
 	a := &r.ready[n]
+	r.parts.refused.note(overloaded(), full, false)
+	a.operation.add(http.StatusServiceUnavailable)
 	buffer = append(buffer, a.head...)
 	buffer = strconv.AppendInt(buffer, int64(a.length+len(id)), 10)
 	buffer = append(buffer, "\r\nDate: "...)

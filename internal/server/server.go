@@ -51,25 +51,37 @@ type Config struct {
 	Guard strict.Guard // who may call what; nil for a server that is open to all
 	Log   *slog.Logger
 	Pages map[string]http.Handler // more to answer to GET, by path; may be nil
+
+	Metrics http.Handler // answers GET /metrics, to keys of that scope; nil for none
 }
 
 // Server answers HTTP requests. Serve and Shutdown may be called once each.
 type Server struct {
 	cfg     Config
+	parts   parts
 	conns   *connections
-	batches *batchRoom
 	streams *streams
 	gate    *gate // nil for none
 	refuser *refuser
 	http    *http.Server
-	refused *refusals
+}
+
+// parts are what a server and its handler share.
+type parts struct {
+	batches  *batchRoom
+	refused  *refusals
+	requests *requests
+}
+
+func newParts(cfg *Config) parts {
+	return parts{batches: newBatchRoom(cfg), refused: newRefusals(cfg.Log), requests: newRequests()}
 }
 
 // New returns a server for the service.
 func New(cfg Config, service Service) *Server {
 	s := newServer(cfg)
-	s.streams.next = newHandler(cfg, service, s.refused, s.batches)
-	s.gate, s.refuser = newGate(cfg.MaxInFlight), newRefuser(cfg, service, s.refused)
+	s.streams.next = newHandler(cfg, service, s.parts)
+	s.gate, s.refuser = newGate(cfg.MaxInFlight), newRefuser(cfg, service, s.parts)
 	s.conns.gate = s.gate
 	return s
 }
@@ -90,9 +102,8 @@ func newServer(cfg Config) *Server {
 	protocols.SetUnencryptedHTTP2(cfg.TLS != nil) // to net/http no connection has TLS: see secured
 	return &Server{
 		cfg:     cfg,
+		parts:   newParts(&cfg),
 		conns:   conns,
-		batches: newBatchRoom(&cfg),
-		refused: newRefusals(cfg.Log),
 		streams: streams,
 		http: &http.Server{ // answers are timed by their connections: see conn
 			Handler:                      streams,
@@ -123,10 +134,10 @@ const maxHeaderBytes = 16 << 10
 
 // Handler returns the whole chain that answers a request.
 func Handler(cfg Config, service Service) http.Handler {
-	return newHandler(cfg, service, newRefusals(cfg.Log), newBatchRoom(&cfg))
+	return newHandler(cfg, service, newParts(&cfg))
 }
 
-func newHandler(cfg Config, service Service, refused *refusals, batches *batchRoom) http.Handler {
+func newHandler(cfg Config, service Service, shared parts) http.Handler {
 	r := newRouter()
 	if cfg.Guard == nil {
 		cfg.Guard = open{}
@@ -136,11 +147,28 @@ func newHandler(cfg Config, service Service, refused *refusals, batches *batchRo
 		r.page(path, page)
 	}
 	h := &handler{
-		cfg: cfg, router: r, service: service, batches: batches, hosts: newHosts(cfg.Listen, cfg.Hosts),
-		allowed: allowed(r.routes()), fields: newFields(cfg.TLS != nil, cfg.Origins), refused: refused,
+		cfg: cfg, router: r, service: service, parts: shared, hosts: newHosts(cfg.Listen, cfg.Hosts),
+		fields: newFields(cfg.TLS != nil, cfg.Origins),
 	}
+	if cfg.Metrics != nil {
+		r.GET(metricsPath, h.metrics)
+	}
+	h.allowed = allowed(r.routes())
 	r.Use(h.around)
 	return r
+}
+
+// metricsPath is no part of the contract: what it answers with is for Prometheus, and of its kind.
+const metricsPath = "/metrics"
+
+// metrics answers with the figures of the whole server, which are not for everyone who may have those of a tenant.
+func (h *handler) metrics(c echoContext) error {
+	ctx, err := h.cfg.Guard.Admit(c.Request(), strict.Requirement{Scheme: "apiKey", Scopes: []string{"metrics"}})
+	if err != nil {
+		return err //nolint:wrapcheck // as the generated wrappers
+	}
+	h.cfg.Metrics.ServeHTTP(c.Response(), c.Request().WithContext(ctx))
+	return nil
 }
 
 // open is the guard of a server that is open to all.
@@ -161,7 +189,7 @@ func (s *Server) Serve(l net.Listener) error {
 		s.gate.start(bell)
 		defer s.gate.stop(nil) // nobody comes any more; or Shutdown was first
 	}
-	a := &answering{limit: s.cfg.WriteTimeout, log: s.cfg.Log, gate: s.gate, refuser: s.refuser}
+	a := &answering{limit: s.cfg.WriteTimeout, parts: s.parts, log: s.cfg.Log, gate: s.gate, refuser: s.refuser}
 	own := &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
 	if s.cfg.TLS != nil {
 		own.secure = &security{s.cfg.TLS, s.cfg.WriteTimeout, s.cfg.Log, a.withoutTLS}
@@ -178,7 +206,7 @@ func (s *Server) Serve(l net.Listener) error {
 // the requests under way are answered. A body that is still arriving is given that much patience and
 // then refused. If ctx ends first, all connections are cut.
 func (s *Server) Shutdown(ctx context.Context, patience time.Duration) error {
-	defer s.refused.close()
+	defer s.parts.refused.close()
 	defer s.conns.crowd.stop()
 	s.conns.close(time.Now().Add(patience))
 	s.gate.stop(ctx.Done())
@@ -215,6 +243,6 @@ func (s *Server) Uses() []engine.Use {
 	return []engine.Use{
 		{Name: "max-connections", Limit: int64(s.conns.limit), Used: int64(min(s.conns.open(), s.conns.limit))},
 		{Name: maxInFlight, Limit: int64(s.gate.limit), Used: s.gate.used()},
-		{Name: "max-batch-memory", Limit: s.cfg.MaxBatchMemory, Used: s.batches.used.Load()},
+		{Name: "max-batch-memory", Limit: s.cfg.MaxBatchMemory, Used: s.parts.batches.used.Load()},
 	}
 }

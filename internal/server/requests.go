@@ -1,0 +1,110 @@
+package server
+
+import (
+	"net/http"
+	"strings"
+	"sync/atomic"
+
+	wire "github.com/hashd-project/hashd/gen/server"
+)
+
+// Names beside those of the contract's operations.
+const (
+	documentation = "documentation"
+	metrics       = "metrics"
+	noOperation   = "none" // an unknown path or method, OPTIONS, or what is no request
+)
+
+// The statuses that there may be.
+const (
+	lowestStatus  = 100
+	highestStatus = 599
+)
+
+// byStatus counts the requests for one operation.
+type byStatus struct {
+	name   string
+	counts [highestStatus - lowestStatus + 1]atomic.Int64
+}
+
+// add counts a request that was answered with the status.
+func (b *byStatus) add(status int) {
+	if status >= lowestStatus && status <= highestStatus {
+		b.counts[status-lowestStatus].Add(1)
+	}
+}
+
+// requests counts those that were answered. It is safe for concurrent use.
+type requests struct {
+	operations map[route]*byStatus
+	pages      byStatus
+	metrics    byStatus
+	none       byStatus
+}
+
+func newRequests() *requests {
+	r := &requests{
+		operations: make(map[route]*byStatus),
+		pages:      byStatus{name: documentation}, metrics: byStatus{name: metrics}, none: byStatus{name: noOperation},
+	}
+	for at, name := range wire.Operations() {
+		r.operations[route{at[0], at[1]}] = &byStatus{name: name}
+	}
+	return r
+}
+
+// of returns what counts requests with the method to the path, which is as Echo writes it.
+func (r *requests) of(method, path string) *byStatus {
+	if method == http.MethodHead {
+		method = http.MethodGet
+	}
+	if known := r.operations[route{method, path}]; known != nil {
+		return known
+	}
+	switch {
+	case method != http.MethodGet:
+	case path == metricsPath:
+		return &r.metrics
+	case strings.HasPrefix(path, "/docs") || strings.HasPrefix(path, "/openapi."):
+		return &r.pages
+	}
+	return &r.none
+}
+
+// each tells what was counted so far.
+func (r *requests) each(tell func(operation string, status int, n int64)) {
+	for _, b := range r.operations {
+		b.each(tell)
+	}
+	r.pages.each(tell)
+	r.metrics.each(tell)
+	r.none.each(tell)
+}
+
+func (b *byStatus) each(tell func(operation string, status int, n int64)) {
+	for i := range b.counts {
+		if n := b.counts[i].Load(); n > 0 {
+			tell(b.name, lowestStatus+i, n)
+		}
+	}
+}
+
+// Requests tells how many requests were answered so far, by operation and status. Operations are named as in the
+// contract; what is none of it is "documentation", "metrics" or "none".
+func (s *Server) Requests(tell func(operation string, status int, n int64)) {
+	s.parts.requests.each(tell)
+}
+
+// Problems tells how many requests were answered with a problem so far, by the last part of its type, and by the limit
+// that is reached where that is "full".
+func (s *Server) Problems(tell func(kind, limit string, n int64)) {
+	r := s.parts.refused
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for why, n := range r.counts {
+		tell(problemTypes[why.kind].name, why.limit, n)
+	}
+}
+
+// Connections returns how many connections there are.
+func (s *Server) Connections() int { return s.conns.open() }
