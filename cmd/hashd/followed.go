@@ -54,13 +54,22 @@ func (f *followed) tls() *tls.Config {
 	return f.certs.Config()
 }
 
+// each tells the settings, and whether their newest files are in use.
+func (f *followed) each(tell func(setting string, inUse bool)) {
+	if f.keys != nil {
+		tell("api-keys", f.keys.Err() == nil)
+	}
+	if f.certs != nil {
+		tell("tls-cert", f.certs.Err() == nil)
+	}
+}
+
 // warnings names the settings whose newest files are not in use, or expire soon.
 func (f *followed) warnings() (names []string) {
-	if f.keys != nil && f.keys.Err() != nil {
-		names = append(names, "api-keys")
-	}
-	if f.certs != nil && (f.certs.Err() != nil || f.certs.Expiring(time.Now())) {
-		names = append(names, "tls-cert")
-	}
+	f.each(func(setting string, inUse bool) {
+		if !inUse || setting == "tls-cert" && f.certs.Expiring(time.Now()) {
+			names = append(names, setting)
+		}
+	})
 	return names
 }

@@ -28,7 +28,8 @@ Flags of all:
 
 Flags of add:
   --tenant name         whose jobs the key is for: keys of one tenant see the same jobs (default default)
-  --scope list          of submit, read, cancel, stats and admin, separated by commas (default all but admin)
+  --scope list          of submit, read, cancel, stats, metrics and admin, separated by commas
+                        (default submit,read,cancel,stats)
   --rate number/unit    how many jobs may be submitted in an s, m, h or d, such as 100/s (default any number)
   --quota number        how many jobs may be pending at one time (default any number)
   --expires duration    how long the key is valid, such as 90d or 12h (default for ever)

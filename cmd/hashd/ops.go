@@ -21,8 +21,8 @@ const (
 	opsIdle        = time.Minute
 )
 
-// ops is what those who operate the server are answered on an address of their own: health for anybody
-// there, and profiles for this machine alone. Profiles are the way to look into the process, which no other
+// ops is what those who operate the server are answered on an address of their own: health and metrics for
+// anybody there, and profiles for this machine alone. Profiles are the way to look into the process, which no other
 // one may: it is not dumpable.
 type ops struct {
 	server *server.Server
@@ -31,7 +31,7 @@ type ops struct {
 }
 
 // startOps listens on the address, or does nothing if that is "".
-func startOps(address string, main *server.Server, log *slog.Logger) (*ops, error) {
+func startOps(address string, main *server.Server, metrics http.Handler, log *slog.Logger) (*ops, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // a nil *ops is one that does nothing
 	}
@@ -42,6 +42,7 @@ func startOps(address string, main *server.Server, log *slog.Logger) (*ops, erro
 	ctx, cancel := context.WithCancel(context.Background())
 	mux := http.NewServeMux()
 	mux.Handle("/", main.Health())
+	mux.Handle("GET /metrics", metrics)
 	mux.Handle("/debug/pprof/", forLoopback(endedBy(ctx, profiles())))
 	o := &ops{cancel: cancel, served: make(chan struct{}), server: server.NewOps(server.Config{
 		MaxConnections: opsConnections, MaxBatchMemory: 1,

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net"
+	"net/http"
 	"os"
 	"syscall"
 
@@ -13,6 +14,7 @@ import (
 	"github.com/hashd-project/hashd/internal/config"
 	"github.com/hashd-project/hashd/internal/docs"
 	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/internal/observe"
 	"github.com/hashd-project/hashd/internal/server"
 	"github.com/hashd-project/hashd/internal/service"
 )
@@ -26,6 +28,7 @@ type program struct {
 	engine  engine.Engine
 	service *service.Service
 	server  *server.Server
+	metrics http.Handler
 }
 
 // serve runs the server until a signal and then stops it gracefully. A signal during the start ends
@@ -79,6 +82,8 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		files.close()
 		return nil, errors.Join(err, made.engine.Close())
 	}
+	metrics := observe.New(observe.Build{Version: b.Version, Commit: b.Commit, Go: b.Go, API: b.API})
+	answer := metrics.Handler(m.log)
 	var serving *server.Server
 	s := service.New(service.Config{
 		Engine: made.engine, EngineName: string(cfg.Engine), Build: b, MaxWait: cfg.MaxWait, AnswerMemory: cfg.MaxBatchMemory,
@@ -93,9 +98,28 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		ReadHeaderTimeout: cfg.ReadHeaderTimeout, ReadTimeout: cfg.ReadTimeout,
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		Origins: cfg.OriginList(), Proxies: server.NewProxies(cfg.ProxyList()),
-		TLS: files.tls(), Listen: cfg.Address(), Hosts: cfg.HostList(), Guard: guard, Log: m.log, Pages: pages,
+		TLS: files.tls(), Listen: cfg.Address(), Hosts: cfg.HostList(), Guard: guard, Log: m.log, Pages: pages, Metrics: answer,
 	}, s)
-	return &program{cfg: cfg, log: m.log, ending: ending, files: files, engine: made.engine, service: s, server: serving}, nil
+	p := &program{cfg: cfg, log: m.log, ending: ending, files: files, engine: made.engine, service: s, server: serving, metrics: answer}
+	metrics.Watch(p.sources())
+	return p, nil
+}
+
+// sources are what metrics are read from.
+func (p *program) sources() observe.Sources {
+	s := observe.Sources{
+		Engine: p.engine, EngineName: string(p.cfg.Engine), Delay: p.cfg.Delay,
+		Uses: p.service.Uses, Answers: p.service.Answers, Draining: p.service.Draining,
+		Requests: p.server.Requests, Problems: p.server.Problems, Connections: p.server.Connections,
+		Files: p.files.each,
+	}
+	if sized, ok := p.engine.(interface{ StoreBytes() int64 }); ok {
+		s.StoreBytes = sized.StoreBytes
+	}
+	if p.files.certs != nil {
+		s.Expires = p.files.certs.Expires
+	}
+	return s
 }
 
 // scheme returns the scheme of the server's URL.
@@ -110,7 +134,7 @@ func scheme(cfg *config.Config) string {
 // goroutine that it started has ended, unless one of them hangs.
 func (p *program) run(signals <-chan os.Signal) error {
 	defer p.files.close()
-	d, err := startOps(p.cfg.OpsListen, p.server, p.log)
+	d, err := startOps(p.cfg.OpsListen, p.server, p.metrics, p.log)
 	if err != nil {
 		return errors.Join(err, p.close(signals))
 	}

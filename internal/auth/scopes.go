@@ -10,19 +10,20 @@ type Scopes uint8
 
 // The scopes.
 const (
-	Submit Scopes = 1 << iota // new jobs
-	Read                      // the hashes of jobs
-	Cancel                    // the end of jobs and results
-	Stats                     // the figures of the tenant
-	Admin                     // the jobs and figures of all tenants
+	Submit  Scopes = 1 << iota // new jobs
+	Read                       // the hashes of jobs
+	Cancel                     // the end of jobs and results
+	Stats                      // the figures of the tenant
+	Metrics                    // the figures of the whole server
+	Admin                      // all of these, for the jobs and figures of all tenants
 )
 
 // DefaultScopes are those of a key for which none were chosen.
 const DefaultScopes = Submit | Read | Cancel | Stats
 
-var errNoScope = errors.New("the scopes are submit, read, cancel, stats and admin, at least one of them, each once")
+var errNoScope = errors.New("the scopes are submit, read, cancel, stats, metrics and admin, at least one of them, each once")
 
-func scopeNames() []string { return []string{"submit", "read", "cancel", "stats", "admin"} }
+func scopeNames() []string { return []string{"submit", "read", "cancel", "stats", "metrics", "admin"} }
 
 // ParseScopes reads names separated by commas. Its errors do not quote the text.
 func ParseScopes(text string) (Scopes, error) { return scopesOf(strings.Split(text, ",")) }

@@ -9,8 +9,8 @@ import (
 
 func TestScopes(t *testing.T) {
 	for text, want := range map[string]Scopes{
-		"submit": Submit, "read": Read, "cancel": Cancel, "stats": Stats, "admin": Admin,
-		"read,submit": Submit | Read, "admin,stats,cancel,read,submit": 1<<5 - 1,
+		"submit": Submit, "read": Read, "cancel": Cancel, "stats": Stats, "metrics": Metrics, "admin": Admin,
+		"read,submit": Submit | Read, "admin,stats,cancel,metrics,read,submit": 1<<6 - 1,
 	} {
 		if got, err := ParseScopes(text); err != nil || got != want {
 			t.Errorf("%s: %v, error %v", text, got, err)
@@ -21,7 +21,7 @@ func TestScopes(t *testing.T) {
 			t.Errorf("%q is %v", text, got)
 		}
 	}
-	if !(Submit | Read).Has(Read) || (Submit | Read).Has(Read|Cancel) || !Read.Has(0) || DefaultScopes.Has(Admin) {
+	if !(Submit | Read).Has(Read) || (Submit | Read).Has(Read|Cancel) || !Read.Has(0) || DefaultScopes.Has(Admin) || DefaultScopes.Has(Metrics) {
 		t.Error("Has")
 	}
 }

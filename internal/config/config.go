@@ -34,7 +34,7 @@ type Config struct {
 	Port *int
 
 	// OpsListen is the host:port of the listener for operators (--ops-listen, default none, which is ""):
-	// health for all who reach it, and profiles for this machine alone. Profiles show no memory, but whoever
+	// health and metrics for all who reach it, and profiles for this machine alone. Profiles show no memory, but whoever
 	// takes one slows the server down.
 	OpsListen string
 

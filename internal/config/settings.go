@@ -70,8 +70,8 @@ func listening() []setting {
 		}, {
 			name: "ops-listen", none: "none",
 			kind: address(func(c *Config) *string { return &c.OpsListen }),
-			usage: "One more address, for operators, without keys and without TLS: /healthz and /readyz to all who reach it, " +
-				"and profiles at /debug/pprof/ to this machine alone, for go tool pprof. Without it health is on listen alone, and there are no profiles.",
+			usage: "One more address, for operators, without keys and without TLS: /healthz, /readyz and /metrics to all who reach it, " +
+				"and profiles at /debug/pprof/ to this machine alone, for go tool pprof. Without it health and metrics are on listen alone, and there are no profiles.",
 		}, {
 			name: "hosts", none: "none",
 			kind: hostList(func(c *Config) *string { return &c.Hosts }),

@@ -98,18 +98,34 @@ func recentOf(sum recentSum, done engine.RecentStats) wire.Recent {
 	}
 }
 
-// uses returns how much of each limit is used. Batches that are read and answers that are written have
+// Uses returns how much of each limit is used. Batches that are read and answers that are written have
 // max-batch-memory each to themselves: the fuller counts.
-func (s *Service) uses() []wire.Use {
-	uses := []wire.Use{}
-	for _, u := range append(s.cfg.Engine.Uses(), s.cfg.Uses()...) {
-		if u.Name == answerLimit {
+func (s *Service) Uses() []engine.Use {
+	uses := append(s.cfg.Engine.Uses(), s.cfg.Uses()...)
+	for i := range uses {
+		if u := &uses[i]; u.Name == answerLimit {
 			u.Used = max(u.Used, min(u.Limit, s.room.taken.Load()*pieceMemory))
 		}
+	}
+	return uses
+}
+
+// uses returns them as clients see them.
+func (s *Service) uses() []wire.Use {
+	uses := []wire.Use{}
+	for _, u := range s.Uses() {
 		uses = append(uses, wire.Use{Name: u.Name, Limit: u.Limit, Used: u.Used})
 	}
 	return uses
 }
+
+// Answers returns how many submissions were answered with an accepted job, and how long that took in all.
+func (s *Service) Answers() (n int64, took time.Duration) {
+	return s.figures.answers.Load(), time.Duration(s.figures.answering.Load())
+}
+
+// Draining says whether a stop was asked for.
+func (s *Service) Draining() bool { return s.draining.Load() }
 
 // nonEmpty returns nil for an empty text, which the contract leaves out.
 func nonEmpty(text string) *string {

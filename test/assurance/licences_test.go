@@ -27,6 +27,8 @@ var known = map[string]string{
 	"3c501c0803282770": "Apache-2.0",
 	"e79168a6d9b8a2d7": "BSD-3-Clause AND Apache-2.0 AND MIT",
 	"1083d3dcf348b543": "MIT AND Apache-2.0",
+	"0cf21bdfd1964a97": "MIT",
+	"9c1c2bcc686d76b3": "BSD-3-Clause",
 }
 
 var (

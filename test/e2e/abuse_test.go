@@ -113,7 +113,7 @@ func TestScopes(t *testing.T) {
 	t.Parallel()
 	keys := newKeysFile(t)
 	tokens := map[string]string{}
-	for _, scope := range []string{"submit", "read", "cancel", "stats", "admin"} {
+	for _, scope := range []string{"submit", "read", "cancel", "stats", "metrics", "admin"} {
 		tokens[scope] = keys.add(t, scope, "--scope="+scope)
 	}
 	i := start(t, "--delay=0s", "--api-keys="+string(keys))
@@ -129,6 +129,28 @@ func TestScopes(t *testing.T) {
 				t.Errorf("%s %s does not name its scope: %s", o.method, o.path, a.body)
 			}
 		}
+	}
+	for scope, token := range tokens { // it is no operation of the contract
+		want := http.StatusForbidden
+		if scope == "metrics" || scope == "admin" {
+			want = http.StatusOK
+		}
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, c.base+"/metrics", http.NoBody)
+		if err != nil {
+			t.Fatal(err)
+		}
+		bearer(token)(req)
+		resp, err := c.http.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		_ = resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("metrics with scope %s: %s", scope, resp.Status)
+		}
+	}
+	if status, _ := fetch(t, c.base+"/metrics", ""); status != http.StatusUnauthorized {
+		t.Errorf("metrics without a key: %d", status)
 	}
 	for _, open := range []string{"/healthz", "/readyz", "/docs", "/openapi.json", "/openapi.yaml"} {
 		if status, _ := fetch(t, c.base+open, ""); status != http.StatusOK {

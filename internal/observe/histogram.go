@@ -1,0 +1,69 @@
+package observe
+
+import (
+	"math"
+	"slices"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	dto "github.com/prometheus/client_model/go"
+
+	"github.com/hashd-project/hashd/internal/engine"
+)
+
+// Native buckets grow by the fourth root of 2. What is below the first counts as zero: so there are fewer than 200, up to
+// the longest time that a setting may have.
+const (
+	schema    = 2
+	perDouble = 1 << schema
+	zero      = time.Microsecond
+)
+
+// classic returns the ends of the classic buckets, in seconds.
+func classic() []float64 {
+	return []float64{0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 60, 600}
+}
+
+// histogram is a native histogram that has classic buckets too.
+type histogram struct {
+	prometheus.Metric
+	buckets []*dto.Bucket
+}
+
+// newHistogram makes a metric of what the engine has counted. A value counts as the largest one of the engine's own
+// bucket, which is at most an eighth above it.
+func newHistogram(desc *prometheus.Desc, h *engine.Histogram) prometheus.Metric {
+	ends := classic()
+	counts := make([]uint64, len(ends)+1)
+	native := make(map[int]int64)
+	below := uint64(0)
+	for end, n := range h.Buckets() {
+		seconds := end.Seconds()
+		at, _ := slices.BinarySearch(ends, seconds)
+		counts[at] += uint64(n)
+		if end <= zero {
+			below += uint64(n)
+		} else {
+			native[int(math.Ceil(math.Log2(seconds)*perDouble))] += n
+		}
+	}
+	made := &histogram{
+		Metric: prometheus.MustNewConstNativeHistogram(desc, uint64(h.Count()), h.Sum().Seconds(), native, nil, below, schema, zero.Seconds(), time.Time{}),
+	}
+	total := uint64(0)
+	for i, end := range ends {
+		total += counts[i]
+		made.buckets = append(made.buckets, &dto.Bucket{UpperBound: new(end), CumulativeCount: new(total)})
+	}
+	return made
+}
+
+// Write implements prometheus.Metric.
+func (h *histogram) Write(to *dto.Metric) error {
+	if err := h.Metric.Write(to); err != nil {
+		return err //nolint:wrapcheck // it is prometheus that asks
+	}
+	to.Histogram.Bucket = h.buckets
+	to.Histogram.CreatedTimestamp = nil // it is not known
+	return nil
+}
