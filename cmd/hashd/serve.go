@@ -88,7 +88,7 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	s := service.New(service.Config{
 		Engine: made.engine, EngineName: string(cfg.Engine), Build: b, MaxWait: cfg.MaxWait, AnswerMemory: cfg.MaxBatchMemory,
 		FingerprintKey: made.fingerprintKey, Store: made.storeID, Meter: guard, Warnings: files.warnings,
-		Limits: service.Limits{Batch: int64(made.maxBatch), Delay: cfg.Delay, Retention: cfg.Retention, BodyBytes: cfg.MaxBodyBytes, BatchBodyBytes: cfg.MaxBatchBytes},
+		Limits: service.Limits{Batch: int64(made.maxBatch), Jobs: min(cfg.MaxPending, cfg.MaxResults), Delay: cfg.Delay, Retention: cfg.Retention, BodyBytes: cfg.MaxBodyBytes, BatchBodyBytes: cfg.MaxBatchBytes},
 		Uses:   func() []engine.Use { return serving.Uses() },
 	})
 	serving = server.New(server.Config{

@@ -73,6 +73,21 @@ func (g *Guard) takeQuota(c *Caller, grant *Grant) error {
 	return nil
 }
 
+// Most returns the most jobs that the caller of the context can ever submit at once, where there is room for so many.
+func (g *Guard) Most(ctx context.Context, room int64) int64 {
+	c := CallerOf(ctx)
+	if c == nil || c.Key == nil {
+		return room
+	}
+	if g.several.are(g.cfg.Keys()) {
+		room = max(1, room-(room+8)/9) // as beyondShare has it for a tenant that has none
+	}
+	if c.Key.Quota > 0 {
+		return min(room, c.Key.Quota)
+	}
+	return room
+}
+
 // beyondShare reports whether so many jobs more are beyond the share of a tenant that has some. Where there is no
 // room for them anyway, that is the engine's to say.
 func beyondShare(has, free, coming int64) bool {

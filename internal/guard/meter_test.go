@@ -307,6 +307,9 @@ func TestResultsLockNobodyOut(t *testing.T) {
 	if _, err := g.Take(g.caller(t, tokens[0]), 1); err != nil {
 		t.Errorf("a tenant alone: %v", err)
 	}
+	if n := g.Most(g.caller(t, tokens[0]), 1000); n != 1000 {
+		t.Errorf("a tenant alone is told %d of 1000", n)
+	}
 }
 
 // However little room there is, a tenant without jobs can have one, and hears of a full server what anybody does.
@@ -314,6 +317,14 @@ func TestShareOfLittleRoom(t *testing.T) {
 	red, blue := func(k *auth.Key) { k.Tenant = "red" }, func(k *auth.Key) { k.Tenant = "blue" }
 	for limit := int64(1); limit <= 20; limit++ {
 		g, r, tokens := guarded(t, limit, red, blue)
+		most := g.Most(g.caller(t, tokens[0]), limit)
+		for n := range limit {
+			grant, err := g.Take(g.caller(t, tokens[0]), n+1)
+			if (err == nil) != (n+1 <= most) {
+				t.Errorf("a batch of %d of %d, where it is told %d: error %v", n+1, limit, most, err)
+			}
+			grant.Settle(true)
+		}
 		first := fill(t, g, r, tokens[0], 1)
 		if first < 1 || first >= limit && limit > 1 {
 			t.Errorf("of %d one tenant alone gets %d", limit, first)

@@ -11,6 +11,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -68,6 +69,9 @@ type Config struct {
 type Meter interface {
 	// Take takes n jobs from that, or returns an *guard.LimitError. The grant is to be settled.
 	Take(ctx context.Context, n int64) (guard.Grant, error)
+
+	// Most returns the most jobs that are ever taken at once, where the server has room for so many.
+	Most(ctx context.Context, room int64) int64
 }
 
 // anyNumber is the Meter of a server that is open to all.
@@ -76,10 +80,14 @@ type anyNumber struct{}
 // Take implements Meter.
 func (anyNumber) Take(context.Context, int64) (guard.Grant, error) { return guard.Grant{}, nil }
 
+// Most implements Meter.
+func (anyNumber) Most(_ context.Context, room int64) int64 { return room }
+
 // Limits are settings that clients have to know. What else they have to know is in the contract.
 type Limits struct {
 	Delay, Retention          time.Duration
 	Batch                     int64 // the most jobs in a batch; 0 for what an engine takes
+	Jobs                      int64 // the most jobs that there can be at once; 0 for any number
 	BodyBytes, BatchBodyBytes int64 // the largest bodies of requests
 }
 
@@ -337,13 +345,10 @@ func (s *Service) GetStatus(ctx context.Context, _ wire.GetStatusRequestObject) 
 	}}, nil
 }
 
-// batchLimit returns the most jobs in a batch of the caller: more than its quota are never pending at once.
+// batchLimit returns the most jobs in a batch of the caller: a larger one would be refused however long it waits.
 func (s *Service) batchLimit(ctx context.Context) int64 {
-	most := cmp.Or(s.cfg.Limits.Batch, engine.MaxBatch)
-	if caller := guard.CallerOf(ctx); caller != nil && caller.Key != nil && caller.Key.Quota > 0 {
-		return min(most, caller.Key.Quota)
-	}
-	return most
+	room := cmp.Or(s.cfg.Limits.Jobs, math.MaxInt64)
+	return min(cmp.Or(s.cfg.Limits.Batch, engine.MaxBatch), s.cfg.Meter.Most(ctx, room))
 }
 
 // algorithmNames returns the names of all algorithms.

@@ -379,32 +379,6 @@ func TestNoTenantLocksOutAnother(t *testing.T) {
 	i.kill(t)
 }
 
-// What a tenant leaves behind keeps nobody out either, on any engine.
-func TestNoTenantsResultsLockOutAnother(t *testing.T) {
-	t.Parallel()
-	keys := newKeysFile(t)
-	red, blue := keys.add(t, "red", "--tenant=red"), keys.add(t, "blue", "--tenant=blue")
-	for name, open := range doors(t, keys, "--delay=1ms", "--max-results=90") {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			i := open(t)
-			c, n := i.client(t), 0
-			a := c.do(t, http.MethodPost, "/hash", submission("secret"), bearer(red))
-			for ; a.status == http.StatusAccepted; n++ {
-				a = c.do(t, http.MethodPost, "/hash", submission("secret"), bearer(red))
-			}
-			p := decode[wire.Problem](t, a.wantProblem(t, http.StatusTooManyRequests, "quota-exceeded"))
-			if n != 80 || !strings.Contains(p.Detail, "results") {
-				t.Errorf("%d jobs of 90, then %q", n, p.Detail)
-			}
-			for range 8 {
-				c.do(t, http.MethodPost, "/hash", submission("secret"), bearer(blue)).want(t, http.StatusAccepted)
-			}
-			i.kill(t)
-		})
-	}
-}
-
 // awaitLine waits for a text in the log.
 func (p *process) awaitLine(t *testing.T, text string) {
 	t.Helper()
