@@ -89,6 +89,7 @@ func (c *collector) jobs(s sample) {
 	s.put(jobsRejected, float64(st.Rejected))
 	s.put(jobsPending, float64(st.Pending))
 	s.put(resultsKept, float64(st.Kept))
+	s.put(delay, c.from.Delay.Seconds())
 	if due := c.from.Engine.NextDue(); !due.IsZero() {
 		s.put(oldestAge, max(0, time.Since(due)+c.from.Delay).Seconds())
 	} else if st.Pending == 0 {

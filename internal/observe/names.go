@@ -11,6 +11,7 @@ const (
 	jobsRejected      = "hashd_jobs_rejected_total"
 	jobsPending       = "hashd_jobs_pending"
 	oldestAge         = "hashd_jobs_oldest_pending_age_seconds"
+	delay             = "hashd_delay_seconds"
 	resultsKept       = "hashd_results_kept"
 	lateness          = "hashd_job_lateness_seconds"
 	submission        = "hashd_submission_duration_seconds"
@@ -46,6 +47,7 @@ func described() map[string]metric {
 	add(counter, jobsRejected, "Jobs refused because the engine was full or draining.")
 	add(gauge, jobsPending, "Jobs accepted and neither done nor canceled.")
 	add(gauge, oldestAge, "How long ago the oldest pending job was accepted; 0 if none is pending.")
+	add(gauge, delay, "How long after their acceptance jobs are due.")
 	add(gauge, resultsKept, "Results that can be fetched.")
 	add(other, lateness, "How long after they were due jobs became visible as done.")
 	add(other, submission, "How long it took to answer single submissions that were accepted, without the wait that a client asked for.")
