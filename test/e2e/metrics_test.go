@@ -22,14 +22,11 @@ var sampled = regexp.MustCompile(`^([a-zA-Z_:][a-zA-Z0-9_:]*)(\{.*\})? (\S+)$`)
 type figures map[string]float64
 
 // scrape reads the metrics as text.
-func scrape(t *testing.T, url, token string) (figures, string) {
+func scrape(t *testing.T, url string) figures {
 	t.Helper()
 	req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+"/metrics", http.NoBody)
 	if err != nil {
 		t.Fatal(err)
-	}
-	if token != "" {
-		req.Header.Set("Authorization", "Bearer "+token)
 	}
 	transport := &http.Transport{}
 	defer transport.CloseIdleConnections()
@@ -57,7 +54,7 @@ func scrape(t *testing.T, url, token string) (figures, string) {
 		}
 		all[m[1]+m[2]] = value
 	}
-	return all, string(text)
+	return all
 }
 
 // own is what is hashd's own of the scrape.
@@ -103,7 +100,7 @@ func TestMetricsUnderLoad(t *testing.T) {
 			}
 			group.Go(func() {
 				for range 20 {
-					scrape(t, url, "")
+					scrape(t, url)
 				}
 			})
 			group.Wait()
@@ -146,22 +143,19 @@ func TestMetricsUnderLoad(t *testing.T) {
 // settled scrapes until no job is pending, on both listeners, which tell the same names.
 func (i *instance) settled(t *testing.T, url string) figures {
 	t.Helper()
-	for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-		got, _ := scrape(t, url, "")
-		if got["hashd_jobs_pending"] == 0 {
-			scrape(t, "http://"+i.address, "") // counts itself
-			after, _ := scrape(t, "http://"+i.address, "")
-			names := append(got.own(), `hashd_http_requests_total{code="200",operation="metrics"}`)
-			slices.Sort(names)
-			if there := after.own(); !slices.Equal(there, slices.Compact(names)) {
-				t.Errorf("the main listener has %q\nthe other %q", there, names)
-			}
-			return after
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%v jobs are pending", got["hashd_jobs_pending"])
-		}
+	eventually(t, "no job is pending", func() bool {
+		got := scrape(t, url)
+		return got["hashd_jobs_pending"] == 0
+	})
+	got := scrape(t, url)
+	scrape(t, "http://"+i.address) // counts itself
+	after := scrape(t, "http://"+i.address)
+	names := append(got.own(), `hashd_http_requests_total{code="200",operation="metrics"}`)
+	slices.Sort(names)
+	if there := after.own(); !slices.Equal(there, slices.Compact(names)) {
+		t.Errorf("the main listener has %q\nthe other %q", there, names)
 	}
+	return after
 }
 
 // Whatever clients send, no part of it is in the metrics, nor do they grow by it.
@@ -265,15 +259,11 @@ func TestMetricsTellOfFilesNotInUse(t *testing.T) {
 		if step == 1 {
 			want = 0
 		}
-		for deadline := time.Now().Add(patience); ; time.Sleep(20 * time.Millisecond) {
-			got, _ := scrape(t, url, "")
-			if value, there := got[`hashd_file_in_use{setting="api-keys"}`]; there && value == want {
-				break
-			}
-			if time.Now().After(deadline) {
-				t.Fatalf("step %d: it is not told", step)
-			}
-		}
+		eventually(t, fmt.Sprintf("step %d is told", step), func() bool {
+			got := scrape(t, url)
+			value, there := got[`hashd_file_in_use{setting="api-keys"}`]
+			return there && value == want
+		})
 	}
 	i.stop(t)
 }

@@ -127,3 +127,13 @@ func finish(t *testing.T, environ []string, args ...string) outcome {
 	}
 	return outcome{p.code, p.stdout.String(), p.stderr.String()}
 }
+
+// eventually waits for what no event tells of.
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !condition(); time.Sleep(5 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}

@@ -71,16 +71,6 @@ func testTooManyOpenFiles(t *testing.T, args []string) {
 	i.stop(t)
 }
 
-// eventually waits for what no event tells of.
-func eventually(t *testing.T, what string, condition func() bool) {
-	t.Helper()
-	for end := time.Now().Add(patience); !condition(); time.Sleep(5 * time.Millisecond) {
-		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
-		}
-	}
-}
-
 // As process 1 it drains as any other.
 func TestDrainsAsProcessOne(t *testing.T) {
 	t.Parallel()

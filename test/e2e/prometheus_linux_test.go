@@ -1,0 +1,117 @@
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/hashd-project/hashd/internal/needs"
+)
+
+// prometheus is a Prometheus that scrapes a server and has the rules that come with hashd.
+type prometheus struct{ url string }
+
+// watch runs one until the test ends.
+func watch(t *testing.T, target string) prometheus {
+	t.Helper()
+	path := needs.Tool(t, "prometheus", needs.Debian("prometheus"))
+	rules, err := filepath.Abs("../../deploy/prometheus/rules.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, address := t.TempDir(), freeAddress(t)
+	config := fmt.Sprintf("global: { scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }\nrule_files: [%q]\n"+
+		"scrape_configs: [{ job_name: hashd, static_configs: [{ targets: [%q] }] }]\n", rules, target)
+	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	cmd := exec.CommandContext(ctx, path, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address="+address, "--enable-feature=native-histograms", "--log.level=warn")
+	var log strings.Builder
+	cmd.Stdout, cmd.Stderr = &log, &log
+	if err := cmd.Start(); err != nil {
+		cancel()
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = cmd.Wait()
+		if t.Failed() {
+			t.Log(log.String())
+		}
+	})
+	return prometheus{"http://" + address}
+}
+
+// get asks for something, and reports whether there was an answer of success.
+func (p prometheus) get(t *testing.T, path string, to any) bool {
+	t.Helper()
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	resp, err := (&http.Client{Transport: transport, Timeout: patience}).Get(p.url + path)
+	if err != nil {
+		return false // it is not there yet
+	}
+	defer resp.Body.Close()
+	return resp.StatusCode == http.StatusOK && json.NewDecoder(resp.Body).Decode(to) == nil
+}
+
+// vector is the answer to a query.
+type vector struct {
+	Data struct {
+		Result []struct {
+			Value     [2]any
+			Histogram []any
+		}
+	}
+}
+
+// A real Prometheus takes what hashd tells, native histograms too, and can evaluate every rule.
+func TestPrometheusScrapes(t *testing.T) {
+	t.Parallel()
+	i, target := ops(t, "--delay=0s")
+	p := watch(t, strings.TrimPrefix(target, "http://"))
+	c := i.client(t)
+	for range 20 {
+		c.do(t, http.MethodPost, "/hash", submission("angryMonkey")).want(t, http.StatusAccepted)
+	}
+	for query, want := range map[string]string{
+		"hashd_jobs_completed_total": "20", `hashd_http_requests_total{operation="submitHash",code="202"}`: "20",
+		"histogram_count(hashd_job_lateness_seconds)": "20", "hashd_jobs_pending": "0", `up{job="hashd"}`: "1", `count(hashd_build_info)`: "1",
+	} {
+		eventually(t, query+" is "+want, func() bool {
+			var v vector
+			return p.get(t, "/api/v1/query?query="+url.QueryEscape(query), &v) && len(v.Data.Result) == 1 && fmt.Sprint(v.Data.Result[0].Value[1]) == want
+		})
+	}
+	eventually(t, "every rule is evaluated", func() bool {
+		var rules struct {
+			Data struct {
+				Groups []struct {
+					Rules []struct{ Name, Health, LastError, State string }
+				}
+			}
+		}
+		if !p.get(t, "/api/v1/rules", &rules) || len(rules.Data.Groups) != 1 {
+			return false
+		}
+		for _, r := range rules.Data.Groups[0].Rules {
+			if r.Health == "err" || r.State == "firing" {
+				t.Fatalf("%+v", r)
+			}
+			if r.Health != "ok" {
+				return false
+			}
+		}
+		return len(rules.Data.Groups[0].Rules) > 0
+	})
+	i.stop(t)
+}
