@@ -91,7 +91,7 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		Limits: service.Limits{Batch: int64(made.maxBatch), Jobs: min(cfg.MaxPending, cfg.MaxResults), Delay: cfg.Delay, Retention: cfg.Retention, BodyBytes: cfg.MaxBodyBytes, BatchBodyBytes: cfg.MaxBatchBytes},
 		Uses:   func() []engine.Use { return serving.Uses() },
 	})
-	serving = server.New(server.Config{
+	serving = server.New(server.Config{ //nolint:contextcheck // it makes some answers beforehand, which are for no request
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections:    cfg.MaxConnections,
 		MaxInFlight:       cfg.MaxInFlight,
