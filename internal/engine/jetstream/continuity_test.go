@@ -159,6 +159,7 @@ func TestRestoredBackups(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][]int{{0, 1}, {1, 0}} {
 		h := newHistory(t, single(t))
+		h.cfg.Timeout = patience // however busy the machine is
 		e := start(t, h.cfg)
 		name := storeOf(e)
 		before := h.submit(e, 5)
