@@ -64,7 +64,7 @@ func TestAlertsAskForWhatThereIs(t *testing.T) {
 			}
 		}
 		for _, m := range grouped.FindAllStringSubmatch(a.Expr, -1) {
-			for _, label := range strings.Split(m[1], ", ") {
+			for label := range strings.SplitSeq(m[1], ", ") {
 				if !labels[label] {
 					t.Errorf("%s: there is no label %s", a.Alert, label)
 				}
