@@ -190,7 +190,7 @@ test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
 .PHONY: test-race
 test-race: build-ts $(CHECKERS) $(ASSURANCE) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
-	.ci/gotest -race -shuffle=on -timeout 15m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out $$(go list ./... | grep -v /test/linters)
+	.ci/gotest -race -shuffle=on -timeout 30m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out $$(go list ./... | grep -v /test/linters)
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out
 
 .PHONY: test-mapped

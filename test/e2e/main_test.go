@@ -25,6 +25,19 @@ var built = sync.OnceValues(func() (dir string, err error) {
 	return binaries.BuildAsTested(context.Background(), "hashd", "hashctl")
 })
 
+// asShipped builds the server as it is shipped, once: the race detector keeps copies of its own in memory.
+var asShipped = sync.OnceValues(func() (file string, err error) {
+	dir, err := built()
+	if err != nil {
+		return "", err
+	}
+	dir = filepath.Join(dir, "plain")
+	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // as the folder that it is in
+		return "", err
+	}
+	return filepath.Join(dir, "hashd"), binaries.Build(context.Background(), dir, "github.com/hashd-project/hashd/cmd/hashd")
+})
+
 // binaryDir is where the binaries are.
 func binaryDir() string {
 	dir, _ := built() // TestMain has seen to errors

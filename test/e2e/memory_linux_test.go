@@ -9,6 +9,8 @@ import (
 	"io"
 	"net/http"
 	"os"
+	"os/exec"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -163,10 +165,20 @@ func visitWithBody(method, path string, edits ...func(*http.Request)) func(*test
 // No copy of a secret outlives its job in the server's memory, but for strays, in whatever way it came.
 func TestSecretsLeaveMemory(t *testing.T) {
 	t.Parallel()
-	i := start(t, "--delay=100ms", "--retention=1h")
+	i := startPlain(t, "--delay=100ms", "--retention=1h")
 	i.needMemory(t)
 	i.visitAll(t, i.client(t), false, append(visits(), rawVisits()...)...)
 	i.stop(t)
+}
+
+// startPlain is start for the server as it is shipped.
+func startPlain(t *testing.T, args ...string) *instance {
+	t.Helper()
+	file, err := asShipped()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return started(t, launchCommand(t, nil, exec.Command(file, append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)...)))
 }
 
 // needMemory ends the test if the instance's memory cannot be read.
@@ -240,6 +252,9 @@ func (c *client) own(t *testing.T) *client {
 		return c
 	}
 	transport = transport.Clone()
+	if secure := transport.TLSClientConfig; secure != nil { // which net/http writes to, and Clone shares
+		secure.NextProtos = slices.Clone(secure.NextProtos)
+	}
 	t.Cleanup(transport.CloseIdleConnections)
 	caller.Transport = transport
 	own.http = &caller

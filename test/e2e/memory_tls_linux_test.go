@@ -17,7 +17,7 @@ func startSecure(t *testing.T, http2 bool, args ...string) (*instance, *client) 
 	cert, key := authority.Server(t, time.Hour)
 	certFile, keyFile := filepath.Join(dir, "tls.crt"), filepath.Join(dir, "tls.key")
 	certstest.Write(t, cert, key, certFile, keyFile)
-	i := start(t, append([]string{"--tls-cert=" + certFile, "--tls-key=" + keyFile}, args...)...)
+	i := startPlain(t, append([]string{"--tls-cert=" + certFile, "--tls-key=" + keyFile}, args...)...)
 	c := i.client(t)
 	c.base = "https://" + i.address
 	var protocols http.Protocols

@@ -119,7 +119,7 @@ func (c *client) raw(text string) (string, error) {
 // No copy of a token outlives its request in the server's memory, but for strays, however it was refused.
 func TestTokensLeaveMemory(t *testing.T) {
 	t.Parallel()
-	i := start(t, "--delay=100ms")
+	i := startPlain(t, "--delay=100ms")
 	i.needMemory(t)
 	i.visitAll(t, i.client(t), false, append(tokenVisits(), rawTokenVisits()...)...)
 	i.stop(t)
@@ -194,7 +194,7 @@ func emptyKeys(t *testing.T) string {
 func TestTokensOfKeysLeaveMemory(t *testing.T) {
 	t.Parallel()
 	file := emptyKeys(t)
-	i := start(t, "--api-keys="+file)
+	i := startPlain(t, "--api-keys="+file)
 	i.needMemory(t)
 	i.visitKeyed(t, i.client(t), false, file)
 	i.stop(t)
