@@ -36,11 +36,6 @@ func configCommand(settings *config.Settings, environ []string, stdout io.Writer
 	return c
 }
 
-// isConfigCommand reports whether it is hashd config or one of its own commands.
-func isConfigCommand(c *cobra.Command) bool {
-	return c.Name() == "config" || c.HasParent() && c.Parent().Name() == "config"
-}
-
 // checkFiles reads the files that a server reads before it opens its store, and keeps none.
 func checkFiles(l loaded) error {
 	log := slog.New(slog.DiscardHandler)

@@ -40,16 +40,6 @@ Flags of rotate:
 Names of keys and tenants have up to 63 of a-z, 0-9, dot, _ and -, the first a letter or a digit.
 `
 
-// isKeyCommand reports whether it is hashd key or one of its own commands.
-func isKeyCommand(c *cobra.Command) bool {
-	for ; c.HasParent(); c = c.Parent() {
-		if c.Name() == "key" && !c.Parent().HasParent() {
-			return true
-		}
-	}
-	return false
-}
-
 // keyring is the command that keeps the keys file.
 type keyring struct {
 	stdout, stderr io.Writer

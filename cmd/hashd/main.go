@@ -147,6 +147,16 @@ func noArgs(c *cobra.Command, args []string) error {
 	return err
 }
 
+// isPartOf reports whether it is the command of that name directly below the root, or one of its own commands.
+func isPartOf(c *cobra.Command, name string) bool {
+	for ; c.HasParent(); c = c.Parent() {
+		if c.Name() == name && !c.Parent().HasParent() {
+			return true
+		}
+	}
+	return false
+}
+
 // help is the text of --help for the root and its commands.
 func help(c *cobra.Command, settings *config.Settings) string {
 	text := "hashd takes secrets over HTTP, hashes each one a fixed delay later, and gives out the hashes.\n\nUsage:\n" +
@@ -159,9 +169,9 @@ func help(c *cobra.Command, settings *config.Settings) string {
 		"  hashd key COMMAND          add, list, revoke or rotate API keys; hashd key --help has the details\n" +
 		"  hashd version, --version   print the version\n"
 	switch {
-	case isKeyCommand(c):
+	case isPartOf(c, "key"):
 		return keyHelp
-	case c.HasParent() && c.Name() != "healthcheck" && !isConfigCommand(c): // it has no settings
+	case c.HasParent() && c.Name() != "healthcheck" && !isPartOf(c, "config"): // it has no settings
 		return text
 	}
 	return text + "\n" + settings.Usage() +

@@ -30,7 +30,7 @@ func ParseScopes(text string) (Scopes, error) { return scopesOf(strings.Split(te
 
 func scopesOf(names []string) (set Scopes, err error) {
 	for _, name := range names {
-		one := scopeOf(name)
+		one := Scope(name)
 		if one == 0 || set.Has(one) {
 			return 0, errNoScope
 		}
@@ -42,7 +42,8 @@ func scopesOf(names []string) (set Scopes, err error) {
 	return set, nil
 }
 
-func scopeOf(name string) Scopes {
+// Scope returns the scope of that name; 0 if there is none.
+func Scope(name string) Scopes {
 	for i, known := range scopeNames() {
 		if name == known {
 			return 1 << i
@@ -50,9 +51,6 @@ func scopeOf(name string) Scopes {
 	}
 	return 0
 }
-
-// Scope returns the scope of that name; 0 if there is none.
-func Scope(name string) Scopes { return scopeOf(name) }
 
 // Has reports whether all of those scopes are in the set.
 func (s Scopes) Has(those Scopes) bool { return s&those == those }

@@ -69,6 +69,33 @@ type RecentStats struct {
 	Lateness  Lateness
 }
 
+// RecentCount counts what happened in the last minute, as Recent does what has a lateness. The zero value is ready, and
+// its owner's lock guards it.
+type RecentCount struct {
+	steps [recentSteps]struct{ step, count int64 }
+}
+
+// Add counts n more.
+func (r *RecentCount) Add(now time.Duration, n int64) {
+	step, place := RecentStepAt(now)
+	s := &r.steps[place]
+	if s.step != step {
+		s.step, s.count = step, 0
+	}
+	s.count += n
+}
+
+// Sum returns how much was counted in the last minute.
+func (r *RecentCount) Sum(now time.Duration) (count int64) {
+	current, _ := RecentStepAt(now)
+	for _, s := range r.steps {
+		if IsRecent(s.step, current) {
+			count += s.count
+		}
+	}
+	return count
+}
+
 // Use is how much of a limit is used.
 type Use struct {
 	Name        string // of the setting, as a *FullError has it

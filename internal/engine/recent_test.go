@@ -41,3 +41,17 @@ func TestRecentPercentiles(t *testing.T) {
 		t.Errorf("%+v, want %+v", got, all.Summary())
 	}
 }
+
+// What was counted is recent for a minute.
+func TestRecentCount(t *testing.T) {
+	t.Parallel()
+	var r RecentCount
+	r.Add(0, 2)
+	r.Add(time.Second, 1)
+	r.Add(30*time.Second, 4)
+	for now, want := range map[time.Duration]int64{30 * time.Second: 7, 61 * time.Second: 4, 5 * time.Minute: 0} {
+		if got := r.Sum(now); got != want {
+			t.Errorf("at %v there are %d, want %d", now, got, want)
+		}
+	}
+}

@@ -16,35 +16,13 @@ type accounts struct {
 // account is one tenant's counters.
 type account struct {
 	counters engine.Stats
-	hashed   hashed
+	hashed   engine.RecentCount
 }
 
 // owners are the tenants of the ids of one bitmap, and how many of them are not the first.
 type owners struct {
 	tenants [1 << bitmapBits]uint16
 	live    int
-}
-
-// hashed counts the jobs that were hashed in each step of the last minute.
-type hashed [engine.RecentWindow / engine.RecentStep]struct{ step, jobs int64 }
-
-func (h *hashed) add(now time.Duration, jobs int64) {
-	step, place := engine.RecentStepAt(now)
-	if s := &h[place]; s.step == step {
-		s.jobs += jobs
-	} else {
-		s.step, s.jobs = step, jobs
-	}
-}
-
-func (h *hashed) total(now time.Duration) (jobs int64) {
-	current, _ := engine.RecentStepAt(now)
-	for _, s := range h {
-		if engine.IsRecent(s.step, current) {
-			jobs += s.jobs
-		}
-	}
-	return jobs
 }
 
 // get returns a tenant's account; nil for the first's.
@@ -144,7 +122,7 @@ func (a *accounts) stats(tenant uint16, all engine.Stats, now time.Duration) eng
 	if tenant == 0 {
 		for _, other := range a.of {
 			add(&all, &other.counters, -1)
-			all.Recent.Completed -= other.hashed.total(now)
+			all.Recent.Completed -= other.hashed.Sum(now)
 		}
 		return all
 	}
@@ -153,6 +131,6 @@ func (a *accounts) stats(tenant uint16, all engine.Stats, now time.Duration) eng
 		one = *found
 	}
 	one.counters.Lateness, one.counters.Recent = all.Lateness, all.Recent
-	one.counters.Recent.Completed = one.hashed.total(now)
+	one.counters.Recent.Completed = one.hashed.Sum(now)
 	return one.counters
 }

@@ -81,17 +81,3 @@ func TestAccounts(t *testing.T) {
 		t.Errorf("owners are kept: %v", l.accounts.owners)
 	}
 }
-
-// Jobs that were hashed are a tenant's recent ones for a minute.
-func TestHashedOfLate(t *testing.T) {
-	t.Parallel()
-	var h hashed
-	h.add(0, 2)
-	h.add(time.Second, 1)
-	h.add(30*time.Second, 4)
-	for now, want := range map[time.Duration]int64{30 * time.Second: 7, 61 * time.Second: 4, 5 * time.Minute: 0} {
-		if got := h.total(now); got != want {
-			t.Errorf("at %v there are %d, want %d", now, got, want)
-		}
-	}
-}

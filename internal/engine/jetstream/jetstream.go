@@ -150,10 +150,7 @@ type Engine struct {
 	once   sync.Once
 }
 
-var (
-	_ engine.Engine  = (*Engine)(nil)
-	_ engine.Tenants = (*Engine)(nil)
-)
+var _ engine.Engine = (*Engine)(nil)
 
 // New connects to the cluster, creates the streams or verifies them, and starts an engine; Close stops
 // it. A cluster that cannot be reached, or has no leader yet, is waited for as long as Patience says, or

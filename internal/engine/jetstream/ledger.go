@@ -262,7 +262,7 @@ func (l *ledger) late(tasks []*task, now time.Time) {
 		l.lateness.Add(d)
 		l.recent.Add(since, d)
 		if one := l.accounts.get(t.tenant); one != nil {
-			one.hashed.add(since, 1)
+			one.hashed.Add(since, 1)
 		}
 	}
 }

@@ -169,14 +169,7 @@ func (e *Engine) lookAtFront() (found front, fresh bool, err error) {
 // so that calls which come again and again look at each job once. The zero value knows none.
 type passed struct {
 	mu sync.Mutex
-	of map[uint16]*stretches
-}
-
-// stretches are the last few of one tenant: as many as it has cursors at a time, or each call looks at more than
-// it need.
-type stretches struct {
-	all    [4]struct{ after, to int64 }
-	oldest int
+	of map[uint16]*engine.Passed
 }
 
 // skip returns the id after which there may be a job for the tenant that comes after the given one.
@@ -187,12 +180,7 @@ func (p *passed) skip(tenant uint16, after int64) int64 {
 	if s == nil {
 		return after
 	}
-	for _, one := range s.all {
-		if one.after <= after && after < one.to {
-			return one.to
-		}
-	}
-	return after
+	return s.Skip(after)
 }
 
 // note notes that there is nothing for the tenant after one id up to another.
@@ -205,19 +193,12 @@ func (p *passed) note(tenant uint16, after, to int64) {
 	s := p.of[tenant]
 	if s == nil {
 		if p.of == nil {
-			p.of = make(map[uint16]*stretches)
+			p.of = make(map[uint16]*engine.Passed)
 		}
-		s = new(stretches)
+		s = new(engine.Passed)
 		p.of[tenant] = s
 	}
-	for i := range s.all {
-		if one := &s.all[i]; one.after <= after && after <= one.to && one.to > 0 {
-			one.to = max(one.to, to)
-			return
-		}
-	}
-	s.all[s.oldest].after, s.all[s.oldest].to = after, to
-	s.oldest = (s.oldest + 1) % len(s.all)
+	s.Note(after, to, 1)
 }
 
 // owner is whose an ended job was: a tenant, or one of these.

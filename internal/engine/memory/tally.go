@@ -15,11 +15,11 @@ type tally struct {
 	restored                              int64 // jobs that were pending when the engine began
 	kept                                  int64 // results that were there when it began
 	completed, canceled, erased, rejected int64
-	recent                                recentCount
+	recent                                engine.RecentCount
 
 	lastDone int64         // the highest id that ever was done
 	progress chan struct{} // closed at the next end of a job; nil while nobody waits for one
-	passed   passed
+	passed   engine.Passed
 }
 
 // tallies are those of all tenants, each made when it is first used. They are found without a lock.
@@ -62,7 +62,7 @@ func (e *Engine) countRejected(tenant uint16, n int64) {
 func (e *Engine) countDone(tenant uint16, id, now int64) {
 	t := e.tallies.of(tenant)
 	t.completed++
-	t.recent.add(time.Duration(now))
+	t.recent.Add(time.Duration(now), 1)
 	t.lastDone = max(t.lastDone, id)
 	t.advance()
 }
@@ -92,7 +92,7 @@ func (e *Engine) StatsOf(tenant uint16) engine.Stats {
 	now := time.Duration(e.now())
 	t, accepted := e.tallies.of(tenant), e.acceptedOf(tenant)
 	recent := e.recent.Summary(now)
-	recent.Completed = t.recent.sum(now)
+	recent.Completed = t.recent.Sum(now)
 	return engine.Stats{
 		Accepted:  accepted,
 		Pending:   t.restored + accepted - t.completed - t.canceled,
@@ -123,28 +123,4 @@ func (t *tally) advance() {
 		close(t.progress)
 		t.progress = nil
 	}
-}
-
-// recentCount counts what happened in the last minute.
-type recentCount struct {
-	steps [engine.RecentWindow / engine.RecentStep]struct{ step, count int64 }
-}
-
-func (r *recentCount) add(now time.Duration) {
-	step, place := engine.RecentStepAt(now)
-	s := &r.steps[place]
-	if s.step != step {
-		s.step, s.count = step, 0
-	}
-	s.count++
-}
-
-func (r *recentCount) sum(now time.Duration) (count int64) {
-	current, _ := engine.RecentStepAt(now)
-	for _, s := range r.steps {
-		if engine.IsRecent(s.step, current) {
-			count += s.count
-		}
-	}
-	return count
 }

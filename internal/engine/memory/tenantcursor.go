@@ -25,9 +25,9 @@ func (e *Engine) completedOf(ctx context.Context, tenant uint16, after int64, to
 // moveOf is move for one tenant. It comes to an end also before a done job for which there is no room.
 func (e *Engine) moveOf(tenant uint16, c *cursor) (more bool) {
 	t := e.tallies.of(tenant)
-	c.after = t.passed.skip(c.after)
+	c.after = t.passed.Skip(c.after)
 	from := c.after
-	defer func() { t.passed.note(from, c.after) }()
+	defer func() { t.passed.Note(from, c.after, notePassed) }()
 	for range lookJobs {
 		id := max(engine.IDAfter(c.after, 1), e.cfg.FirstID)
 		if id > t.lastDone || c.after >= t.lastDone {
@@ -47,7 +47,7 @@ func (e *Engine) moveOf(tenant uint16, c *cursor) (more bool) {
 			c.full = true
 			return false
 		default:
-			t.passed.note(from, c.after)
+			t.passed.Note(from, c.after, notePassed)
 			from = id
 			c.to[c.n] = engine.Record{}
 			e.show(&c.to[c.n], s, i, c.glance)
@@ -92,43 +92,5 @@ func (e *Engine) seek(tenant uint16, c *cursor) (progress <-chan struct{}, err e
 	return progress, err
 }
 
-// passed are stretches of ids in which a tenant's cursor has found nothing of theirs, and never will: only jobs of
-// others, and their own that are gone. So who asks again and again does not have them looked at again. The ones
-// noted longest ago are forgotten.
-type passed struct {
-	stretches [4]stretch
-	oldest    int
-}
-
-// stretch is the ids above after, up to end.
-type stretch struct{ after, end int64 }
-
 // notePassed is how long a stretch must be for it to be noted.
 const notePassed = 64
-
-// skip returns how far a cursor may go on from there.
-func (p *passed) skip(after int64) int64 {
-	for moved := true; moved; {
-		moved = false
-		for _, s := range p.stretches {
-			if s.after <= after && after < s.end {
-				after, moved = s.end, true
-			}
-		}
-	}
-	return after
-}
-
-// note remembers a stretch.
-func (p *passed) note(after, end int64) {
-	for n := range p.stretches {
-		if s := &p.stretches[n]; s.after <= after && after <= s.end && s.end > 0 {
-			s.end = max(s.end, end)
-			return
-		}
-	}
-	if end-after >= notePassed {
-		p.stretches[p.oldest] = stretch{after, end}
-		p.oldest = (p.oldest + 1) % len(p.stretches)
-	}
-}
