@@ -222,7 +222,7 @@ func TestDamagedStore(t *testing.T) {
 		t.Fatal(err)
 	}
 	for what, bad := range map[string][]byte{
-		"cut":         good[:len(good)/2],
+		"cut":         good[:3*4096], // the file's end may be room that is not in use, and may be missed
 		"overwritten": append(make([]byte, len(good)/2), good[len(good)/2:]...),
 		"no store":    []byte("this is a text"),
 	} {
