@@ -96,7 +96,7 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 			return nil
 		}
 	}
-	run := load(func(l loaded) error { return serve(l, stderr, signals) })
+	run := load(func(l loaded) error { return serve(l, stdout, stderr, signals) })
 	version := root.Flags().Bool("version", false, "print the version")
 	printVersion := once(signals, func([]string) error { return printVersion(stdout) })
 	root.RunE = func(c *cobra.Command, args []string) error {

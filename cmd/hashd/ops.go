@@ -25,6 +25,7 @@ const (
 // anybody there, and profiles for this machine alone. Profiles are the way to look into the process, which no other
 // one may: it is not dumpable.
 type ops struct {
+	url    string
 	server *server.Server
 	cancel context.CancelFunc // ends profiles that are being taken
 	served chan struct{}      // closed once it does no more
@@ -44,7 +45,7 @@ func startOps(address string, main *server.Server, metrics http.Handler, log *sl
 	mux.Handle("/", main.Health())
 	mux.Handle("GET /metrics", metrics)
 	mux.Handle("/debug/pprof/", forLoopback(endedBy(ctx, profiles())))
-	o := &ops{cancel: cancel, served: make(chan struct{}), server: server.NewOps(server.Config{
+	o := &ops{url: "http://" + reachable(l.Addr().String()), cancel: cancel, served: make(chan struct{}), server: server.NewOps(server.Config{
 		MaxConnections: opsConnections, MaxBatchMemory: 1,
 		ReadHeaderTimeout: opsTimeout, ReadTimeout: opsTimeout, WriteTimeout: opsTimeout, IdleTimeout: opsIdle,
 		Log: log,
@@ -55,8 +56,16 @@ func startOps(address string, main *server.Server, metrics http.Handler, log *sl
 			log.Error("ops-listen answers no more", "error", err)
 		}
 	}()
-	log.Info("operations", "address", l.Addr().String(), "url", "http://"+reachable(l.Addr().String()))
+	log.Info("operations", "address", l.Addr().String(), "url", o.url)
 	return o, nil
+}
+
+// at returns its URL, "" if there is none.
+func (o *ops) at() string {
+	if o == nil {
+		return ""
+	}
+	return o.url
 }
 
 // close ends it, also in the middle of a profile.

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"io"
+	"strings"
 	"sync"
 	"time"
 
@@ -20,11 +21,13 @@ const flushLimit = time.Second
 // writing goes on. One goroutine writes; Write may be called by any number of others.
 type outbox struct {
 	w     io.Writer
+	shown string        // what the last line says now; of run alone
 	wake  chan struct{} // tells the writer that there is something; closed by close
 	ended chan struct{}
 
 	mu      sync.Mutex
 	waiting []byte
+	line    string                     // what the last line of the terminal says; "" for nothing
 	dropped int64                      // lines
 	notice  func(dropped int64) []byte // tells of them in the form of the log
 	closed  bool
@@ -47,6 +50,17 @@ func (o *outbox) Write(p []byte) (int, error) {
 	o.waiting = append(o.waiting, p...)
 	wake.Up(o.wake)
 	return len(p), nil
+}
+
+// show has the last line of a terminal say this, below all that is written; "" takes it away. It has no line break, and
+// fits on a line of the terminal.
+func (o *outbox) show(line string) {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if !o.closed && line != o.line {
+		o.line = line
+		wake.Up(o.wake)
+	}
 }
 
 // onDrop sets the line that reports dropped lines.
@@ -82,13 +96,22 @@ func (o *outbox) run() {
 
 // write writes what waits, and returns it with whether there may be more.
 func (o *outbox) write(written []byte) ([]byte, bool) {
-	text, dropped, notice := o.take(written)
-	if len(text) == 0 && dropped == 0 {
+	text, line, dropped, notice := o.take(written)
+	if len(text) == 0 && dropped == 0 && line == o.shown {
 		return text, false
 	}
-	_, err := o.w.Write(text)
+	if o.shown != "" { // no escape sequence, which some terminals do not know
+		_, _ = io.WriteString(o.w, "\r"+strings.Repeat(" ", len(o.shown))+"\r")
+	}
+	var err error
+	if len(text) > 0 {
+		_, err = o.w.Write(text)
+	}
 	if err == nil && dropped > 0 && notice != nil {
 		_, err = o.w.Write(notice(dropped))
+	}
+	if o.shown = line; line != "" {
+		_, _ = io.WriteString(o.w, line)
 	}
 	if err != nil { // nobody reads any more, or not now
 		o.count(dropped + int64(bytes.Count(text, []byte{'\n'})))
@@ -96,13 +119,13 @@ func (o *outbox) write(written []byte) ([]byte, bool) {
 	return text, err == nil
 }
 
-// take returns what waits and what was dropped after it.
-func (o *outbox) take(written []byte) (text []byte, dropped int64, notice func(int64) []byte) {
+// take returns what waits, what the last line is to say, and what was dropped.
+func (o *outbox) take(written []byte) (text []byte, line string, dropped int64, notice func(int64) []byte) {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	text, dropped = o.waiting, o.dropped
+	text, line, dropped = o.waiting, o.line, o.dropped
 	o.waiting, o.dropped = written[:0], 0
-	return text, dropped, o.notice
+	return text, line, dropped, o.notice
 }
 
 func (o *outbox) count(dropped int64) {

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"log/slog"
 	"net"
 	"net/http"
@@ -29,11 +31,12 @@ type program struct {
 	service *service.Service
 	server  *server.Server
 	metrics http.Handler
+	screen  *outbox // the terminal of who has started it; nil for none
 }
 
 // serve runs the server until a signal and then stops it gracefully. A signal during the start ends
 // that at once.
-func serve(l loaded, stderr *outbox, signals <-chan os.Signal) error {
+func serve(l loaded, stdout io.Writer, stderr *outbox, signals <-chan os.Signal) error {
 	log, err := newLogger(l.cfg, stderr)
 	if err != nil {
 		return err
@@ -50,6 +53,9 @@ func serve(l loaded, stderr *outbox, signals <-chan os.Signal) error {
 	if err != nil {
 		return err
 	}
+	screen, done := screenOf(stdout, stderr)
+	defer done()
+	p.screen = screen
 	return p.run(signals)
 }
 
@@ -155,6 +161,7 @@ func (p *program) run(signals <-chan os.Signal) error {
 		p.log.Warn("fewer connections than max-connections: the system lets this process have too few files open",
 			"limit", limit, "max_connections", p.cfg.MaxConnections)
 	}
+	p.greet(url, cmp.Or(d.at(), url))
 	defer p.attended(url)()
 	return p.serveOn(l, signals)
 }

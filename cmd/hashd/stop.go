@@ -22,11 +22,12 @@ var (
 
 // The bounds of a stop beyond drain-timeout.
 const (
-	closeLimit    = 10 * time.Second // for the engine to close, and for what does not heed drain-timeout
-	abandonLimit  = time.Second      // the same once a second SIGINT asks to stop at once
-	handoverLimit = 5 * time.Second  // for the requests under way in a handover
-	lastAnswers   = time.Second      // for bodies still arriving in one, and for answers after drain-timeout
-	tellEvery     = 5 * time.Second  // how often a drain says how far it is
+	closeLimit    = 10 * time.Second       // for the engine to close, and for what does not heed drain-timeout
+	abandonLimit  = time.Second            // the same once a second SIGINT asks to stop at once
+	handoverLimit = 5 * time.Second        // for the requests under way in a handover
+	lastAnswers   = time.Second            // for bodies still arriving in one, and for answers after drain-timeout
+	tellEvery     = 5 * time.Second        // how often the log says how far a drain is
+	showEvery     = 250 * time.Millisecond // the same on a terminal
 )
 
 // stop finishes every accepted job, answers the requests under way, ends the server and closes the
@@ -146,20 +147,40 @@ func (p *program) handOver(ctx context.Context) error {
 	return errors.Join(err, shut)
 }
 
-// tell logs how far a drain is, every few seconds until ctx ends.
+// tell says how far a drain is, until ctx ends: in the log every few seconds, and on a terminal all the time.
 func (p *program) tell(ctx context.Context) {
-	ticker := time.NewTicker(tellEvery)
-	defer ticker.Stop()
+	logging, showing := time.NewTicker(tellEvery), time.NewTicker(showEvery)
+	defer logging.Stop()
+	defer showing.Stop()
+	defer p.show("")
+	until, _ := ctx.Deadline()
 	for {
+		left := p.engine.Stats().Pending
+		p.show(leftLine(left, p.engine.Uncollected(), time.Until(until)))
 		select {
 		case <-ctx.Done():
 			return
-		case <-ticker.C:
-			until, _ := ctx.Deadline()
-			left := p.engine.Stats().Pending
+		case <-showing.C:
+		case <-logging.C:
 			p.log.Info("still draining", "left", left, "until", until)
 			tellManager(statusOf("draining, %d jobs left", left))
 		}
+	}
+}
+
+// leftLine says on a terminal what a drain still waits for, and how long it may.
+func leftLine(jobs, results int64, most time.Duration) string {
+	what := fmt.Sprintf("jobs left: %d", jobs)
+	if jobs == 0 && results > 0 {
+		what = fmt.Sprintf("results not collected yet: %d", results)
+	}
+	return fmt.Sprintf("draining, %s (%v at most) ", what, max(0, most.Round(time.Second)))
+}
+
+// show has the terminal's last line say this, if there is a terminal.
+func (p *program) show(line string) {
+	if p.screen != nil {
+		p.screen.show(line)
 	}
 }
 

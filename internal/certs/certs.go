@@ -69,6 +69,9 @@ func Open(files Files, log *slog.Logger) (*Source, error) {
 // Close ends the following.
 func (s *Source) Close() { s.stop() }
 
+// Leaf returns the server's certificate in use, which the caller leaves as it is.
+func (s *Source) Leaf() *x509.Certificate { return s.now.Load().leaf }
+
 // Expires returns when the certificate in use expires.
 func (s *Source) Expires() time.Time { return s.now.Load().leaf.NotAfter }
 

@@ -45,23 +45,34 @@ func (a *Authority) Pool() *x509.CertPool {
 // Server issues a certificate for a server on this machine, valid for that time, and its key.
 func (a *Authority) Server(tb testing.TB, valid time.Duration) (cert, key []byte) {
 	tb.Helper()
-	return a.issue(tb, valid, x509.ExtKeyUsageServerAuth)
+	return a.issue(tb, here(valid), x509.ExtKeyUsageServerAuth)
+}
+
+// Elsewhere issues a certificate for the server of that name alone, and its key.
+func (a *Authority) Elsewhere(tb testing.TB, name string) (cert, key []byte) {
+	tb.Helper()
+	return a.issue(tb, &x509.Certificate{DNSNames: []string{name}}, x509.ExtKeyUsageServerAuth)
 }
 
 // Client issues a certificate for a client, and its key.
 func (a *Authority) Client(tb testing.TB) (cert, key []byte) {
 	tb.Helper()
-	return a.issue(tb, time.Hour, x509.ExtKeyUsageClientAuth)
+	return a.issue(tb, here(time.Hour), x509.ExtKeyUsageClientAuth)
 }
 
-func (a *Authority) issue(tb testing.TB, valid time.Duration, usage x509.ExtKeyUsage) (cert, key []byte) {
-	tb.Helper()
-	own := newKey(tb)
-	_, cert = sign(tb, &x509.Certificate{
+// here is a certificate for this machine.
+func here(valid time.Duration) *x509.Certificate {
+	return &x509.Certificate{
 		Subject: pkix.Name{CommonName: "localhost"}, DNSNames: []string{"localhost"},
 		IPAddresses: []net.IP{net.IPv4(127, 0, 0, 1), net.IPv6loopback}, NotAfter: time.Now().Add(valid),
-		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{usage},
-	}, a.cert, own, a.key)
+	}
+}
+
+func (a *Authority) issue(tb testing.TB, template *x509.Certificate, usage x509.ExtKeyUsage) (cert, key []byte) {
+	tb.Helper()
+	own := newKey(tb)
+	template.KeyUsage, template.ExtKeyUsage = x509.KeyUsageDigitalSignature, []x509.ExtKeyUsage{usage}
+	_, cert = sign(tb, template, a.cert, own, a.key)
 	der, err := x509.MarshalPKCS8PrivateKey(own)
 	if err != nil {
 		tb.Fatal(err)
