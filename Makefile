@@ -47,6 +47,8 @@ SKIPPED := $(CACHE)/skipped
 # they do nothing, except in CI, where nothing may be skipped.
 TS := client/ts
 TS_TOOLS := $(TS)/node_modules/.package-lock.json
+PAGE := internal/page
+PAGE_TOOLS := $(PAGE)/node_modules/.package-lock.json
 NEED_NODE = mkdir -p $(CACHE); command -v npm >/dev/null && node -e 'process.exit(parseInt(process.versions.node) < 20 ? 1 : 0)' || \
 	{ echo "$@: no Node 20 with npm: install them (https://nodejs.org) for the TypeScript client" | tee -a $(SKIPPED); [ "$${CI:-}" != true ]; exit; }
 
@@ -63,9 +65,9 @@ build: ## Build static binaries of hashd and hashctl into bin/
 	CGO_ENABLED=0 go build -trimpath -o bin/ ./cmd/hashd ./cmd/hashctl
 
 .PHONY: generate
-generate: $(TS_TOOLS) ## Regenerate gen/ from api/openapi.yaml
+generate: $(TS_TOOLS) $(PAGE_TOOLS) ## Regenerate gen/ from api/openapi.yaml, and what the live page has of others
 	$(call GENERATE_GO,gen)
-	@$(NEED_NODE); cd $(TS) && npm run --silent generate
+	@$(NEED_NODE); cd $(TS) && npm run --silent generate && npm run --silent build && cd ../../$(PAGE) && npm run --silent generate
 
 # The packages that differ from the main branch, or from the last commit on it.
 CHANGED = base=$$(git merge-base HEAD origin/main 2>/dev/null || git merge-base HEAD main 2>/dev/null || git rev-parse HEAD); \
@@ -81,7 +83,7 @@ check: $(LINT) ## Format, vet, lint of changed packages, tests that run no other
 	@$(TELL) "tests" go test -short ./...
 
 .PHONY: test
-test: no-skips generate-check test-ts test-race test-mapped test-echo5 ## Run every test, and list what was skipped
+test: no-skips generate-check test-ts test-page test-race test-mapped test-echo5 ## Run every test, and list what was skipped
 	@if [ -s $(SKIPPED) ]; then echo "skipped:"; sort -u $(SKIPPED) | sed 's/^/  /'; else echo "nothing was skipped"; fi
 
 .PHONY: no-skips
@@ -89,7 +91,7 @@ no-skips:
 	@mkdir -p $(CACHE) && rm -f $(SKIPPED)
 
 .PHONY: generate-check
-generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generates
+generate-check: $(TS_TOOLS) build-ts $(PAGE_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generates, or the live page's parts of others are not theirs
 	@echo "generate-check: generating anew"; rm -rf $(CACHE)/gen
 	$(call GENERATE_GO,$(CACHE)/gen)
 	@diff <(cd gen && find . -name '*.gen.go' | sort) <(cd $(CACHE)/gen && find . -name '*.gen.go' | sort) && \
@@ -97,6 +99,9 @@ generate-check: $(TS_TOOLS) ## Fail if gen/ is not what api/openapi.yaml generat
 		{ echo "gen/ is stale: run make generate"; exit 1; }
 	@$(NEED_NODE); rm -rf $(CACHE)/ts && cd $(TS) && GENERATED=$(CACHE)/ts npm run --silent generate && \
 		diff -ru ../../gen/ts $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
+	@$(NEED_NODE); rm -rf $(CACHE)/page && cd $(PAGE) && GENERATED=$(CACHE)/page npm run --silent generate && \
+		for part in client vendor; do diff -ru -x '*client.d.ts' static/$$part $(CACHE)/page/$$part || \
+		{ echo "$(PAGE)/static/$$part is stale: run make generate"; exit 1; }; done
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"
 
 .PHONY: figures
@@ -182,6 +187,13 @@ build-ts: $(TS_TOOLS) ## Build the TypeScript client into client/ts/dist/
 pack-ts: $(TS_TOOLS) ## Pack the TypeScript client into bin/, to install from there
 	@$(NEED_NODE); mkdir -p bin && cd $(TS) && mv "$$(npm pack --silent)" ../../bin/hashd-client.tgz
 
+$(PAGE_TOOLS): $(PAGE)/package-lock.json
+	@$(NEED_NODE); cd $(PAGE) && ../../$(TELL) "installing npm packages of $(PAGE)" npm ci --ignore-scripts --no-audit --no-fund && touch node_modules/.package-lock.json
+
+.PHONY: test-page
+test-page: build-ts $(PAGE_TOOLS) ## Check the types of the live page's modules and test those that know no browser
+	@$(NEED_NODE); cd $(PAGE) && npm test --silent
+
 .PHONY: test-ts
 test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
 	@$(NEED_NODE); cd $(TS) && npm test --silent
@@ -240,4 +252,4 @@ burst: ## Submit 10,000 and then 10,000,000 jobs within the delay and verify eve
 
 .PHONY: clean
 clean: ## Remove what the other targets made
-	rm -rf bin $(CACHE) $(addprefix $(TS)/,dist build node_modules src/generated LICENSE)
+	rm -rf bin $(CACHE) $(addprefix $(TS)/,dist build node_modules src/generated LICENSE) $(PAGE)/node_modules

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -17,6 +18,7 @@ import (
 	"github.com/hashd-project/hashd/internal/docs"
 	"github.com/hashd-project/hashd/internal/engine"
 	"github.com/hashd-project/hashd/internal/observe"
+	"github.com/hashd-project/hashd/internal/page"
 	"github.com/hashd-project/hashd/internal/server"
 	"github.com/hashd-project/hashd/internal/service"
 )
@@ -70,7 +72,7 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := docs.Pages(api.Contract())
+	pages, err := pages()
 	if err != nil {
 		return nil, err
 	}
@@ -109,6 +111,17 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	p := &program{cfg: cfg, log: m.log, ending: ending, files: files, engine: made.engine, service: s, server: serving, metrics: answer}
 	metrics.Watch(p.sources())
 	return p, nil
+}
+
+// pages are what stands beside the contract's paths: the live page, and the contract for people.
+func pages() (map[string]http.Handler, error) {
+	all, err := docs.Pages(api.Contract())
+	if err != nil {
+		return nil, err
+	}
+	live, err := page.Pages()
+	maps.Copy(all, live)
+	return all, err
 }
 
 // sources are what metrics are read from.

@@ -4,22 +4,16 @@
 package docs
 
 import (
-	"bytes"
-	"compress/gzip"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
-	"io"
 	"io/fs"
 	"net/http"
 	"strings"
-	"time"
 
 	"github.com/swaggest/swgui/v5/static"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/internal/asset"
 )
 
 // policy allows what Swagger UI needs: its own scripts, styles it sets on elements, the icons it
@@ -85,12 +79,12 @@ func Pages(contract string) (map[string]http.Handler, error) {
 		return nil, err
 	}
 	pages := map[string]http.Handler{
-		"/openapi.yaml":    newFile("application/yaml", []byte(contract)),
-		"/openapi.json":    newFile("application/json", asJSON),
-		"/docs":            newFile("text/html; charset=utf-8", page("docs/")),
-		"/docs/":           newFile("text/html; charset=utf-8", page("")),
-		"/docs/init.js":    newFile("text/javascript; charset=utf-8", []byte(initScript)),
-		"/docs/narrow.css": newFile("text/css; charset=utf-8", []byte(narrow)),
+		"/openapi.yaml":    file("application/yaml", []byte(contract)),
+		"/openapi.json":    file("application/json", asJSON),
+		"/docs":            file("text/html; charset=utf-8", page("docs/")),
+		"/docs/":           file("text/html; charset=utf-8", page("")),
+		"/docs/init.js":    file("text/javascript; charset=utf-8", []byte(initScript)),
+		"/docs/narrow.css": file("text/css; charset=utf-8", []byte(narrow)),
 	}
 	for name, contentType := range map[string]string{
 		"swagger-ui.css.gz":       "text/css; charset=utf-8",
@@ -103,18 +97,20 @@ func Pages(contract string) (map[string]http.Handler, error) {
 		}
 		path, zipped := strings.CutSuffix("/docs/"+name, ".gz")
 		if !zipped {
-			pages[path] = newFile(contentType, content)
+			pages[path] = file(contentType, content)
 			continue
 		}
-		plain, err := unzip(content)
+		plain, err := asset.Unzip(content)
 		if err != nil {
 			return nil, fmt.Errorf("docs: %s: %w", name, err)
 		}
-		f := newFile(contentType, plain)
-		f.zipped = content
-		pages[path] = f
+		pages[path] = file(contentType, plain).Zipped(content)
 	}
 	return pages, nil
+}
+
+func file(contentType string, content []byte) *asset.File {
+	return asset.New(contentType, policy, content)
 }
 
 // toJSON returns a YAML document as JSON.
@@ -128,63 +124,4 @@ func toJSON(text string) ([]byte, error) {
 		return nil, fmt.Errorf("docs: contract: %w", err)
 	}
 	return b, nil
-}
-
-// file serves content that does not change while the process runs.
-type file struct {
-	contentType string
-	content     []byte
-	zipped      []byte // the content compressed with gzip, if the library brings it
-	tag         string
-}
-
-func newFile(contentType string, content []byte) *file {
-	sum := sha256.Sum256(content)
-	return &file{contentType: contentType, content: content, tag: hex.EncodeToString(sum[:12])}
-}
-
-// ServeHTTP implements http.Handler. A client that has the content already gets 304.
-func (f *file) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	h := w.Header()
-	h.Set("Content-Type", f.contentType)
-	h.Set("Content-Security-Policy", policy)
-	h.Set("X-Content-Type-Options", "nosniff")
-	h.Set("Cross-Origin-Opener-Policy", "same-origin")
-	h.Set("Cache-Control", "no-cache") // keep it, but ask each time
-	content, tag := f.content, f.tag
-	if f.zipped != nil {
-		h.Set("Vary", header.Join(append(h["Vary"], "Accept-Encoding")))
-		if header.Prefers(header.Join(r.Header["Accept-Encoding"]), "gzip") {
-			h.Set("Content-Encoding", "gzip")
-			content, tag = f.zipped, tag+"-gzip"
-		}
-	}
-	h.Set("Etag", `"`+tag+`"`)
-	http.ServeContent(w, inOneLine(r), "", time.Time{}, bytes.NewReader(content))
-}
-
-// inOneLine returns the request as http.ServeContent needs it, which reads only the first line of a
-// field: lists are joined, and a range that is sent twice is left out, for it may be ignored (RFC 9110,
-// section 14.2).
-func inOneLine(r *http.Request) *http.Request {
-	copied := *r
-	copied.Header = r.Header.Clone()
-	for _, name := range []string{"If-None-Match", "If-Match"} {
-		if lines := r.Header[name]; len(lines) > 1 {
-			copied.Header.Set(name, header.Join(lines))
-		}
-	}
-	_, one := header.One(r.Header, "Range")
-	if _, ifOne := header.One(r.Header, "If-Range"); !one || !ifOne {
-		copied.Header.Del("Range")
-	}
-	return &copied
-}
-
-func unzip(b []byte) ([]byte, error) {
-	r, err := gzip.NewReader(bytes.NewReader(b))
-	if err != nil {
-		return nil, err
-	}
-	return io.ReadAll(r)
 }

@@ -249,7 +249,7 @@ func requestID(c echoContext) string {
 func (h *handler) paths() []string {
 	var paths []string
 	for _, r := range h.router.routes() {
-		if strings.HasPrefix(r.path, "/docs/") {
+		if strings.HasPrefix(r.path, "/docs/") || strings.HasPrefix(r.path, "/page/") {
 			continue
 		}
 		parts := strings.Split(r.path, "/")

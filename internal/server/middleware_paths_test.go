@@ -169,7 +169,10 @@ func TestPages(t *testing.T) {
 		_, _ = w.Write([]byte("page " + r.URL.Path))
 	}
 	s := newSite(t, on(fake{}), func(cfg *Config) {
-		cfg.Pages = map[string]http.Handler{"/docs": http.HandlerFunc(page), "/docs/a.js": http.HandlerFunc(page)}
+		cfg.Pages = map[string]http.Handler{}
+		for _, path := range []string{"/", "/page/a.js", "/docs", "/docs/a.js"} {
+			cfg.Pages[path] = http.HandlerFunc(page)
+		}
 	})
 	for path := range s.cfg.Pages {
 		if a := s.ask("GET "+path, "").want(200, "Content-Type: text/plain"); a.body != "page "+path {
@@ -182,13 +185,13 @@ func TestPages(t *testing.T) {
 		}
 		for _, more := range []string{"/", "/x", "x"} {
 			p := s.ask("GET "+path+more, "").wantProblem(404, "unknown-path")
-			if !strings.Contains(p.Detail, "The paths are: /docs, /hash, /hash/batch, /hash/{id}, /healthz, ") {
+			if !strings.Contains(p.Detail, "The paths are: /, /docs, /hash, /hash/batch, /hash/{id}, /healthz, ") {
 				t.Errorf("%s: %s", path+more, p.Detail)
 			}
 		}
 		s.ask("GET "+path, "", "Fail: yes").wantProblem(500, "internal")
 	}
-	if failed := s.log.lines("request failed"); len(failed) != 2 || failed[0]["error"] != "panic: string" {
+	if failed := s.log.lines("request failed"); len(failed) != len(s.cfg.Pages) || failed[0]["error"] != "panic: string" {
 		t.Errorf("logged %v", failed)
 	}
 }

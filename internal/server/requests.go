@@ -65,7 +65,7 @@ func (r *requests) of(method, path string) *byStatus {
 	case method != http.MethodGet:
 	case path == metricsPath:
 		return &r.metrics
-	case strings.HasPrefix(path, "/docs") || strings.HasPrefix(path, "/openapi."):
+	case strings.HasPrefix(path, "/docs") || strings.HasPrefix(path, "/openapi.") || path == "/" || strings.HasPrefix(path, "/page/"):
 		return &r.pages
 	}
 	return &r.none
@@ -90,7 +90,7 @@ func (b *byStatus) each(tell func(operation string, status int, n int64)) {
 }
 
 // Requests tells how many requests were answered so far, by operation and status. Operations are named as in the
-// contract; what is none of it is "documentation", "metrics" or "none".
+// contract; what is none of it is "documentation" (all pages), "metrics" or "none".
 func (s *Server) Requests(tell func(operation string, status int, n int64)) {
 	s.parts.requests.each(tell)
 }

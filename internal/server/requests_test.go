@@ -38,7 +38,7 @@ func TestRequestsAreCounted(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := listen(t, on(fake{}), func(cfg *Config) {
 			page := http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})
-			cfg.Pages, cfg.Metrics = map[string]http.Handler{"/docs": page, "/openapi.yaml": page}, page
+			cfg.Pages, cfg.Metrics = map[string]http.Handler{"/docs": page, "/openapi.yaml": page, "/": page, "/page/main.js": page}, page
 		})
 		send := func(method, target, body string) {
 			req, err := http.NewRequestWithContext(t.Context(), method, "http://localhost"+target, strings.NewReader(body))
@@ -61,6 +61,8 @@ func TestRequestsAreCounted(t *testing.T) {
 		send(http.MethodHead, "/healthz", "")
 		send(http.MethodOptions, "/healthz", "")
 		send(http.MethodGet, "/docs", "")
+		send(http.MethodGet, "/", "")
+		send(http.MethodGet, "/page/main.js", "")
 		send(http.MethodGet, "/openapi.yaml", "")
 		send(http.MethodGet, "/metrics", "")
 		for n := range 100 {
@@ -71,7 +73,7 @@ func TestRequestsAreCounted(t *testing.T) {
 		synctest.Wait()
 		requests, problems := r.counted()
 		want := []string{
-			"documentation 200 2", "getHash 400 100", "getHealth 200 2", "metrics 200 1", "none 204 1", "none 400 1", "none 404 100",
+			"documentation 200 4", "getHash 400 100", "getHealth 200 2", "metrics 200 1", "none 204 1", "none 400 1", "none 404 100",
 			"submitHash 202 3", "submitHash 400 1",
 		}
 		if !slices.Equal(requests, want) {

@@ -72,6 +72,8 @@ var rules = []rule{
 		because: "what is observed does not depend on how requests are answered"},
 	{who: []string{"internal/config"}, mayNot: []string{module}, but: []string{mistyped},
 		because: "settings know nobody who reads them"},
+	{who: []string{"internal/page", "internal/asset"}, mayNot: []string{module}, but: []string{module + "internal/asset", module + "internal/header"},
+		because: "the live page is a client of the API like any other"},
 	{who: []string{"internal/docs"}, mayNot: []string{module + "api", module + "gen", module + "internal/server", module + "internal/service", module + "internal/engine"},
 		because: "the pages know the contract's text but not what it says"},
 }
@@ -175,7 +177,7 @@ func TestRules(t *testing.T) {
 		{"internal/engine/memory", module + "gen/server"}, {"internal/engine/memory", "net/http"},
 		{"internal/engine/memory", "net/http/httptest"}, {"internal/service", module + "internal/engine/memory"},
 		{"internal/digest", module + "internal/secret"}, {"internal/config", module + "api"}, {"internal/config", module + "gen/server"},
-		{"internal/docs", module + "api"},
+		{"internal/docs", module + "api"}, {"internal/page", module + "internal/engine"}, {"internal/page", module + "api"},
 		{"gen/server", module + "internal/service"}, {"internal/strict", module + "internal/engine"},
 		{"gen/client", module + "internal/secret"}, {"client", module + "internal/secret"}, {"client", module + "gen/server"},
 		{"cmd/hashctl", module + "gen/client"}, {"cmd/hashd", module + "gen/client"}, {"cmd/hashctl", module + "internal/config"}, {"cmd/hashctl", module + "gen/server"},
@@ -190,7 +192,7 @@ func TestRules(t *testing.T) {
 		{"gen/server", echo}, {"internal/server", echo}, {"cmd/bench", echo}, {"internal/server", module + "internal/service"},
 		{"internal/server", module + "internal/engine"}, {"internal/service", module + "internal/engine"},
 		{"internal/engine/memory", module + "internal/engine"}, {"internal/engine", module + "internal/digest"},
-		{"cmd/hashctl", mistyped}, {"cmd/hashctl", private}, {"client", private}, {"internal/config", mistyped}, {"cmd/hashctl", module + "client"}, {"client", module + "gen/client"}, {"cmd/hashd", module + "internal/engine/memory"}, {"internal/strict", module + "internal/secret"}, {"internal/strict", "net/http"},
+		{"internal/page", module + "internal/asset"}, {"cmd/hashctl", mistyped}, {"cmd/hashctl", private}, {"client", private}, {"internal/config", mistyped}, {"cmd/hashctl", module + "client"}, {"client", module + "gen/client"}, {"cmd/hashd", module + "internal/engine/memory"}, {"internal/strict", module + "internal/secret"}, {"internal/strict", "net/http"},
 	} {
 		if why := violation(edge.folder, edge.imported); why != "" {
 			t.Errorf("%s may not import %s: %s", edge.folder, edge.imported, why)

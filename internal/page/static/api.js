@@ -1,0 +1,261 @@
+// The server as the page sees it: what it tells, in which state it is, and the client for all else.
+
+import { HashdClient, InvalidAnswerError, NetworkError, ProblemError } from "./client/client.js";
+import { after, now } from "./clock.js";
+
+/** @typedef {import("./client/client.js").Stats} Stats */
+/** @typedef {import("./client/client.js").ServerStatus} ServerStatus */
+/** @typedef {import("./client/client.js").Status} Status */
+/** @typedef {"connecting" | "ready" | "full" | "draining" | "down" | "offline" | "key"} State */
+
+const STATS_EVERY = 1000;
+const STATUS_EVERY = 10_000;
+const TIMEOUT = 5000;
+/** Seconds from one try to the next while there is no connection. */
+export const PAUSES = [1, 2, 4, 8, 15];
+
+const PROBLEM = "urn:hashd:problem:";
+
+/** The last part of a problem's type, such as "full"; "" for what is no problem. @param {unknown} error */
+export const kindOf = (error) =>
+  error instanceof ProblemError && error.type.startsWith(PROBLEM) ? error.type.slice(PROBLEM.length) : "";
+
+/** Whether no answer of hashd came. @param {unknown} error */
+export const isLost = (error) => error instanceof NetworkError || error instanceof InvalidAnswerError;
+
+/** The scope that a refusal names. @param {unknown} error */
+const scopeOf = (error) => (error instanceof ProblemError ? /scope "?(\w+)/.exec(error.detail)?.[1] : undefined);
+
+/** The folder of the page, below which the API is. @param {string} address */
+export function folderOf(address) {
+  const { origin, pathname } = new URL(address);
+  return origin + pathname.replace(/[^/]*$/, "");
+}
+
+/**
+ * Asks the server how it is, for as long as it is started and seen. Never two questions of a kind at a time.
+ *
+ * Events: `stats` ({stats, at}), `missed` ({at}: no figures for this second), `status`, `state` (each change of
+ * state, and of what is said about it), `store` (another store than before: {store, before}).
+ */
+export class Server extends EventTarget {
+  /** @type {Stats | undefined} */ stats;
+  /** @type {Status | undefined} */ status;
+  /** @type {State} */ state = "connecting";
+  /** When the state began. */
+  since = new Date();
+  /** While offline: the moment of now() at which the next try is made. */
+  retryAt = 0;
+  /** While a key is needed: whether one was shown and not taken, and the scope that it lacks. */
+  key = { refused: false, lacks: "" };
+  /** The scope that would let the page show the server's numbers, if the key lacks it. */
+  blind = "";
+
+  #baseUrl;
+  #fetch;
+  #token = "";
+  #seen = true;
+  #running = false;
+  #failures = 0;
+  #down = false;
+  /** @type {(() => void) | undefined} */ #cancel;
+  /** @type {AbortController} */ #asking = new AbortController();
+  /** @type {Promise<void> | undefined} */ #status;
+  #statusAt = -Infinity;
+
+  /** @param {{ baseUrl: string, fetch?: typeof globalThis.fetch }} options */
+  constructor({ baseUrl, fetch = (...request) => globalThis.fetch(...request) }) {
+    super();
+    this.#baseUrl = baseUrl;
+    this.#fetch = fetch;
+    this.client = this.#connect();
+  }
+
+  #connect() {
+    const apiKey = this.#token === "" ? {} : { apiKey: () => this.#token };
+    return new HashdClient({ baseUrl: this.#baseUrl, fetch: this.#fetch, ...apiKey });
+  }
+
+  /** Seconds from acceptance to due. */
+  get delay() {
+    return this.status?.limits.delay ?? 5;
+  }
+
+  /** What the server takes at most, once it has told. */
+  get limits() {
+    return this.status?.limits;
+  }
+
+  start() {
+    this.#running = true;
+    this.#next(0);
+  }
+
+  stop() {
+    this.#running = false;
+    this.#cancel?.();
+    this.#asking.abort();
+  }
+
+  /** Whether the page is in sight: else nothing is asked. @param {boolean} seen */
+  show(seen) {
+    if (seen === this.#seen) return;
+    this.#seen = seen;
+    this.#cancel?.();
+    if (seen) this.#next(0);
+  }
+
+  /** Asks now, in place of later. */
+  tryNow() {
+    this.#next(0);
+  }
+
+  /**
+   * Shows the key with each request from now on. Throws a TypeError if it cannot be one.
+   * @param {string} token
+   */
+  useKey(token) {
+    new HashdClient({ baseUrl: this.#baseUrl, apiKey: token }); // checks its form
+    this.#token = token;
+    this.client = this.#connect();
+    this.blind = "";
+    this.#asking.abort();
+    this.#enter("connecting");
+    this.#next(0);
+  }
+
+  /**
+   * Learns from an error that somebody else's request met: that there is no connection, that a key is needed, that
+   * no jobs are taken.
+   * @param {unknown} error
+   */
+  report(error) {
+    const kind = kindOf(error);
+    if (isLost(error)) this.tryNow();
+    else if (kind === "draining" && this.status) {
+      this.status = { ...this.status, status: "draining" };
+      this.#settle();
+    } else if (kind === "down") {
+      this.#down = true;
+      this.#settle();
+    } else if (kind === "unauthorized" || kind === "forbidden") this.#needKey(error);
+  }
+
+  /**
+   * Asks for the status anew, and returns the store's name: who holds an id of it can tell whether that still counts.
+   * Throws if there is no answer.
+   */
+  async identify() {
+    await this.#askStatus();
+    return this.status?.store ?? "";
+  }
+
+  /** @param {number} milliseconds */
+  #next(milliseconds) {
+    this.#cancel?.();
+    if (this.#running && this.#seen) this.#cancel = after(milliseconds, () => void this.#poll());
+  }
+
+  #polling = false;
+  #again = false;
+
+  /** One round: figures, and the status when it is time for it. */
+  async #poll() {
+    if (this.#polling) {
+      this.#again = true;
+      return;
+    }
+    this.#polling = true;
+    const began = now();
+    this.#asking = new AbortController();
+    try {
+      const known = this.state !== "connecting" && this.state !== "offline" && this.state !== "key";
+      if (!known || began - this.#statusAt >= STATUS_EVERY) await this.#askStatus(this.#asking.signal);
+      if (this.blind === "") await this.#askStats(this.#asking.signal);
+      this.#failures = 0;
+      this.#settle();
+      this.#next(STATS_EVERY - (now() - began));
+    } catch (error) {
+      if (!this.#asking.signal.aborted) this.#fail(error, began);
+    } finally {
+      this.#polling = false;
+      if (this.#again || this.#asking.signal.aborted) this.#next(0);
+      this.#again = false;
+    }
+  }
+
+  /** @param {AbortSignal} signal */
+  async #askStats(signal) {
+    try {
+      const before = this.stats;
+      this.stats = await this.client.getStats({ timeout: TIMEOUT, signal });
+      if (before && this.stats.total < before.total) await this.#askStatus(signal); // it was started anew
+      this.dispatchEvent(new CustomEvent("stats", { detail: { stats: this.stats, at: now() } }));
+    } catch (error) {
+      if (kindOf(error) !== "forbidden") throw error;
+      this.blind = scopeOf(error) ?? "stats";
+      this.stats = undefined;
+    }
+  }
+
+  /** @param {AbortSignal} [signal] */
+  #askStatus(signal) {
+    this.#status ??= this.#fetchStatus(signal).finally(() => (this.#status = undefined));
+    return this.#status;
+  }
+
+  /** @param {AbortSignal} [signal] */
+  async #fetchStatus(signal) {
+    const status = await this.client.getStatus({ timeout: TIMEOUT, signal });
+    const before = this.status;
+    this.status = status;
+    this.#statusAt = now();
+    if (before && before.store !== status.store) {
+      this.dispatchEvent(new CustomEvent("store", { detail: { store: status.store, before: before.store } }));
+    }
+    this.dispatchEvent(new CustomEvent("status", { detail: status }));
+  }
+
+  /** @param {unknown} error @param {number} began */
+  #fail(error, began) {
+    this.dispatchEvent(new CustomEvent("missed", { detail: { at: now() } }));
+    if (kindOf(error) === "unauthorized" || kindOf(error) === "forbidden") {
+      this.#needKey(error);
+      return;
+    }
+    if (!isLost(error)) { // it answers, but not that: too busy, for instance
+      this.#next(Math.max(STATS_EVERY - (now() - began), (error instanceof ProblemError && error.retryAfter || 0) * 1000));
+      return;
+    }
+    const pause = PAUSES[Math.min(this.#failures++, PAUSES.length - 1)] ?? 15;
+    this.retryAt = now() + pause * 1000;
+    this.#enter("offline", true);
+    this.#next(pause * 1000);
+  }
+
+  /** @param {unknown} error */
+  #needKey(error) {
+    this.#cancel?.();
+    this.key = { refused: this.#token !== "", lacks: kindOf(error) === "forbidden" ? scopeOf(error) ?? "" : "" };
+    this.#token = "";
+    this.stats = this.status = undefined;
+    this.#enter("key", true);
+  }
+
+  /** Finds the state that the last answers tell. */
+  #settle() {
+    const refusing = this.stats && "refusing" in this.stats ? this.stats.refusing : undefined;
+    if (this.stats && "refusing" in this.stats) this.#down = refusing === "down";
+    if (refusing === "draining" || this.status?.status === "draining") this.#enter("draining");
+    else if (refusing === "down" || this.#down) this.#enter("down");
+    else this.#enter(this.stats?.full ? "full" : "ready");
+  }
+
+  /** @param {State} state @param {boolean} [again] tells it also if it is not new */
+  #enter(state, again = false) {
+    if (state === this.state && !again) return;
+    if (state !== this.state) this.since = new Date();
+    this.state = state;
+    this.dispatchEvent(new CustomEvent("state", { detail: state }));
+  }
+}
