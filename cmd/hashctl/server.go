@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"runtime"
 	"runtime/debug"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -20,12 +21,28 @@ func (p *program) statsCommand() *cobra.Command {
 			if err != nil {
 				return err
 			}
-			return p.print(s, fmt.Sprintf("total      %d\naverage    %d µs\npending    %d\ncompleted  %d\ncanceled   %d\nrejected   %d\nkept       %d\n"+
-				"lateness   p50 %d µs, p90 %d µs, p99 %d µs, max %d µs",
-				s.Total, s.Average, s.Pending, s.Completed, s.Canceled, s.Rejected, s.Kept,
-				s.Lateness.P50, s.Lateness.P90, s.Lateness.P99, s.Lateness.Max))
+			return p.print(s, figures(s))
 		}),
 	}
+}
+
+// figures are the counters as people read them, a line each.
+func figures(s client.Stats) string {
+	late := func(l client.Lateness) string {
+		return fmt.Sprintf("p50 %d µs, p90 %d µs, p99 %d µs, max %d µs", l.P50, l.P90, l.P99, l.Max)
+	}
+	var text strings.Builder
+	fmt.Fprintf(&text, "started    %s\ntotal      %d\naverage    %d µs\npending    %d\ncompleted  %d\ncanceled   %d\nrejected   %d\nkept       %d\nlateness   %s\n"+
+		"last %d s\n  accepted   %d\n  average    %d µs\n  completed  %d\n  lateness   %s",
+		s.Started.Format(time.RFC3339), s.Total, s.Average, s.Pending, s.Completed, s.Canceled, s.Rejected, s.Kept, late(s.Lateness),
+		s.Recent.Seconds, s.Recent.Accepted, s.Recent.Average, s.Recent.Completed, late(s.Recent.Lateness))
+	if len(s.Limits) > 0 {
+		text.WriteString("\nlimits")
+	}
+	for _, u := range s.Limits {
+		fmt.Fprintf(&text, "\n  %-20s  %d of %d", u.Name, u.Used, u.Limit)
+	}
+	return text.String()
 }
 
 func (p *program) statusCommand() *cobra.Command {

@@ -149,7 +149,8 @@ Options:
   --retry-for D  here the default is 0: until it succeeds
 ` + globalUsage
 
-const statsUsage = `Print the server's counters since its start.
+const statsUsage = `Print the server's counters since its start, those of the last minute, and how
+much of each limit is used.
 
 Usage:
   hashctl stats

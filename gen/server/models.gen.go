@@ -129,7 +129,9 @@ type Algorithm string
 type Due = time.Time
 
 // Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
-// start. Percentiles are rounded up by at most an eighth.
+// start, or within `recent` over those of the last minute; all 0 while there was none.
+// Percentiles are rounded up by at most an eighth. With API keys it is of the jobs of all
+// tenants, and 0 for one that had none.
 type Lateness struct {
 	P50 int64 `json:"p50"`
 	P90 int64 `json:"p90"`
@@ -182,7 +184,9 @@ type Recent struct {
 	Average int64 `json:"average"`
 
 	// Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
-	// start. Percentiles are rounded up by at most an eighth.
+	// start, or within `recent` over those of the last minute; all 0 while there was none.
+	// Percentiles are rounded up by at most an eighth. With API keys it is of the jobs of all
+	// tenants, and 0 for one that had none.
 	Lateness Lateness `json:"lateness"`
 }
 
@@ -415,7 +419,9 @@ type Stats struct {
 	Kept int64 `json:"kept"`
 
 	// Lateness How long after they were due hashes became visible, in microseconds, over all jobs since
-	// start. Percentiles are rounded up by at most an eighth.
+	// start, or within `recent` over those of the last minute; all 0 while there was none.
+	// Percentiles are rounded up by at most an eighth. With API keys it is of the jobs of all
+	// tenants, and 0 for one that had none.
 	Lateness Lateness `json:"lateness"`
 
 	// Recent The last minute, in steps of five seconds
@@ -432,6 +438,10 @@ type Stats struct {
 	//
 	// Examples: max-results
 	Full *string `json:"full,omitempty"`
+
+	// Started When the process started that these are the counters of. Answers that differ in it are of two
+	// processes, and their counters have no difference that means anything.
+	Started time.Time `json:"started"`
 }
 
 // Status defines model for Status.

@@ -182,11 +182,19 @@ export type Stats = {
      *
      */
     full?: string;
+    /**
+     * When the process started that these are the counters of. Answers that differ in it are of two
+     * processes, and their counters have no difference that means anything.
+     *
+     */
+    started: string;
 };
 
 /**
  * How long after they were due hashes became visible, in microseconds, over all jobs since
- * start. Percentiles are rounded up by at most an eighth.
+ * start, or within `recent` over those of the last minute; all 0 while there was none.
+ * Percentiles are rounded up by at most an eighth. With API keys it is of the jobs of all
+ * tenants, and 0 for one that had none.
  *
  */
 export type Lateness = {

@@ -60,7 +60,7 @@ func TestSuccess(t *testing.T) {
 		{"GET /stats", "", "", done, 200, nil,
 			`{"total":3,"average":0,"pending":1,"completed":0,"canceled":0,"rejected":0,"kept":0,"lateness":{"p50":0,"p90":0,"p99":0,"max":0},` +
 				`"recent":{"seconds":0,"accepted":0,"completed":0,"average":0,"lateness":{"p50":0,"p90":0,"p99":0,"max":0}},` +
-				`"limits":[{"name":"max-pending","limit":10,"used":1}]}`},
+				`"limits":[{"name":"max-pending","limit":10,"used":1}],"started":"2000-01-01T00:00:00Z"}`},
 		{"GET /v/status", "", "", done, 200, nil,
 			`{"status":"ok","api":"1.0.0","version":"v1.0.0","commit":"unknown","go":"go1.26","started":"2000-01-01T00:00:00Z","store":"d2971e1bacb26c32",` +
 				`"engine":"memory","algorithms":["sha512","sha256","sha3-512"],` +

@@ -349,12 +349,35 @@ func TestStats(t *testing.T) {
 		Recent:   wire.Recent{Completed: 11, Lateness: wire.Lateness{P50: 12}},
 		Limits:   []wire.Use{{Name: "max-pending", Limit: 13, Used: 14}},
 	}
-	if got := stats(t, s); !reflect.DeepEqual(got, want) {
+	got := stats(t, s)
+	want.Started = got.Started // which TestStatsAndStatusAreOfOneStart has
+	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	if got := stats(t, serviceOn(fake{full: "max-results"})).Full; got == nil || *got != "max-results" {
 		t.Errorf("a full engine is shown as %v", got)
 	}
+}
+
+// Counters tell of which start they are, by the same time as the status.
+func TestStatsAndStatusAreOfOneStart(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		first := serviceOn(fake{})
+		time.Sleep(time.Nanosecond)
+		second := serviceOn(fake{})
+		for _, s := range []*service.Service{first, second} {
+			answer, err := s.GetStatus(t.Context(), wire.GetStatusRequestObject{})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if counters, status := stats(t, s).Started, answer.(wire.GetStatus200JSONResponse).Body.Started; counters != status {
+				t.Errorf("the counters are of the start at %v, the status of that at %v", counters, status)
+			}
+		}
+		if stats(t, first).Started.Equal(stats(t, second).Started) {
+			t.Error("two starts have one time")
+		}
+	})
 }
 
 // A store's name is as old as the store, tells it from others, and does not tell its key.

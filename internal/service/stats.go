@@ -60,7 +60,7 @@ func tenantOf(ctx context.Context) uint16 {
 func (s *Service) GetStats(ctx context.Context, _ wire.GetStatsRequestObject) (wire.GetStatsResponseObject, error) {
 	st, f, uses := s.cfg.Engine.Stats(), &s.figures, s.uses()
 	if tenant, one := engine.TenantOf(ctx); one {
-		st, f = s.cfg.Engine.StatsOf(tenant), s.figuresOf(tenant)
+		st, f = own(s.cfg.Engine.StatsOf(tenant)), s.figuresOf(tenant)
 		uses = quotaOf(ctx, st.Pending)
 	}
 	return wire.GetStats200JSONResponse{Body: wire.Stats{
@@ -75,7 +75,19 @@ func (s *Service) GetStats(ctx context.Context, _ wire.GetStatsRequestObject) (w
 		Recent:    recentOf(f.recent.sum(), st.Recent),
 		Limits:    uses,
 		Full:      nonEmpty(s.cfg.Engine.Full()),
+		Started:   s.started.UTC(),
 	}}, nil
+}
+
+// own takes away what a tenant that had no job done would learn from: that others had.
+func own(st engine.Stats) engine.Stats {
+	if st.Completed == 0 {
+		st.Lateness = engine.Lateness{}
+	}
+	if st.Recent.Completed == 0 {
+		st.Recent.Lateness = engine.Lateness{}
+	}
+	return st
 }
 
 // quotaOf returns how much is used of what limits the caller alone: the others' jobs are not its to count.

@@ -124,6 +124,32 @@ func TestStatsAreTheTenants(t *testing.T) {
 	})
 }
 
+// ofTenants is an engine whose tenants all have the same counters.
+type ofTenants struct{ fake }
+
+func (o ofTenants) StatsOf(uint16) engine.Stats { return o.stats }
+
+// A tenant that had no job done is told of no lateness, which would be that of others.
+func TestLatenessTellsNothingOfOthers(t *testing.T) {
+	late := engine.Lateness{P50: time.Millisecond, P90: time.Millisecond, P99: time.Millisecond, Max: time.Millisecond}
+	told := wire.Lateness{P50: 1000, P90: 1000, P99: 1000, Max: 1000}
+	for _, tt := range []struct {
+		completed, lately  int64
+		sinceStart, ofLate wire.Lateness
+	}{{2, 1, told, told}, {2, 0, told, wire.Lateness{}}, {0, 0, wire.Lateness{}, wire.Lateness{}}} {
+		s := service.New(service.Config{Engine: ofTenants{fake{stats: engine.Stats{
+			Completed: tt.completed, Lateness: late, Recent: engine.RecentStats{Completed: tt.lately, Lateness: late},
+		}}}})
+		answer, err := s.GetStats(engine.ForTenant(t.Context(), 1), wire.GetStatsRequestObject{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if st := answer.(wire.GetStats200JSONResponse).Body; st.Lateness != tt.sinceStart || st.Recent.Lateness != tt.ofLate {
+			t.Errorf("of %d jobs, %d of late, a tenant is told of %+v, %+v of late", tt.completed, tt.lately, st.Lateness, st.Recent.Lateness)
+		}
+	}
+}
+
 // Each tenant's idempotency keys are its own.
 func TestKeysOfTenants(t *testing.T) {
 	inHouse(t, engine.Limits{MaxPending: 1000}, []auth.Wish{{Name: "a", Tenant: "red"}, {Name: "b", Tenant: "red"}, {Name: "c", Tenant: "blue"}, {Name: "d"}}, func(h house) {

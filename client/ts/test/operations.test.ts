@@ -101,6 +101,9 @@ test("health, readiness and counters", async () => {
   const stats = await hashd.getStats();
   assert.equal(stats.rejected, 0);
   assert.equal(typeof stats.lateness.p99, "number");
+  assert.equal(typeof stats.recent.lateness.p99, "number");
+  assert.equal(stats.started, (await hashd.getStatus()).started);
+  assert.ok(stats.limits.some((use) => use.name === "max-idempotency-keys" && use.used > 0 && use.limit > use.used));
 });
 
 test("the address may end in slashes or be a URL, and headers go along", async () => {

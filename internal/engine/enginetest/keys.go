@@ -94,6 +94,9 @@ func keysAreBounded(x *trial) {
 	if r := e.acceptJob(request(1, 1)); r.ID != first.ID {
 		x.Errorf("with no room for keys the retry of %d got %d", first.ID, r.ID)
 	}
+	if free := e.free(limit); free != 0 {
+		x.Errorf("with no room for keys there is room for %d", free)
+	}
 	e.accept("without a key there is room")
 	e.wantCounts(engine.Stats{Accepted: 3, Pending: 3, Rejected: 3})
 
@@ -155,10 +158,16 @@ func keyIsForgottenAfterItsWindow(x *trial) {
 		}
 		last = first.ID
 		x.sleep(window - 1)
+		if free := e.free("max-idempotency-keys"); free != 1 {
+			x.Errorf("round %d: with one key of two in use there is room for %d", round, free)
+		}
 		if r := e.acceptJob(request(1, round)); r.ID != first.ID {
 			x.Errorf("round %d: at the end of the window the retry of %d got %d", round, first.ID, r.ID)
 		}
 		x.sleep(2 * time.Second) // from the first try on, not from the last
+		if free := e.free("max-idempotency-keys"); free != 2 {
+			x.Errorf("round %d: with no key of two in use there is room for %d", round, free)
+		}
 	}
 	if st := e.Stats(); st.Accepted != 5 {
 		x.Errorf("counters are %+v", st)
