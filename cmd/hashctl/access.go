@@ -18,11 +18,15 @@ import (
 	"github.com/hashd-project/hashd/internal/private"
 )
 
-const keyVariable = "HASHD_API_KEY"
+// The variables of the key: one holds it, the other names the file that does.
+const (
+	keyVariable     = "HASHD_API_KEY"
+	keyFileVariable = keyVariable + "_FILE"
+)
 
 // access is how hashctl shows itself to a server and what it trusts there. The fields but the last two are flags.
 type access struct {
-	keyFile   string // wins over the variable
+	keyFile   string // wins over the variables
 	ca        string
 	cert, key string
 
@@ -37,12 +41,20 @@ func (a *access) addFlags(f *pflag.FlagSet) {
 	f.StringVar(&a.key, "key", "", "file of the certificate's private key")
 }
 
+// file returns the path of the file that holds the API key, and what names it; "" if none does.
+func (a *access) file(env func(string) string) (path, by string) {
+	if a.keyFile != "" {
+		return a.keyFile, "--api-key-file"
+	}
+	return env(keyFileVariable), keyFileVariable
+}
+
 // name says where the API key is from, "" if there is none.
 func (a *access) name(env func(string) string) string {
-	switch {
-	case a.keyFile != "":
-		return "in " + a.keyFile
-	case env(keyVariable) != "":
+	if path, _ := a.file(env); path != "" {
+		return "in " + path
+	}
+	if env(keyVariable) != "" {
 		return "of " + keyVariable
 	}
 	return ""
@@ -53,16 +65,20 @@ func (a *access) keys(ctx context.Context, env func(string) string) (client.KeyS
 	if a.source != nil || a.name(env) == "" {
 		return a.source, nil
 	}
-	source := client.KeyFile(a.keyFile)
-	if a.keyFile == "" {
+	path, by := a.file(env)
+	if by == keyFileVariable && path != "" && env(keyVariable) != "" {
+		return nil, &usageError{keyVariable + " and " + keyFileVariable + " are both set", "keep one of them"}
+	}
+	source := client.KeyFile(path)
+	if path == "" {
 		source = client.StaticKey(env(keyVariable))
 	}
 	_, err := source(ctx)
 	switch {
-	case err != nil && a.keyFile == "":
+	case err != nil && path == "":
 		return nil, &usageError{keyVariable + " has no API key: " + err.Error(), "'hashd key add' at the server prints one"}
 	case err != nil:
-		return nil, &failure{fmt.Errorf("--api-key-file: %w", err), "the file has the API key alone, and only its owner can read it"}
+		return nil, &failure{fmt.Errorf("%s: %w", by, err), "the file has the API key alone, and only its owner can read it"}
 	}
 	a.source = source
 	return source, nil

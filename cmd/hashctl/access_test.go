@@ -106,8 +106,14 @@ func TestKeyIsShown(t *testing.T) {
 	}{
 		"variable": {newToken, nil}, "file": {"", []string{"--api-key-file", path}}, "file before variable": {oldToken, []string{"--api-key-file", path}},
 		"file before a broken variable": {"not a key", []string{"--api-key-file", path}},
+		"file of a variable":            {"", nil},
 	} {
 		env := map[string]string{"HASHD_SERVER": "http://" + g.address, "HASHD_API_KEY": tt.env}
+		if len(tt.args) == 0 && tt.env == "" {
+			env["HASHD_API_KEY_FILE"] = path
+		} else if len(tt.args) > 0 {
+			env["HASHD_API_KEY_FILE"] = "of no use beside the flag"
+		}
 		if code, out, errs := runWith(t.Context(), "", env, append([]string{"status"}, tt.args...)...); code != exitOK || out == "" || errs != "" {
 			t.Errorf("%s: exit code %d, %q, %q", name, code, out, errs)
 		}
@@ -176,10 +182,16 @@ func TestBadKeys(t *testing.T) {
 		{"", file("several", newToken+"\ntopsecret\n", 0o600), exitFailed, "an API key is one word"},
 		{"", file("open", newToken, 0o644), exitFailed, "chmod 600 it"},
 		{"", newToken, exitFailed, "hashd_…: no such file"}, // in place of a file's name
+		{newToken, "variable", exitUsage, "HASHD_API_KEY and HASHD_API_KEY_FILE are both set"},
+		{"", "variable", exitFailed, "HASHD_API_KEY_FILE: "},
 	} {
 		env := map[string]string{"HASHD_SERVER": "http://127.0.0.1:1", "HASHD_API_KEY": tt.env}
 		args := []string{"status"}
-		if tt.file != "" {
+		switch tt.file {
+		case "":
+		case "variable":
+			env["HASHD_API_KEY_FILE"] = dir
+		default:
 			args = append(args, "--api-key-file", tt.file)
 		}
 		code, out, errs := runWith(t.Context(), "", env, args...)

@@ -7,7 +7,8 @@ Options of every command:
   --server URL      server to talk to; a path in it is kept
                     [default HASHD_SERVER, or else http://127.0.0.1:8080]
   --api-key-file F  file that holds the API key, which only its owner can read; it is read for each
-                    request, and can be replaced meanwhile [default: HASHD_API_KEY holds the key]
+                    request, and can be replaced meanwhile
+                    [default HASHD_API_KEY_FILE, or else HASHD_API_KEY holds the key itself]
   --ca F            trust the certificates in F alone, in place of the system's
   --cert F --key F  show this certificate, with its private key
   --json            print results as JSON; errors as JSON problems on standard error

@@ -42,9 +42,10 @@ func (s *Settings) fromPlatform(environ []string) (given, bool) {
 // Variables of ours that are no settings. The first is a secret, and a Config holds none; the others
 // tell hashctl, the client, where the server is and which key to show, and both run in one shell.
 const (
-	RingVariable = envPrefix + "RING" // holds a ring
-	clientServer = envPrefix + "SERVER"
-	clientKey    = envPrefix + "API_KEY"
+	RingVariable  = envPrefix + "RING" // holds a ring
+	clientServer  = envPrefix + "SERVER"
+	clientKey     = envPrefix + "API_KEY"
+	clientKeyFile = clientKey + "_FILE"
 )
 
 // ringFrom returns the ring in the environment, in the memory that it has there; nil if there is none.
@@ -58,7 +59,11 @@ func ringFrom(environ []string) *string {
 }
 
 func isNoSetting(name string) bool {
-	return name == RingVariable || name == clientServer || name == clientKey
+	switch name {
+	case RingVariable, clientServer, clientKey, clientKeyFile:
+		return true
+	}
+	return false
 }
 
 // serviceLink matches the variables that Kubernetes gives each pod for every Service of its

@@ -211,7 +211,7 @@ func TestNamedTargetsAreThere(t *testing.T) {
 // Each variable and flag of hashd's that a page names is one.
 func TestNamedSettingsAreThere(t *testing.T) {
 	settings := config.Markdown()
-	known := "HASHD_RING HASHD_SERVER HASHD_API_KEY " + read(t, "cmd/hashctl/usage.go") + read(t, "cmd/hashd/key.go")
+	known := "HASHD_RING HASHD_SERVER HASHD_API_KEY HASHD_API_KEY_FILE " + read(t, "cmd/hashctl/usage.go") + read(t, "cmd/hashd/key.go")
 	for name, text := range pages(t) {
 		for _, m := range regexp.MustCompile(`\bHASHD_[A-Z_]+\b`).FindAllString(text, -1) {
 			if !strings.Contains(settings, "`"+m+"`") && !strings.Contains(known, m) {
