@@ -4,11 +4,18 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
+	"github.com/hashd-project/hashd/internal/auth"
 	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/internal/engine/file"
+	"github.com/hashd-project/hashd/internal/seal"
 )
 
 // configCommand prints or checks the settings that a server would start with.
@@ -20,7 +27,14 @@ func configCommand(settings *config.Settings, environ []string, stdout io.Writer
 		Use:   "print",
 		Short: "Print every setting in force and where it comes from",
 		Args:  noArgs,
-		RunE:  load(func(loaded) error { return settings.Print(stdout, environ) }),
+		RunE: load(func(loaded) error {
+			var text strings.Builder
+			if err := settings.Print(&text, environ); err != nil {
+				return err
+			}
+			_, err := io.WriteString(stdout, auth.Redact(text.String())) // somebody may have given a token in place of a file
+			return err
+		}),
 	}, &cobra.Command{
 		Use:   "check",
 		Short: "Check the settings and the files that they name",
@@ -44,6 +58,37 @@ func checkFiles(l loaded) error {
 		return err
 	}
 	files.close()
-	_, err = (&maker{l, log}).sealer()
+	m := &maker{l, log}
+	switch l.cfg.Engine {
+	case config.EngineJetStream:
+		_, err = m.clusterFiles()
+	case config.EngineFile:
+		err = m.checkFolder()
+	case config.EngineMemory:
+	}
 	return err
+}
+
+// checkFolder looks at the data folder, if it is there, and at the ring that seals what is in it.
+func (m *maker) checkFolder() error {
+	sealer, err := m.sealer()
+	if err != nil {
+		return err
+	}
+	dir := m.cfg.DataDir
+	info, err := os.Stat(dir)
+	switch {
+	case errors.Is(err, fs.ErrNotExist): // the start makes it
+		return nil
+	case err != nil:
+		return fmt.Errorf("data-dir: %w", err)
+	case !info.IsDir():
+		return fmt.Errorf("data-dir: %s is no folder", dir)
+	}
+	if ring := filepath.Join(dir, file.RingName); sealer == nil {
+		if _, err := seal.ReadFile(ring); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
 }

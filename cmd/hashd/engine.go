@@ -2,9 +2,12 @@ package main
 
 import (
 	"context"
+	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
+	"os"
 	"strings"
 
 	"github.com/hashd-project/hashd/internal/config"
@@ -92,21 +95,9 @@ func noSync(s config.Sync) (bool, error) {
 // jetstream starts the engine on a NATS cluster. All instances have the same fingerprint key.
 func (m *maker) jetstream(ctx context.Context) (made, error) {
 	cfg := m.cfg
-	sealer, err := m.sealer()
+	sealer, err := m.clusterFiles()
 	if err != nil {
 		return made{}, err
-	}
-	if sealer == nil { // none is made here: two instances that start at once would make two
-		return made{}, errors.New("engine jetstream seals with a ring that all instances share: " +
-			"make one with 'hashd ring create FILE' and give it as ring-file, or its content as " + config.RingVariable)
-	}
-	for name, path := range map[string]string{"nats-creds": cfg.NATSCreds, "nats-key": cfg.NATSKey} {
-		if path == "" {
-			continue
-		}
-		if err := private.Check(path); err != nil {
-			return made{}, fmt.Errorf("%s: %w", name, err)
-		}
 	}
 	e, err := jetstream.New(ctx, jetstream.Config{
 		URLs: strings.Split(cfg.NATSURL, ","), Credentials: cfg.NATSCreds, CA: cfg.NATSCA, Cert: cfg.NATSCert, Key: cfg.NATSKey,
@@ -116,6 +107,42 @@ func (m *maker) jetstream(ctx context.Context) (made, error) {
 		return made{}, err
 	}
 	return made{e, e.FingerprintKey(), e.StoreID, e.MaxBatch()}, nil
+}
+
+// clusterFiles reads the ring of the instances, and looks at the files for the way to the cluster.
+func (m *maker) clusterFiles() (*seal.Sealer, error) {
+	cfg := m.cfg
+	sealer, err := m.sealer()
+	if err != nil {
+		return nil, err
+	}
+	if sealer == nil { // none is made here: two instances that start at once would make two
+		return nil, errors.New("engine jetstream seals with a ring that all instances share: " +
+			"make one with 'hashd ring create FILE' and give it as ring-file, or its content as " + config.RingVariable)
+	}
+	for name, path := range map[string]string{"nats-creds": cfg.NATSCreds, "nats-key": cfg.NATSKey} {
+		if path == "" {
+			continue
+		}
+		if err := private.Check(path); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+	}
+	if cfg.NATSCert != "" {
+		if _, err := tls.LoadX509KeyPair(cfg.NATSCert, cfg.NATSKey); err != nil {
+			return nil, fmt.Errorf("nats-cert and nats-key: %w", err)
+		}
+	}
+	if cfg.NATSCA != "" {
+		roots, err := os.ReadFile(cfg.NATSCA)
+		if err == nil && !x509.NewCertPool().AppendCertsFromPEM(roots) {
+			err = fmt.Errorf("%s has no certificate", cfg.NATSCA)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("nats-ca: %w", err)
+		}
+	}
+	return sealer, nil
 }
 
 // limits are the settings that every engine has.

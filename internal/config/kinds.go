@@ -114,7 +114,16 @@ func folder(field func(*Config) *string) kind { return place("the path of a fold
 
 // place is a path. Whoever uses it finds out what is there.
 func place(allowed string, field func(*Config) *string) kind {
-	return kind{word: "path", allowed: allowed, set: at(field, func(text string) (string, error) { return text, nil })}
+	return kind{word: "path", allowed: allowed, set: at(field, parsePath)}
+}
+
+// parsePath refuses what a file holds in place of its path, and does not quote it: a ring or a private key would be shown
+// in the error that there is no such file.
+func parsePath(text string) (string, error) {
+	if strings.HasPrefix(strings.TrimSpace(text), "{") || strings.HasPrefix(text, "-----BEGIN") || strings.ContainsAny(text, "\n\x00") {
+		return "", errors.New("it is what a file holds, and not the path of one")
+	}
+	return text, nil
 }
 
 func natsURLs(field func(*Config) *string) kind {

@@ -81,6 +81,7 @@ func (s *Settings) merge(environ []string) *loading {
 	}
 	l.checkDrain()
 	l.checkStorage()
+	l.checkRing(ringFrom(environ) != nil)
 	l.checkTLS()
 	l.checkExposure()
 	return l

@@ -33,6 +33,13 @@ func (l *loading) checkUsed(name string) {
 	}
 }
 
+// checkRing refuses a ring in the environment beside one in a file: nobody could say which of them is meant.
+func (l *loading) checkRing(given bool) {
+	if file, both := l.last["ring-file"]; given && both && !l.bad["ring-file"] {
+		l.refuse(file, "the variable "+RingVariable+" holds a ring too", "keep one of them")
+	}
+}
+
 // uses reports whether the engine uses the setting: some are for one engine alone.
 func (l *loading) uses(name string) bool {
 	switch {

@@ -31,6 +31,33 @@ func TestRingIsNoSetting(t *testing.T) {
 	}
 }
 
+// One ring in a file and another in the environment: neither is chosen in silence.
+func TestTwoRingsAreRefused(t *testing.T) {
+	for _, environ := range [][]string{{"HASHD_RING_FILE=ring.json"}, nil} {
+		args := []string{"--engine=file", "--data-dir=d"}
+		if environ == nil {
+			args = append(args, "--ring-file=ring.json")
+		}
+		mustLoad(t, environ, args...)
+		_, err := load(t, append(environ, RingVariable+"={topsecret}"), args...)
+		if err == nil || !strings.Contains(err.Error(), "keep one of them") || strings.Contains(err.Error(), "topsecret") {
+			t.Errorf("%q: error %v", environ, err)
+		}
+	}
+}
+
+// Who gives a path's setting what belongs into the file is told so, and it is not shown.
+func TestContentIsNoPath(t *testing.T) {
+	for _, name := range []string{"ring-file", "tls-key", "api-keys", "nats-creds", "nats-key", "data-dir"} {
+		for _, content := range []string{`{"primaryKeyId":topsecret}`, " {topsecret}", "-----BEGIN PRIVATE KEY-----topsecret", "topsecret\n"} {
+			_, err := load(t, nil, "--engine=jetstream", "--nats-url=nats://a", "--"+name+"="+content)
+			if err == nil || !strings.Contains(err.Error(), "not the path of one") || strings.Contains(err.Error(), "topsecret") {
+				t.Errorf("%s=%q: error %v", name, content, err)
+			}
+		}
+	}
+}
+
 // The ring comes beside the settings, where there is one, also if it is empty: that is then refused.
 func TestLoadReturnsTheRing(t *testing.T) {
 	for entry, want := range map[string]*string{"PATH=/bin": nil, RingVariable + "=": new(""), RingVariable + "={a=b}": new("{a=b}")} {

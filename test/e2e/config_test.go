@@ -16,6 +16,10 @@ func TestConfigPrint(t *testing.T) {
 			t.Errorf("exit code %d, no %q in:\n%s%s", o.code, want, o.stdout, o.stderr)
 		}
 	}
+	const token = "hashd_5k7bsby4qb_0123456789abcdefghijklmnopqrstuv"
+	if o := finish(t, []string{"HASHD_API_KEYS=" + token}, "config", "print"); o.code != 0 || strings.Contains(o.stdout, token) || !strings.Contains(o.stdout, "environment HASHD_API_KEYS") {
+		t.Errorf("a token in place of a file: %+v", o)
+	}
 	file := filepath.Join(t.TempDir(), "hashd.yaml")
 	if err := os.WriteFile(file, []byte(o.stdout), 0o600); err != nil {
 		t.Fatal(err)
@@ -42,7 +46,11 @@ func TestConfigCheck(t *testing.T) {
 	if err := os.WriteFile(bad, []byte("{"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	dir := filepath.Join(t.TempDir(), "data")
+	dir, ring := filepath.Join(t.TempDir(), "data"), filepath.Join(t.TempDir(), "ring.json")
+	if o := finish(t, nil, "ring", "create", ring); o.code != 0 {
+		t.Fatalf("%+v", o)
+	}
+	cluster := []string{"--engine=jetstream", "--nats-url=nats://127.0.0.1:1"}
 	for _, tt := range []struct {
 		code int
 		says string
@@ -53,6 +61,12 @@ func TestConfigCheck(t *testing.T) {
 		{1, "api-keys", []string{"--api-keys=" + bad}},
 		{1, "tls", []string{"--tls-cert=" + bad, "--tls-key=" + bad}},
 		{1, "ring", []string{"--engine=file", "--data-dir=" + dir, "--ring-file=" + bad}},
+		{1, "no folder", []string{"--engine=file", "--data-dir=" + bad}},
+		{1, "ring", cluster},
+		{1, "nats-creds", append(cluster, "--ring-file="+ring, "--nats-creds="+filepath.Join(dir, "none"))},
+		{1, "nats-key", append(cluster, "--ring-file="+ring, "--nats-cert="+bad, "--nats-key="+bad)},
+		{1, "nats-ca", append(cluster, "--ring-file="+ring, "--nats-ca="+bad)},
+		{0, "", append(cluster, "--ring-file="+ring)},
 		{2, "delay", []string{"--delay=-1s"}},
 		{2, "api-keys", []string{"--listen=0.0.0.0:80"}},
 	} {
