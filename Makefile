@@ -24,6 +24,7 @@ CYCLONEDX := $(CACHE)/cyclonedx-gomod-$(CYCLONEDX_VERSION)
 # Lists of what is installed beside them, written when all of it is.
 PYTHON := $(CACHE)/venv/requirements.txt
 REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
+AXE := $(CACHE)/axe/node_modules/.package-lock.json
 OGEN := $(CACHE)/ogen
 MANIFESTS := $(CACHE)/manifests
 CHECKERS := $(PYTHON) $(OGEN)
@@ -172,6 +173,15 @@ $(REDOCLY): .ci/redocly/package-lock.json
 	@cd $(CACHE)/redocly && ../../$(TELL) "installing redocly" npm ci --silent --ignore-scripts --no-audit --no-fund
 	touch $@
 
+# What finds barriers in the live page. Without npm the tests that need it are skipped, except in CI.
+$(AXE): .ci/axe/package-lock.json
+	@mkdir -p $(CACHE)/axe && cp .ci/axe/package.json $< $(CACHE)/axe
+	@$(NEED_NODE); cd $(CACHE)/axe && $(CURDIR)/$(TELL) "installing axe-core" npm ci --silent --ignore-scripts --no-audit --no-fund && touch $@
+
+.PHONY: test-browser
+test-browser: $(AXE) ## Test the pages that hashd serves in Chromium and Firefox
+	go test -count 1 -timeout 10m ./test/browser
+
 .PHONY: test-checks
 test-checks: $(CHECKERS) $(REDOCLY) $(OASDIFF) ## Run Schemathesis and foreign generators' clients against the server, and prove that each check of the contract can fail
 	go test -count 1 -v -run '^Test(Schemathesis|SchemathesisFinds|UnfollowedLinkIsFound|ContractIsHeld|ClientOf|ForeignClientsFind|Breaking|LintAPI)' ./internal/contracttest ./test/e2e ./test/linters
@@ -200,7 +210,7 @@ test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
 
 # Go tests run the quick starts of the TypeScript client.
 .PHONY: test-race
-test-race: build-ts $(CHECKERS) $(ASSURANCE) ## Run all tests with the race detector and print the coverage of internal/
+test-race: build-ts $(CHECKERS) $(ASSURANCE) $(AXE) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
 	.ci/gotest -race -shuffle=on -timeout 30m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out $$(go list ./... | grep -v /test/linters)
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out
@@ -231,9 +241,9 @@ fuzz: ## Fuzz each target for a minute (FUZZTIME)
 		done
 
 .PHONY: screenshot
-screenshot: ## Take the picture of /docs anew
+screenshot: ## Take the pictures of the pages anew
 	@mkdir -p docs/images
-	go test ./test/e2e -run '^TestSwaggerUI$$' -count 1 -screenshot $(CURDIR)/docs/images/swagger-ui.png
+	go test ./test/browser -run '^(TestSwaggerUI|TestPictures)$$' -count 1 -screenshots $(CURDIR)/docs/images
 
 .PHONY: requirements
 requirements: ## Pin the newest of what .ci/requirements.in asks for

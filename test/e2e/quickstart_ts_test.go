@@ -3,17 +3,11 @@ package e2e
 import (
 	"bytes"
 	"context"
-	"net/http"
-	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-
-	"github.com/chromedp/chromedp"
 
 	"github.com/hashd-project/hashd/internal/needs"
 )
@@ -41,44 +35,6 @@ func TestTypeScriptQuickStart(t *testing.T) {
 		t.Errorf("it prints:\n%s\nwant:\n%s", got, want)
 	}
 	i.stop(t)
-}
-
-// TestTypeScriptQuickStartInBrowser types a secret into the page and waits for its hash there.
-func TestTypeScriptQuickStartInBrowser(t *testing.T) {
-	project := newTSProject(t)
-	i := start(t, firstIDOfPages, "--delay=300ms")
-	page := snippets(t, "typescript.md", "html")[0]
-	b := openBrowser(t, sameOrigin(t, i, page, filepath.Join(string(project), "node_modules", "@hashd", "client", "dist")))
-	var shown string
-	const hashed = `(document.querySelector("output").textContent.match(/^(?!waiting).+/) ?? [""])[0]`
-	b.do(t, "hash a secret", chromedp.Navigate(b.origin+"/"), chromedp.SendKeys("input", "angryMonkey", chromedp.ByQuery),
-		chromedp.Click("button", chromedp.ByQuery), chromedp.Poll(hashed, &shown, chromedp.WithPollingMutation()))
-	if shown != angryMonkeyHash {
-		t.Errorf("the page shows %q", shown)
-	}
-	b.wantClean(t)
-	i.stop(t)
-}
-
-// sameOrigin serves what the page needs from one origin, as it asks its reader to, and returns
-// that.
-func sameOrigin(t *testing.T, i *instance, page, dist string) string {
-	t.Helper()
-	mux := http.NewServeMux()
-	mux.HandleFunc("GET /{$}", func(w http.ResponseWriter, _ *http.Request) {
-		w.Header().Set("Content-Type", "text/html")
-		_, _ = w.Write([]byte(page))
-	})
-	mux.Handle("GET /client/", http.StripPrefix("/client/", http.FileServer(http.Dir(dist))))
-	transport := &http.Transport{}
-	t.Cleanup(transport.CloseIdleConnections)
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "http", Host: i.address})
-	proxy.Transport = transport
-	mux.Handle("/hash", proxy)
-	mux.Handle("/hash/", proxy)
-	server := httptest.NewServer(mux)
-	t.Cleanup(server.Close)
-	return server.URL
 }
 
 // tsProject is the folder of a reader's project, with the packed client installed in it.

@@ -1,0 +1,57 @@
+// Package browser tests the pages that hashd serves, in real browsers against real servers over loopback.
+package browser
+
+import (
+	"context"
+	"flag"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"github.com/hashd-project/hashd/internal/binaries"
+)
+
+// patience bounds every wait of these tests. Nothing is expected to take anywhere near it: a
+// wait ends with the event it is for.
+const patience = 60 * time.Second
+
+// built builds the binary that these tests start, once, and returns the folder it is in.
+var built = sync.OnceValues(func() (dir string, err error) {
+	return binaries.BuildAsTested(context.Background(), "hashd")
+})
+
+func binary() string {
+	dir, _ := built() // TestMain has seen to errors
+	return filepath.Join(dir, "hashd")
+}
+
+// run runs the tests, and then ends the browser that they shared.
+type run struct{ *testing.M }
+
+func (r run) Run() int {
+	defer chromium.end()
+	return r.M.Run()
+}
+
+// TestMain removes the binary in the end, and checks that no test left a goroutine behind.
+func TestMain(m *testing.M) {
+	if flag.Parse(); testing.Short() {
+		fmt.Println("-short: no other programs")
+		return
+	}
+	dir, err := built()
+	finish := func(code int) {
+		_ = os.RemoveAll(dir)
+		os.Exit(code)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		finish(1)
+	}
+	goleak.VerifyTestMain(run{m}, goleak.Cleanup(finish))
+}
