@@ -42,6 +42,11 @@ func figures(s client.Stats) string {
 	for _, u := range s.Limits {
 		fmt.Fprintf(&text, "\n  %-20s  %d of %d", u.Name, u.Used, u.Limit)
 	}
+	for _, why := range []*string{s.Full, s.Refusing} {
+		if why != nil {
+			text.WriteString("\nall new jobs are refused: " + *why)
+		}
+	}
 	return text.String()
 }
 

@@ -449,6 +449,13 @@ type Stats struct {
 	// Started When the process started that these are the counters of. Answers that differ in it are of two
 	// processes, and their counters have no difference that means anything.
 	Started time.Time `json:"started"`
+
+	// Refusing Present while every new job is refused whatever room there is, so that the server is not
+	// ready: `draining` while it stops, `down` while its store does not work
+	//
+	//
+	// Examples: draining
+	Refusing *string `json:"refusing,omitempty"`
 }
 
 // Status defines model for Status.

@@ -188,6 +188,12 @@ export type Stats = {
      *
      */
     started: string;
+    /**
+     * Present while every new job is refused whatever room there is, so that the server is not
+     * ready: `draining` while it stops, `down` while its store does not work
+     *
+     */
+    refusing?: string;
 };
 
 /**

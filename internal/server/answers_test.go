@@ -95,7 +95,9 @@ func TestDraining(t *testing.T) {
 	s.ask("GET /readyz", "").want(503, "Retry-After: 5").wantProblem(503, "draining")
 	s.ask("GET /healthz", "").want(200)
 	s.ask("GET /hash/7", "").want(202)
-	s.ask("GET /stats", "").want(200)
+	if a := s.ask("GET /stats", "").want(200); !strings.Contains(a.body, `"refusing":"draining"`) {
+		t.Errorf("stats %s", a.body)
+	}
 	if a := s.ask("GET /v/status", "").want(200); !strings.Contains(a.body, `"status":"draining"`) {
 		t.Errorf("status %s", a.body)
 	}

@@ -364,12 +364,17 @@ func (s *Service) GetHealth(context.Context, wire.GetHealthRequestObject) (wire.
 	return wire.GetHealth200JSONResponse{Body: wire.Health{Status: wire.HealthStatusOk}}, nil
 }
 
+// ready returns nil if new jobs are taken as far as is known, or why not.
+func (s *Service) ready(ctx context.Context) error {
+	if s.draining.Load() {
+		return engine.ErrDraining
+	}
+	return s.cfg.Engine.Ready(ctx) //nolint:wrapcheck // each caller says what it asked for
+}
+
 // GetReadiness implements GET /readyz.
 func (s *Service) GetReadiness(ctx context.Context, _ wire.GetReadinessRequestObject) (wire.GetReadinessResponseObject, error) {
-	if s.draining.Load() {
-		return nil, engine.ErrDraining
-	}
-	if err := s.cfg.Engine.Ready(ctx); err != nil {
+	if err := s.ready(ctx); err != nil {
 		return nil, fmt.Errorf("readiness: %w", err)
 	}
 	return wire.GetReadiness200JSONResponse{Body: wire.Health{Status: wire.HealthStatusOk, Warnings: s.cfg.Warnings()}}, nil

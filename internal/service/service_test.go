@@ -398,7 +398,7 @@ func TestStoreName(t *testing.T) {
 	}
 }
 
-// An engine that is down shows in readiness alone.
+// An engine that is down shows in readiness and in the counters; the process is well.
 func TestEngineDown(t *testing.T) {
 	s := serviceOn(fake{ready: engine.ErrDown})
 	if ready, err := s.GetReadiness(t.Context(), wire.GetReadinessRequestObject{}); !errors.Is(err, engine.ErrDown) || ready != nil {
@@ -407,6 +407,32 @@ func TestEngineDown(t *testing.T) {
 	if _, err := s.GetHealth(t.Context(), wire.GetHealthRequestObject{}); err != nil {
 		t.Errorf("health: error %v", err)
 	}
+	for _, tt := range []struct {
+		ready error
+		want  string
+	}{{engine.ErrDown, "down"}, {engine.ErrClosed, "down"}, {engine.ErrDraining, "draining"}} {
+		if got := stats(t, serviceOn(fake{ready: tt.ready})).Refusing; got == nil || *got != tt.want {
+			t.Errorf("%v is shown as %v, want %s", tt.ready, got, tt.want)
+		}
+	}
+}
+
+// hanging is an engine whose store does not answer.
+type hanging struct{ fake }
+
+func (hanging) Ready(ctx context.Context) error {
+	<-ctx.Done()
+	return engine.ErrDown
+}
+
+// Counters do not wait for a store that does not answer, and do not say that it is down before that is known.
+func TestCountersDoNotWaitForTheStore(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s, asked := service.New(service.Config{Engine: hanging{}}), time.Now()
+		if got, took := stats(t, s).Refusing, time.Since(asked); got != nil || took > time.Second {
+			t.Errorf("after %v counters say that jobs are refused: %v", took, got)
+		}
+	})
 }
 
 // A drain shows from its first moment on: the service is unready, but alive, and says so.

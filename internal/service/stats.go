@@ -2,6 +2,7 @@ package service
 
 import (
 	"context"
+	"errors"
 	"sync/atomic"
 	"time"
 
@@ -76,7 +77,25 @@ func (s *Service) GetStats(ctx context.Context, _ wire.GetStatsRequestObject) (w
 		Limits:    uses,
 		Full:      nonEmpty(s.cfg.Engine.Full()),
 		Started:   s.started.UTC(),
+		Refusing:  nonEmpty(s.refusing(ctx)),
 	}}, nil
+}
+
+// readyWithin is how long counters wait for a store that may be far away to say whether it works.
+const readyWithin = time.Second
+
+// refusing says why all new jobs are refused, or "" if none are or it is not known yet.
+func (s *Service) refusing(ctx context.Context) string {
+	ctx, cancel := context.WithTimeout(ctx, readyWithin)
+	defer cancel()
+	switch err := s.ready(ctx); {
+	case errors.Is(err, engine.ErrDraining):
+		return "draining"
+	case err == nil || ctx.Err() != nil:
+		return ""
+	default:
+		return "down"
+	}
 }
 
 // own takes away what a tenant that had no job done would learn from: that others had.

@@ -208,7 +208,7 @@ func (c *client) stats(t *testing.T) wire.Stats {
 // wantStats fails the test unless the counters since the start, lateness and times aside, are these.
 func wantStats(t *testing.T, got, want wire.Stats) {
 	t.Helper()
-	got.Average, got.Lateness, got.Recent, got.Limits, got.Started = 0, wire.Lateness{}, wire.Recent{}, nil, time.Time{}
+	got.Average, got.Lateness, got.Recent, got.Limits, got.Started, got.Refusing = 0, wire.Lateness{}, wire.Recent{}, nil, time.Time{}, nil
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("stats %+v, want %+v", got, want)
 	}
