@@ -1,4 +1,4 @@
-module github.com/hashd-project/hashd
+module github.com/hashd-project/hashd/v2
 
 go 1.26.0
 

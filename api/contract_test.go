@@ -11,7 +11,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/hashd-project/hashd/api"
+	"github.com/hashd-project/hashd/v2/api"
 )
 
 // load returns the contract, which must be valid, as must all its examples and defaults.

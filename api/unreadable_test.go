@@ -14,7 +14,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // unreadable are contracts that the templates cannot read: those of things.yaml with the first of each

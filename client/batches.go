@@ -8,7 +8,7 @@ import (
 	"iter"
 	"net/http"
 
-	gen "github.com/hashd-project/hashd/gen/client"
+	gen "github.com/hashd-project/hashd/v2/gen/client"
 )
 
 // limits are what one request may have at most.

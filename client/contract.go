@@ -1,6 +1,6 @@
 package client
 
-import gen "github.com/hashd-project/hashd/gen/client"
+import gen "github.com/hashd-project/hashd/v2/gen/client"
 
 // What requests and answers hold, as the contract has it.
 type (

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // server answers as a hashd does that has just hashed job 7, so that these examples need none.

@@ -16,7 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	gen "github.com/hashd-project/hashd/gen/client"
+	gen "github.com/hashd-project/hashd/v2/gen/client"
 )
 
 // Config says how Jobs reaches a server. All but Server may be left zero.

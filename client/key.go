@@ -9,7 +9,7 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/hashd-project/hashd/internal/private"
+	"github.com/hashd-project/hashd/v2/internal/private"
 )
 
 // KeySource returns the API key that a request shows to the server. It is called before each request, by any number

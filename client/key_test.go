@@ -18,7 +18,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
 )
 
 const (

@@ -7,7 +7,7 @@ import (
 	"net/url"
 	"time"
 
-	gen "github.com/hashd-project/hashd/gen/client"
+	gen "github.com/hashd-project/hashd/v2/gen/client"
 )
 
 // Doer sends a request, as an *http.Client does.

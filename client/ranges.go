@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	gen "github.com/hashd-project/hashd/gen/client"
+	gen "github.com/hashd-project/hashd/v2/gen/client"
 )
 
 // pieceJobs is how many jobs are asked about in one request whose answer is read whole: it stays small, and requests

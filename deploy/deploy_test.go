@@ -19,10 +19,10 @@ import (
 	"github.com/spf13/pflag"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // documents reads a YAML file whole: an error in any part of it fails the test.

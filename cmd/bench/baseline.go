@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // timers is the baseline: the plain design, one timer and one closure a job, the results in a

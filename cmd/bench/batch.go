@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // batchTask submits jobs to hashd in batches of a size; of one, they are single jobs. They go to

@@ -21,7 +21,7 @@ func buildDaemon(ctx context.Context, dir string) (string, error) {
 		return "", err
 	}
 	path := filepath.Join(dir, "hashd")
-	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/hashd-project/hashd/cmd/hashd").CombinedOutput()
+	out, err := exec.CommandContext(ctx, "go", "build", "-o", path, "github.com/hashd-project/hashd/v2/cmd/hashd").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("build hashd: %w: %s", err, out)
 	}

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // duel has the speeds of both engines, and of the bare disk, in rounds that took turns within one

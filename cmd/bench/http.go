@@ -15,9 +15,9 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/server"
-	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/server"
+	"github.com/hashd-project/hashd/v2/internal/service"
 )
 
 // httpTask sends POST /hash to one design: to its handler in process, or over loopback if there

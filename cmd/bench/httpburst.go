@@ -13,7 +13,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // httpBurstResult is a burst's. Times are in seconds, CPU times the server's in nanoseconds a job.

@@ -14,10 +14,10 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/jetstream"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // clusterBench measures the engine on NATS servers of its own.
@@ -78,7 +78,7 @@ func (b *clusterBench) prepare(ctx context.Context) error {
 
 // needModule returns an error unless the Go command can build what the program is made of.
 func needModule(ctx context.Context, what string) error {
-	const module = "github.com/hashd-project/hashd"
+	const module = "github.com/hashd-project/hashd/v2"
 	found, err := exec.CommandContext(ctx, "go", "list", "-m").Output()
 	if err != nil || strings.TrimSpace(string(found)) != module {
 		return errors.New(what + " is built from the module " + module +

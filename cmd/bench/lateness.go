@@ -8,7 +8,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // latenessTask submits jobs at a steady rate.

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // watch looks for results that are visible before their time, on a sample of jobs. It looks at

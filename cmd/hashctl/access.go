@@ -14,8 +14,8 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/hashd-project/hashd/client"
-	"github.com/hashd-project/hashd/internal/private"
+	"github.com/hashd-project/hashd/v2/client"
+	"github.com/hashd-project/hashd/v2/internal/private"
 )
 
 // The variables of the key: one holds it, the other names the file that does.

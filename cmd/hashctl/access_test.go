@@ -17,7 +17,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
 )
 
 const (

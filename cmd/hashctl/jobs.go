@@ -9,7 +9,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 func (p *program) getCommand() *cobra.Command {

@@ -9,9 +9,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // bulkHere runs a bulk inside the test, in small batches.

@@ -18,8 +18,8 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/client"
-	"github.com/hashd-project/hashd/internal/mistyped"
+	"github.com/hashd-project/hashd/v2/client"
+	"github.com/hashd-project/hashd/v2/internal/mistyped"
 )
 
 func main() {

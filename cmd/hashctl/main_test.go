@@ -17,8 +17,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/binaries"
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/binaries"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it.

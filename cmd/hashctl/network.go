@@ -9,7 +9,7 @@ import (
 	"net/url"
 	"syscall"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // networkHint says what to do about a request that got no answer of hashd, or "" if that is not what

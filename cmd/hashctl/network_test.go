@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // Each way to get no answer of hashd has a hint that names the address and says what to do.

@@ -11,7 +11,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // The exit codes.

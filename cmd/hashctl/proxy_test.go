@@ -9,7 +9,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // proxy stands between hashctl and a server, and lets a test act at any request.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"iter"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // pump has the results taken as they come, each with whether it is the last that is ready: what was written is then to be

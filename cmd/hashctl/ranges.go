@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // idRange is consecutive ids.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // filled returns the address of a server with n jobs, whose secrets are their ids.

@@ -16,9 +16,9 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // work is a bulk of a test: an input, and where its output goes.

@@ -10,7 +10,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // submission is what submit is told.

@@ -6,7 +6,7 @@ import (
 	"crypto/sha512"
 	"encoding/base64"
 
-	"github.com/hashd-project/hashd/client"
+	"github.com/hashd-project/hashd/v2/client"
 )
 
 // verdict is what the records of a batch tell of the store that they come from.

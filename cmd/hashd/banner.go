@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/config"
 )
 
 // screenOf returns where a person who has started the server by hand reads: the log's terminal, or the one of

@@ -14,10 +14,10 @@ import (
 
 	"github.com/creack/pty"
 
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/certs/certstest"
-	"github.com/hashd-project/hashd/internal/needs"
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 // onTerminal is a hashd that runs inside the test, and what a person sees of it.

@@ -12,10 +12,10 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/engine/file"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/engine/file"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // configCommand prints or checks the settings that a server would start with.

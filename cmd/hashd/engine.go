@@ -10,13 +10,13 @@ import (
 	"os"
 	"strings"
 
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/file"
-	"github.com/hashd-project/hashd/internal/engine/jetstream"
-	"github.com/hashd-project/hashd/internal/engine/memory"
-	"github.com/hashd-project/hashd/internal/private"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/file"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream"
+	"github.com/hashd-project/hashd/v2/internal/engine/memory"
+	"github.com/hashd-project/hashd/v2/internal/private"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // maker makes the engine that the settings name.

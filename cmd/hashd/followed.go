@@ -6,9 +6,9 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/certs"
-	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/certs"
+	"github.com/hashd-project/hashd/v2/internal/config"
 )
 
 // followed are the files that the server takes over anew while it runs, each nil if there is none.

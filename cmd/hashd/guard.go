@@ -4,10 +4,10 @@ import (
 	"fmt"
 	"log/slog"
 
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/guard"
-	"github.com/hashd-project/hashd/internal/server"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/guard"
+	"github.com/hashd-project/hashd/v2/internal/server"
 )
 
 // newGuard makes what decides who may call what. keys may be nil.

@@ -11,9 +11,9 @@ import (
 	"net/url"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/certs"
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/follow"
+	"github.com/hashd-project/hashd/v2/internal/certs"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/follow"
 )
 
 // healthTimeout is how long a healthy server may take to say so.

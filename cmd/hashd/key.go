@@ -12,7 +12,7 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/auth"
 )
 
 const keyHelp = `hashd key keeps the API keys of a server in a file. A server that runs takes changes over within 2 s.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/auth"
 )
 
 // said is what a run of hashd said.

@@ -6,7 +6,7 @@ import (
 	"io"
 	"log/slog"
 
-	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/config"
 )
 
 // newLogger returns a log that never keeps the program waiting.

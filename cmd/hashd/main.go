@@ -12,9 +12,9 @@ import (
 
 	"github.com/spf13/cobra"
 
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/mistyped"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/mistyped"
 )
 
 // The exit codes. A command that a signal ends has 128 and the signal's number, as shells report it.

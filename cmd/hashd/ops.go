@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/server"
+	"github.com/hashd-project/hashd/v2/internal/server"
 )
 
 // What the listener for operators allows. A profile takes as long as it is asked to.

@@ -7,7 +7,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/wake"
+	"github.com/hashd-project/hashd/v2/internal/wake"
 )
 
 // outboxBytes is how much may wait to be written; as much again may be on its way.

@@ -21,12 +21,12 @@ import (
 
 	"github.com/spf13/pflag"
 
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/contracttest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/server"
-	"github.com/hashd-project/hashd/internal/service"
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/contracttest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/server"
+	"github.com/hashd-project/hashd/v2/internal/service"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 // running is a program that runs inside the test, where its parts can be replaced.

@@ -13,14 +13,14 @@ import (
 	"os"
 	"syscall"
 
-	"github.com/hashd-project/hashd/api"
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/docs"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/observe"
-	"github.com/hashd-project/hashd/internal/page"
-	"github.com/hashd-project/hashd/internal/server"
-	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/v2/api"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/docs"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/observe"
+	"github.com/hashd-project/hashd/v2/internal/page"
+	"github.com/hashd-project/hashd/v2/internal/server"
+	"github.com/hashd-project/hashd/v2/internal/service"
 )
 
 // program is the running server: its parts, and the order in which they stop.

@@ -9,9 +9,9 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/config"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/server"
+	"github.com/hashd-project/hashd/v2/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/server"
 )
 
 // Why a stop ended early.

@@ -6,8 +6,8 @@ import (
 	"runtime"
 	"runtime/debug"
 
-	"github.com/hashd-project/hashd/api"
-	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/v2/api"
+	"github.com/hashd-project/hashd/v2/internal/service"
 )
 
 // build returns what the toolchain stamped into this binary.

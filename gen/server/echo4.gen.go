@@ -11,7 +11,7 @@ import (
 	"math"
 	"net/http"
 
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 	"github.com/labstack/echo/v4"
 )
 

@@ -6,8 +6,8 @@ package server
 import (
 	"time"
 
-	"github.com/hashd-project/hashd/internal/secret"
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // Defines values for ServerStatus.

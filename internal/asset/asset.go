@@ -12,7 +12,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/header"
 )
 
 // File is an http.Handler that answers with one content.

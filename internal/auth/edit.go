@@ -9,8 +9,8 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/mistyped"
-	"github.com/hashd-project/hashd/internal/private"
+	"github.com/hashd-project/hashd/v2/internal/mistyped"
+	"github.com/hashd-project/hashd/v2/internal/private"
 )
 
 const (

@@ -14,7 +14,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/private"
+	"github.com/hashd-project/hashd/v2/internal/private"
 )
 
 // content returns a keys file.

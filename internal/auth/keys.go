@@ -14,7 +14,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/secret"
 )
 
 // DefaultTenant is the tenant of keys for which none was chosen.

@@ -9,8 +9,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/follow"
-	"github.com/hashd-project/hashd/internal/private"
+	"github.com/hashd-project/hashd/v2/internal/follow"
+	"github.com/hashd-project/hashd/v2/internal/private"
 )
 
 // Source holds the keys of a file, and takes over what is changed there within two seconds. A file that

@@ -15,7 +15,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/follow"
+	"github.com/hashd-project/hashd/v2/internal/follow"
 )
 
 // soon is within what is promised for a change to be in use.

@@ -10,7 +10,7 @@ import (
 )
 
 // module is before the name of each command of this module.
-const module = "github.com/hashd-project/hashd/cmd/"
+const module = "github.com/hashd-project/hashd/v2/cmd/"
 
 // Build builds the packages, which are of this module or pinned by tools.go, into a folder that is there.
 func Build(ctx context.Context, dir string, packages ...string) error {

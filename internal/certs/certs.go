@@ -14,8 +14,8 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/follow"
-	"github.com/hashd-project/hashd/internal/private"
+	"github.com/hashd-project/hashd/v2/internal/follow"
+	"github.com/hashd-project/hashd/v2/internal/private"
 )
 
 // Soon is how long before its certificate expires the log begins to warn, once a day.

@@ -17,8 +17,8 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/hashd-project/hashd/internal/certs/certstest"
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -4,7 +4,7 @@ import (
 	"regexp"
 	"strings"
 
-	"github.com/hashd-project/hashd/internal/mistyped"
+	"github.com/hashd-project/hashd/v2/internal/mistyped"
 )
 
 // fromEnviron takes every variable that begins with HASHD_. One that is no setting is an

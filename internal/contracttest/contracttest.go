@@ -11,7 +11,7 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
-	"github.com/hashd-project/hashd/api"
+	"github.com/hashd-project/hashd/v2/api"
 )
 
 // Load returns the contract, which must be valid, and what finds an operation in it. Each call

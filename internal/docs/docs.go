@@ -13,7 +13,7 @@ import (
 	"github.com/swaggest/swgui/v5/static"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hashd-project/hashd/internal/asset"
+	"github.com/hashd-project/hashd/v2/internal/asset"
 )
 
 // policy allows what Swagger UI needs: its own scripts, styles it sets on elements, the icons it

@@ -15,7 +15,7 @@ import (
 
 	"github.com/getkin/kin-openapi/openapi3"
 
-	"github.com/hashd-project/hashd/api"
+	"github.com/hashd-project/hashd/v2/api"
 )
 
 var allPages = sync.OnceValues(func() (map[string]http.Handler, error) { return Pages(api.Contract()) })

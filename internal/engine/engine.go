@@ -8,7 +8,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/digest"
 )
 
 // MaxSecret is the longest secret an engine takes, in bytes: 1,024 characters of UTF-8.

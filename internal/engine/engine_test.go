@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/digest"
 )
 
 func TestFullErrorNamesItsLimit(t *testing.T) {

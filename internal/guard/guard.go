@@ -13,9 +13,9 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // Tenants is what a Guard asks of the engine.

@@ -14,7 +14,7 @@ import (
 
 	"github.com/dunglas/httpsfv"
 
-	"github.com/hashd-project/hashd/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/auth"
 )
 
 // caller returns the context of a request with the token.

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/header"
 )
 
 func TestSeconds(t *testing.T) {

@@ -8,7 +8,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Native buckets grow by the fourth root of 2. What is below the first counts as zero: so there are fewer than 200, up to

@@ -9,7 +9,7 @@ import (
 	"net/http"
 	"path"
 
-	"github.com/hashd-project/hashd/internal/asset"
+	"github.com/hashd-project/hashd/v2/internal/asset"
 )
 
 // policy allows the page's own scripts, styles, icon and requests, and no text that becomes a script.

@@ -3,7 +3,7 @@ package seal
 import (
 	"fmt"
 
-	"github.com/hashd-project/hashd/internal/private"
+	"github.com/hashd-project/hashd/v2/internal/private"
 )
 
 // ReadFile returns a Sealer with the ring in the file. A file that is not private is refused, with a

@@ -21,7 +21,7 @@ import (
 	jsonv2 "github.com/go-json-experiment/json"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/secret"
 )
 
 const text = "Zq7xVw93Kp"

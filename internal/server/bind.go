@@ -10,9 +10,9 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/header"
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // Why a body is refused before its content is looked at.

@@ -12,9 +12,9 @@ import (
 	"testing"
 	"testing/iotest"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // sample is a body of package strict's corpus, whose head tells the format.

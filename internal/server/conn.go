@@ -12,7 +12,7 @@ import (
 
 	"github.com/go-json-experiment/json"
 
-	wire "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
 )
 
 // answering is a listener. Its connections time each piece of an answer, and turn what net/http refuses by

@@ -10,8 +10,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // An answer that is held on purpose comes, though every timeout is shorter.

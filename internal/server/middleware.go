@@ -12,9 +12,9 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/header"
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // handler holds what answering a request takes beside the operation itself.

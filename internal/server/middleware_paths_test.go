@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // every method there is, and one that there is not.

@@ -7,11 +7,11 @@ import (
 	"strings"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/guard"
-	"github.com/hashd-project/hashd/internal/header"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/guard"
+	"github.com/hashd-project/hashd/v2/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // kind is a kind of problem. The contract lists them all.

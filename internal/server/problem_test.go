@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // The code's kinds of problems are those of the contract and of docs/api.md, with their statuses:

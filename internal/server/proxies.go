@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/header"
 )
 
 // Proxies are the proxies whose word is taken for who their client is. The zero Proxies are none. They are

@@ -6,8 +6,8 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/guard"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/guard"
 )
 
 // quiet is how long refusals must stay away before refusing counts as ended: near a limit some requests

@@ -10,7 +10,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // refuser answers requests that are not let in. For the usual ones it has the answer ready, and needs

@@ -5,7 +5,7 @@ import (
 	"strings"
 	"sync/atomic"
 
-	wire "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
 )
 
 // Names beside those of the contract's operations.

@@ -14,10 +14,10 @@ import (
 	"testing/synctest"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/guard"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/guard"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // counted returns what the server has counted, in short.

@@ -16,7 +16,7 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
 )
 
 // secrecy is TLS for a test: the server's side and its clients'.

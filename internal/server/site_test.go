@@ -20,11 +20,11 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"go.uber.org/goleak"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/contracttest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/service"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/contracttest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/service"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

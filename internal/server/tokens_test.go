@@ -16,8 +16,8 @@ import (
 	"testing"
 	"testing/synctest"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // Tokens of keys, but for their checksums.

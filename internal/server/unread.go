@@ -5,7 +5,7 @@ import (
 	"io"
 	"net/http"
 
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // discarded is how much of a body that nobody wants is read, as net/http would: it needs the end of the

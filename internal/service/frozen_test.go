@@ -4,7 +4,7 @@ import (
 	"encoding/hex"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/digest"
 )
 
 // Stores keep idempotency keys by what key makes of them: what it made once it makes for ever, or a retry

@@ -5,9 +5,9 @@ import (
 	"crypto/sha256"
 	"encoding/binary"
 
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/secret"
 )
 
 // kind is what a request with an idempotency key submits. A batch of one and the same secret alone are

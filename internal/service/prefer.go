@@ -5,7 +5,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/header"
 )
 
 // preferredWait returns how long the header Prefer asks to wait, and false if it does not ask

@@ -12,10 +12,10 @@ import (
 
 	"golang.org/x/sync/semaphore"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/header"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // pieceJobs is how many jobs of a range are looked at together: enough that the calls of the engine cost

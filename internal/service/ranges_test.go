@@ -11,13 +11,13 @@ import (
 	"testing/synctest"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/memory"
-	"github.com/hashd-project/hashd/internal/secret"
-	"github.com/hashd-project/hashd/internal/service"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/memory"
+	"github.com/hashd-project/hashd/v2/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/service"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // live is a service on an engine that hashes, in a bubble.

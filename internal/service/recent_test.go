@@ -5,8 +5,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/service"
 )
 
 // The last minute forgets what is older, and says how long it is.

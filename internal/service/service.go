@@ -17,12 +17,12 @@ import (
 	"time"
 	"unicode/utf8"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/guard"
-	"github.com/hashd-project/hashd/internal/header"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/guard"
+	"github.com/hashd-project/hashd/v2/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // Build says what is running.

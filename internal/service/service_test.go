@@ -13,12 +13,12 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/hashd-project/hashd/api"
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/secret"
-	"github.com/hashd-project/hashd/internal/service"
+	"github.com/hashd-project/hashd/v2/api"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/service"
 )
 
 // fake is an engine of which a test says what it does; what it does not say must not happen.

@@ -6,9 +6,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/guard"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/guard"
 )
 
 // figures are what the service counts beside the engine. They are safe for concurrent use.

@@ -11,14 +11,14 @@ import (
 	"testing/synctest"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/memory"
-	"github.com/hashd-project/hashd/internal/guard"
-	"github.com/hashd-project/hashd/internal/secret"
-	"github.com/hashd-project/hashd/internal/service"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/memory"
+	"github.com/hashd-project/hashd/v2/internal/guard"
+	"github.com/hashd-project/hashd/v2/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/service"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // house is a service behind a guard, and the contexts of callers whose keys were wished for.

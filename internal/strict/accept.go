@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/header"
 )
 
 // Negotiate returns which of the media types, all in lower case, the lines of Accept prefer: the first

@@ -5,7 +5,7 @@ import (
 	"net/http/httptest"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 func TestNegotiate(t *testing.T) {

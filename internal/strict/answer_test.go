@@ -10,7 +10,7 @@ import (
 	"sync"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 func TestWriteJSON(t *testing.T) {

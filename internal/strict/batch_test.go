@@ -16,9 +16,9 @@ import (
 	"testing/iotest"
 	"unsafe"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/secret"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // batchLimit is larger than any batch here.

@@ -8,8 +8,8 @@ import (
 	"strings"
 	"testing"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // canary is the secret of the corpus. No error may hold any part of it.

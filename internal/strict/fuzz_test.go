@@ -10,8 +10,8 @@ import (
 	"testing"
 	"unicode/utf8"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/strict"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // said is all that a refusal of a HashRequest can say. That an error matches it proves that

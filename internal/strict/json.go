@@ -10,7 +10,7 @@ import (
 
 	"github.com/go-json-experiment/json/jsontext"
 
-	"github.com/hashd-project/hashd/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/secret"
 )
 
 // Body is a request body whose decoder is generated from its schema.

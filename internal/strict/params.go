@@ -11,7 +11,7 @@ import (
 	"strings"
 	"unicode/utf8"
 
-	"github.com/hashd-project/hashd/internal/header"
+	"github.com/hashd-project/hashd/v2/internal/header"
 )
 
 // Params reads a request's parameters, one after the other, and collects what is wrong with them. Path,

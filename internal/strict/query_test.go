@@ -3,7 +3,7 @@ package strict_test
 import (
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // readQuery reads the parameters of a query, each of another kind, and returns what is wrong with them.

@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // An instant is told in RFC 3339, to the nanosecond, or left out.

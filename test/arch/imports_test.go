@@ -14,7 +14,7 @@ import (
 	"testing"
 )
 
-const module = "github.com/hashd-project/hashd/"
+const module = "github.com/hashd-project/hashd/v2/"
 
 // root is the module's folder.
 var root = filepath.Join("..", "..")

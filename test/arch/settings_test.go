@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/config"
+	"github.com/hashd-project/hashd/v2/internal/config"
 )
 
 // A setting that nobody reads does nothing, whatever the help says of it.

@@ -13,7 +13,7 @@ import (
 
 	"github.com/santhosh-tekuri/jsonschema/v6"
 
-	"github.com/hashd-project/hashd/internal/binaries"
+	"github.com/hashd-project/hashd/v2/internal/binaries"
 )
 
 // schema returns the schema of a CycloneDX version, from the module of the program's authors.
@@ -53,7 +53,7 @@ func TestBillOfMaterials(t *testing.T) {
 		t.Fatal(err)
 	}
 	dir := t.TempDir()
-	if err := binaries.Build(t.Context(), dir, "github.com/hashd-project/hashd/cmd/hashd", "github.com/hashd-project/hashd/cmd/hashctl"); err != nil {
+	if err := binaries.Build(t.Context(), dir, "github.com/hashd-project/hashd/v2/cmd/hashd", "github.com/hashd-project/hashd/v2/cmd/hashctl"); err != nil {
 		t.Fatal(err)
 	}
 	valid := schema(t, "1.6")

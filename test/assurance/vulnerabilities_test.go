@@ -15,7 +15,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // accepted are vulnerabilities that are not hashd's, by their number in https://pkg.go.dev/vuln, and why not. The reasons are tested below.

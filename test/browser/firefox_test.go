@@ -18,8 +18,8 @@ import (
 	"github.com/gobwas/ws"
 	"github.com/gobwas/ws/wsutil"
 
-	"github.com/hashd-project/hashd/internal/needs"
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 // firefox is a headless Firefox with one tab, driven by WebDriver BiDi.

@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 // The secret that every example submits, and its hash.

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/hashd-project/hashd/internal/binaries"
+	"github.com/hashd-project/hashd/v2/internal/binaries"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it: a

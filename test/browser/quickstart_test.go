@@ -9,7 +9,7 @@ import (
 
 	"github.com/chromedp/chromedp"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // TestTypeScriptQuickStartInBrowser serves the page of docs/typescript.md and the built client from one origin, as it asks

@@ -13,7 +13,7 @@ import (
 	"testing"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
 )
 
 // doors are servers of each engine that ask for keys.

@@ -11,9 +11,9 @@ import (
 	"testing"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
-	"github.com/hashd-project/hashd/internal/seal"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // natsServer builds the server that these tests start, once. TestMain removes it with the binary.

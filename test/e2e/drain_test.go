@@ -17,9 +17,9 @@ import (
 	"testing"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
 
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 // The messages of the log that these tests follow.

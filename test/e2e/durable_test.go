@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"testing"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/engine/file"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine/file"
 )
 
 // onDisk are the arguments of a server that keeps its jobs in the folder.

@@ -21,8 +21,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine/file"
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/engine/file"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 var killRounds = flag.Int("kill-rounds", 5, "how many times TestKills kills the server")

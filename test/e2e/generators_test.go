@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/api"
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/api"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // generator makes clients by a program that hashd itself does not use, as others would.

@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	goclient "github.com/hashd-project/hashd/client"
+	goclient "github.com/hashd-project/hashd/v2/client"
 )
 
 // TestGoClient takes a job through its life with the generated operations.

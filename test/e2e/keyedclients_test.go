@@ -17,11 +17,11 @@ import (
 	"testing"
 	"time"
 
-	goclient "github.com/hashd-project/hashd/client"
+	goclient "github.com/hashd-project/hashd/v2/client"
 
-	"github.com/hashd-project/hashd/internal/auth"
-	"github.com/hashd-project/hashd/internal/certs/certstest"
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // keyedTLS is a server with keys and TLS, and a folder with what a client of it needs: ca.pem and the tokens.

@@ -11,7 +11,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/auth"
+	"github.com/hashd-project/hashd/v2/internal/auth"
 )
 
 // takenOver bounds the wait for a change of the keys file. Two seconds are promised to who has a machine for

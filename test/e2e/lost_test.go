@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine/file"
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/engine/file"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // storeFailed is what the log says when the store cannot be used any more.

@@ -13,7 +13,7 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/hashd-project/hashd/internal/binaries"
+	"github.com/hashd-project/hashd/v2/internal/binaries"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it: a
@@ -35,7 +35,7 @@ var asShipped = sync.OnceValues(func() (file string, err error) {
 	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // as the folder that it is in
 		return "", err
 	}
-	return filepath.Join(dir, "hashd"), binaries.Build(context.Background(), dir, "github.com/hashd-project/hashd/cmd/hashd")
+	return filepath.Join(dir, "hashd"), binaries.Build(context.Background(), dir, "github.com/hashd-project/hashd/v2/cmd/hashd")
 })
 
 // binaryDir is where the binaries are.

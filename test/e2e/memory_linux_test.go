@@ -16,7 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // memorySecrets is how many secrets of each kind a server is given.

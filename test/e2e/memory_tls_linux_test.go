@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
 )
 
 // startSecure starts a server with TLS, and makes a client of it that speaks HTTP/1 or HTTP/2.

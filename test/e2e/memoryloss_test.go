@@ -5,7 +5,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/api"
+	"github.com/hashd-project/hashd/v2/api"
 )
 
 // What the log of the memory engine says at the start.

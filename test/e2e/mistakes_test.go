@@ -10,7 +10,7 @@ import (
 	"testing"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
 )
 
 // Each test here would catch a mistake that other servers of this kind have made.

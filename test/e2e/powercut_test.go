@@ -15,8 +15,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/file"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/file"
 )
 
 var powerCuts = flag.Int("power-cuts", 200, "how many power cuts TestPowerCuts tries")

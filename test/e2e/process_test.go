@@ -9,7 +9,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 // process is a running binary. It never outlives its test.

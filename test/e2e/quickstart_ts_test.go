@@ -9,7 +9,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // TestTypeScriptQuickStart compiles the page's code with the page's settings for Node, and with

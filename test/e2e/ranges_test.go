@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
 )
 
 // results is an answer with results as a client reads it.

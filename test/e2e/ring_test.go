@@ -11,8 +11,8 @@ import (
 	"syscall"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/needs"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // unprivileged is who runs hashd in its image.

@@ -14,9 +14,9 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/api"
-	"github.com/hashd-project/hashd/internal/contracttest"
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/api"
+	"github.com/hashd-project/hashd/v2/internal/contracttest"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // TestSchemathesis has Schemathesis make requests of the contract, valid and not, follow its links

@@ -7,8 +7,8 @@ import (
 	"strings"
 	"testing"
 
-	goclient "github.com/hashd-project/hashd/client"
-	wire "github.com/hashd-project/hashd/gen/server"
+	goclient "github.com/hashd-project/hashd/v2/client"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
 )
 
 // What a tenant leaves behind keeps nobody out either, on any engine.

@@ -16,9 +16,9 @@ import (
 
 	"golang.org/x/sys/unix"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 
-	"github.com/hashd-project/hashd/internal/transcript"
+	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
 // launchIgnoring starts a server with a signal ignored, as nohup and shells do it.

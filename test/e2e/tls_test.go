@@ -16,8 +16,8 @@ import (
 	"testing"
 	"time"
 
-	wire "github.com/hashd-project/hashd/gen/server"
-	"github.com/hashd-project/hashd/internal/certs/certstest"
+	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
 )
 
 // pair is a certificate in files, as an orchestrator mounts them: behind links that are swapped.

@@ -9,8 +9,8 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/api"
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/api"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // rootWith skips the test where the tool, a path below .cache, was not installed.

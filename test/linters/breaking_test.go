@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/hashd-project/hashd/api"
+	"github.com/hashd-project/hashd/v2/api"
 )
 
 // repository is a Git repository with a contract in its working tree.

@@ -12,7 +12,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/needs"
 )
 
 // root is the repository.

@@ -1,6 +1,6 @@
 package enginetest
 
-import "github.com/hashd-project/hashd/internal/engine"
+import "github.com/hashd-project/hashd/v2/internal/engine"
 
 // gone fails the test unless every method says that the job is gone.
 func (s *subject) gone(id int64) {

@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // drains starts n calls of Drain and returns what gathers their errors.

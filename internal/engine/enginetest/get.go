@@ -7,7 +7,7 @@ import (
 	"math"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // strangers returns ids that were never given, where ids begin with the first and next is the next to be.

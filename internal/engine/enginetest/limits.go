@@ -6,7 +6,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // wantFull fails the test unless a job of either kind is refused for the limit.

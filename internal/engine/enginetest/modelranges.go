@@ -3,7 +3,7 @@ package enginetest
 import (
 	"fmt"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // span returns a range that touches the jobs, or lies beside them.

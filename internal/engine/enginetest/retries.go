@@ -3,7 +3,7 @@ package enginetest
 import (
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // request returns a job with the key of that name, from the request of that number.

@@ -5,7 +5,7 @@ import (
 	"math"
 	"slices"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // followAs reads what is done of the tenant's after an id until nothing more is. It fails the test if the id to go on

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // sleep moves the clock and lets all happen that is to happen by then.

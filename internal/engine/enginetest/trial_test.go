@@ -3,7 +3,7 @@ package enginetest
 import (
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/digest"
 )
 
 // The suite knows what each algorithm computes, without package digest: it compares engines with that.

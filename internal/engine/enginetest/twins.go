@@ -3,7 +3,7 @@ package enginetest
 import (
 	"sync"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Twins are requests with one key that overlap. One of them is accepted; the others, which come while it

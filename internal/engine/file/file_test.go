@@ -6,9 +6,9 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/enginetest"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/enginetest"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }

@@ -10,7 +10,7 @@ import (
 	"runtime"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // The names of the other files in the folder.

@@ -7,7 +7,7 @@ import (
 	"iter"
 	"slices"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // The store counts its jobs by position, from 1 on without a gap. Clients know a job by its id, which is

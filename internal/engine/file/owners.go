@@ -5,7 +5,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/hashd-project/hashd/internal/engine/memory"
+	"github.com/hashd-project/hashd/v2/internal/engine/memory"
 )
 
 // The store remembers whose jobs were at which positions, so that also after a restart a tenant is told that a job of

@@ -4,9 +4,9 @@ import (
 	"runtime"
 	"sync"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/memory"
-	"github.com/hashd-project/hashd/internal/wake"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/memory"
+	"github.com/hashd-project/hashd/v2/internal/wake"
 )
 
 // request is what one caller waits for: that its jobs are in the store, that a canceled job is gone from it, or

@@ -4,7 +4,7 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Read implements engine.Ranges.

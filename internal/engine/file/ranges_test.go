@@ -6,7 +6,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Spans say of each id what position says of it, and cross the gaps between lives in one step.

@@ -13,7 +13,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // ErrDamaged says that the store is not as it was written. Nothing is repaired: use a backup or an empty

@@ -8,7 +8,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
-	"github.com/hashd-project/hashd/internal/engine/memory"
+	"github.com/hashd-project/hashd/v2/internal/engine/memory"
 )
 
 // write is the transaction.

@@ -8,8 +8,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
 )
 
 // A key finds its job on every instance, and after a restart of all.

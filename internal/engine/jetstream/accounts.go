@@ -3,7 +3,7 @@ package jetstream
 import (
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // accounts are the counters of each tenant but the first, whose are what is left of all. It knows whose the pending and

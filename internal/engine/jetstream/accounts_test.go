@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // A tenant's figures are its own; the first tenant's are what is left.

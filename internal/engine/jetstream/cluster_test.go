@@ -4,7 +4,7 @@ import (
 	"flag"
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
 )
 
 // chaos makes the fault tests long: make chaos.

@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
 )
 
 // A start ends with its context, whatever it waits for: a server that is not there, one that takes
@@ -77,7 +77,7 @@ func TestClusterAwayAtStart(t *testing.T) {
 // The server is for tests: the binary holds the client alone.
 func TestServerIsNoDependency(t *testing.T) {
 	t.Parallel()
-	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "github.com/hashd-project/hashd/cmd/hashd").Output()
+	out, err := exec.CommandContext(t.Context(), "go", "list", "-deps", "github.com/hashd-project/hashd/v2/cmd/hashd").Output()
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -12,8 +12,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
 )
 
 // history is all the jobs that a service has ever accepted, in all lives of its streams. No id of it

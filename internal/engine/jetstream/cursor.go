@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Completed implements engine.Ranges. It looks at a bounded number of places of the log, so that it may go on

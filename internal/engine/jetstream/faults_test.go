@@ -10,9 +10,9 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
 )
 
 // load submits jobs on all instances while something breaks, and then asks for every job that was

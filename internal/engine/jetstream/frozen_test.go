@@ -19,9 +19,9 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // What the frozen records hold. See testdata/frozen/README.md: nothing here is ever adapted to a change

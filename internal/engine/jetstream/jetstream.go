@@ -28,9 +28,9 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/seal"
-	"github.com/hashd-project/hashd/internal/wake"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/wake"
 )
 
 // Config says which cluster to use and what the engine's limits are. MaxPending is over all instances;

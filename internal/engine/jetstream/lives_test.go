@@ -3,7 +3,7 @@ package jetstream
 import (
 	"testing"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Each message has an id, each id at most one message, in all lives; ids increase, are far from the

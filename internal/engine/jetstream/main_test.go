@@ -12,11 +12,11 @@ import (
 
 	"go.uber.org/goleak"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/enginetest"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
-	"github.com/hashd-project/hashd/internal/needs"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/enginetest"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/needs"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // patience bounds every wait: past it a test has failed.
@@ -51,7 +51,7 @@ func TestMain(m *testing.M) {
 		running, err = natstest.Start(context.Background(), natstest.Config{Binary: binary, Dir: store, Nodes: 1})
 		return running, err
 	})
-	const start = "github.com/hashd-project/hashd/internal/engine/jetstream/natstest.(*Node).Start.func1"
+	const start = "github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest.(*Node).Start.func1"
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
 		if running != nil {
 			running.Stop()

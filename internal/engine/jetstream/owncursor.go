@@ -5,7 +5,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // completedOf is Completed for one tenant. It stops at the oldest pending job of the store, whosesoever that is. It goes on after that tenant's jobs alone, so that it tells nothing of

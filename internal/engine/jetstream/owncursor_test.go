@@ -8,7 +8,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // A tenant's cursor returns its own jobs, each once, and goes on after the last of them; without one it stays.

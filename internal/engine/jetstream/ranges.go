@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // A range is read in pieces of askJobs ids, since a server answers for up to 1,024 subjects at a time.

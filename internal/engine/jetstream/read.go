@@ -9,8 +9,8 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // request asks a stream for a message, by one of these.

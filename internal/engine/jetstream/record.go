@@ -9,9 +9,9 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // What the cluster stores is sealed whole. Inside the seal each record begins with its version:

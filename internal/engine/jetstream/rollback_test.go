@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // The log is put back under instances, and jobs are submitted before they have noticed, to one that has

@@ -9,10 +9,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/engine/jetstream/natstest"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine/jetstream/natstest"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // Nothing that the servers hold or write to the disk shows a secret or a digest.

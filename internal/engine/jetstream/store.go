@@ -12,7 +12,7 @@ import (
 
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // errOtherMade says that what was to be made is there now, though not yet to be seen.

@@ -5,7 +5,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // tend is the goroutine that measures the clock and the room there is, and looks for what notes did

@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // A twin on another instance gets the answer of the first, too, though that has filled the last room.

@@ -4,7 +4,7 @@ import (
 	"context"
 	"sync"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Wait implements engine.Engine.

@@ -5,8 +5,8 @@ import (
 	"errors"
 	"math"
 
-	"github.com/hashd-project/hashd/internal/engine"
-	"github.com/hashd-project/hashd/internal/seal"
+	"github.com/hashd-project/hashd/v2/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
 // who is whose jobs a call is shown. The zero value is shown all.

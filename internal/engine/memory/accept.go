@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // drainBit is set in next once no more ids are given out: the number is then above any limit,

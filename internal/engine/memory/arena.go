@@ -3,7 +3,7 @@ package memory
 import (
 	"encoding/binary"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // arena keeps the secrets too long for a slot, in chunks filled one after the other. Jobs end

@@ -4,7 +4,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // perEngine is how many jobs of a benchmark one engine takes: fresh memory is part of what an accept costs.

@@ -5,8 +5,8 @@ import (
 	"sort"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Durable is the side of an engine that another one uses, which keeps the jobs in a store too. That one

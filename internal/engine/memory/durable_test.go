@@ -7,8 +7,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // durable is the side of the engine that one with a store uses.

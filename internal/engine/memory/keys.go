@@ -1,6 +1,6 @@
 package memory
 
-import "github.com/hashd-project/hashd/internal/engine"
+import "github.com/hashd-project/hashd/v2/internal/engine"
 
 // keys remembers the idempotency keys of the window, so that a retry finds its job.
 type keys struct {

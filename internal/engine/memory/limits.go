@@ -3,7 +3,7 @@ package memory
 import (
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // refusal says why no more jobs are taken, or nil.

@@ -3,7 +3,7 @@ package memory
 import (
 	"math"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Lockable returns how much memory pending jobs take at most under these limits, and how much of it

@@ -4,7 +4,7 @@ import (
 	"iter"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // prepare returns the receipt of a valid batch: that of the first request with its key, or that of jobs

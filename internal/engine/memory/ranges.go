@@ -5,7 +5,7 @@ import (
 	"errors"
 	"math"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // lookJobs is how many jobs are looked at, or ended, in one hold of the mutex: enough that taking it costs

@@ -4,7 +4,7 @@ import (
 	"errors"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // restored counts what an engine began with: the ids below its first count as given out and ended.

@@ -3,8 +3,8 @@ package memory
 import (
 	"time"
 
-	"github.com/hashd-project/hashd/internal/secret"
-	"github.com/hashd-project/hashd/internal/wake"
+	"github.com/hashd-project/hashd/v2/internal/secret"
+	"github.com/hashd-project/hashd/v2/internal/wake"
 )
 
 // claimJobs is how many jobs a worker claims at a time: enough that the two short holds of

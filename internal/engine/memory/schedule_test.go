@@ -9,8 +9,8 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/digest"
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // byHand is an engine whose leader sleeps for an hour, so that a test can take its part.

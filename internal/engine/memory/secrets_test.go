@@ -7,7 +7,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // holds reports whether the secret, or a good part of it, lies anywhere in the engine's memory.

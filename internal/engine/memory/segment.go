@@ -5,7 +5,7 @@ import (
 	"sync/atomic"
 	"unsafe"
 
-	"github.com/hashd-project/hashd/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/digest"
 )
 
 // A job takes slotBytes + metaBytes = 68 bytes all its life. While pending, its slot holds

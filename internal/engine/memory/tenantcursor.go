@@ -3,7 +3,7 @@ package memory
 import (
 	"context"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // A tenant's cursor passes the jobs of others, whatever becomes of them. It goes up to the tenant's last job that

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 
-	"github.com/hashd-project/hashd/internal/engine"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // waiter is where the long-polls of one pending job meet.

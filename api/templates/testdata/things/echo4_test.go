@@ -7,8 +7,8 @@ import (
 
 	"github.com/labstack/echo/v4"
 
-	"github.com/hashd-project/hashd/api/templates/testdata/things"
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/api/templates/testdata/things"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // handler serves the service; what it refuses goes to failed.

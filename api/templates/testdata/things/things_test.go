@@ -19,8 +19,8 @@ import (
 	"github.com/getkin/kin-openapi/routers"
 	"github.com/getkin/kin-openapi/routers/gorillamux"
 
-	"github.com/hashd-project/hashd/api/templates/testdata/things"
-	"github.com/hashd-project/hashd/internal/strict"
+	"github.com/hashd-project/hashd/v2/api/templates/testdata/things"
+	"github.com/hashd-project/hashd/v2/internal/strict"
 )
 
 // service keeps the request that it got last.

@@ -20,7 +20,7 @@ import (
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 
-	"github.com/hashd-project/hashd/internal/binaries"
+	"github.com/hashd-project/hashd/v2/internal/binaries"
 )
 
 // patience bounds each wait for a server or a cluster.
