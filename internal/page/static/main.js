@@ -1,10 +1,72 @@
 // Wires the page's parts together.
 
+import { Announcer } from "./announce.js";
 import { folderOf, Server } from "./api.js";
+import { end } from "./cancel.js";
+import { Collector } from "./collect.js";
+import { Jobs } from "./jobs.js";
+import { listen } from "./keyboard.js";
+import { List } from "./list.js";
+import { Rail } from "./rail.js";
+
+/**
+ * The element with the id, which is in index.html.
+ * @template {HTMLElement} [Kind=HTMLElement]
+ * @param {string} id
+ */
+const at = (id) => /** @type {Kind} */ (document.getElementById(id));
+
+/** Where a secret goes now. */
+const field = () => at(at("one").hidden ? "lines" : "secret");
 
 const server = new Server({ baseUrl: folderOf(document.baseURI) });
+const jobs = new Jobs();
+const announcer = new Announcer(
+  (text) => (at("say").textContent = text),
+  (text) => (at("alert").textContent = text),
+);
+announcer.follow(jobs);
 
-document.addEventListener("visibilitychange", () => server.show(!document.hidden));
+/* ---- Jobs ---- */
+
+const say = (/** @type {string} */ text) => announcer.say(text);
+const offline = () => server.state === "offline";
+const list = new List(
+  jobs,
+  { list: at("list"), empty: at("empty"), older: at("older"), copyAll: at("copyall"), clear: at("clear"), template: at("row"), field },
+  {
+    server: () => ({ offline: offline(), engine: server.status?.engine ?? "" }),
+    end: (row) => void end(row, { jobs, server, say, fail: (failed, fault) => (list.fail(failed, fault), announcer.alert(fault)) }),
+    say,
+  },
+);
+const rail = new Rail(
+  jobs,
+  { track: at("track"), scale: at("scale"), accepted: at("n-accepted"), waiting: at("n-waiting"), done: at("n-done") },
+  offline,
+);
+const collector = new Collector(jobs, server);
+rail.measure(server.delay);
+server.addEventListener("status", () => {
+  if (!server.status) return;
+  jobs.delay = server.delay * 1000;
+  jobs.enter(server.status.store);
+  rail.measure(server.delay);
+});
+server.addEventListener("state", () => {
+  document.body.classList.toggle("offline", offline());
+  rail.arrive();
+  list.refresh();
+});
+listen({ help: at("help"), single: at("single"), opener: at("keys"), field, list });
+
+/* ---- Start ---- */
+
+document.addEventListener("visibilitychange", () => {
+  server.show(!document.hidden);
+  collector.look();
+});
 addEventListener("online", () => server.tryNow());
 server.show(!document.hidden);
 server.start();
+void collector.start();

@@ -1,0 +1,285 @@
+// The list of the jobs: its rows, newest first, of which only those in sight are in the page if there are many.
+
+import { copy } from "./copy.js";
+import { flash, RowView } from "./row.js";
+import { inSight, topsOf } from "./virtual.js";
+
+/** Rows above which only those in sight are in the page. */
+const MANY = 200;
+
+/** Pixels that a row is thought to be high until it was seen. */
+const HEIGHT = 69;
+
+/** @typedef {import("./jobs.js").Row} Row */
+/** @typedef {import("./jobs.js").Jobs} Jobs */
+
+/**
+ * What the list needs of the page around it.
+ * @typedef {object} Parts
+ * @property {HTMLElement} list
+ * @property {HTMLElement} empty what stands there without rows
+ * @property {HTMLElement} older says that rows were let go
+ * @property {HTMLButtonElement} copyAll
+ * @property {HTMLButtonElement} clear
+ * @property {HTMLTemplateElement} template
+ * @property {() => HTMLElement} field where the focus goes if no row is left
+ */
+
+/** Shows the rows of the jobs. */
+export class List {
+  #jobs;
+  #parts;
+  #around;
+  /** @type {Map<Row, RowView>} */
+  #views = new Map();
+  /** Rows that changed since they were shown. @type {Set<Row>} */
+  #changed = new Set();
+  /** @type {Map<Row, number>} */
+  #heights = new Map();
+  #width = 0;
+  #frame = 0;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  #tick;
+  #sizes = new ResizeObserver(() => this.#measure());
+
+  /**
+   * @param {Jobs} jobs
+   * @param {Parts} parts
+   * @param {Omit<import("./row.js").Around, "template" | "leave">} around
+   */
+  constructor(jobs, parts, around) {
+    this.#jobs = jobs;
+    this.#parts = parts;
+    this.#around = { ...around, template: parts.template, leave: (/** @type {RowView} */ view) => this.#leave(view) };
+    jobs.addEventListener("change", (event) => this.#note(/** @type {CustomEvent} */ (event).detail));
+    parts.copyAll.addEventListener("click", () => void this.#copyAll());
+    parts.clear.addEventListener("click", () => this.#clear());
+    addEventListener("scroll", () => this.#many && this.#schedule(), { passive: true });
+    addEventListener("resize", () => this.#schedule());
+    this.#sizes.observe(parts.list);
+    this.#layout();
+  }
+
+  get #many() {
+    return this.#jobs.rows.length > MANY;
+  }
+
+  /** Shows all rows anew: the server's state has changed. */
+  refresh() {
+    for (const row of this.#jobs.rows) this.#changed.add(row);
+    this.#schedule();
+  }
+
+  /**
+   * Says in the row that something went wrong with it.
+   * @param {Row} row
+   * @param {string} fault
+   */
+  fail(row, fault) {
+    this.#view(row).fail(fault);
+  }
+
+  /**
+   * The row that has the element in it.
+   * @param {Element} element
+   */
+  viewOf(element) {
+    const item = element.closest(".job");
+    return item ? [...this.#views.values()].find((view) => view.element === item) : undefined;
+  }
+
+  /**
+   * Moves the focus to the next row before or after one that has a button. Returns whether there is any.
+   * @param {RowView} view
+   * @param {1 | -1} step
+   */
+  move(view, step) {
+    const { rows } = this.#jobs;
+    for (let n = rows.indexOf(view.row) + step; rows[n] !== undefined; n += step) {
+      const next = this.#view(/** @type {Row} */ (rows[n]));
+      const [button] = next.buttons;
+      if (!button) continue;
+      this.#layout(next.row);
+      button.focus();
+      return true;
+    }
+    return false;
+  }
+
+  /** @param {RowView} view */
+  #leave(view) {
+    if (!this.move(view, 1) && !this.move(view, -1)) this.#parts.field().focus();
+  }
+
+  /** @param {import("./jobs.js").Change} change */
+  #note({ row, what }) {
+    if (what === "removed") this.#forget(row);
+    else this.#changed.add(row);
+    this.#schedule();
+  }
+
+  /** @param {Row} row */
+  #forget(row) {
+    const view = this.#views.get(row);
+    const held = view?.element.contains(document.activeElement);
+    if (view) this.#sizes.unobserve(view.element);
+    view?.element.remove();
+    this.#views.delete(row);
+    this.#heights.delete(row);
+    this.#changed.delete(row);
+    if (held) this.#parts.field().focus();
+  }
+
+  #schedule() {
+    this.#frame ||= requestAnimationFrame(() => {
+      this.#frame = 0;
+      this.#layout();
+    });
+  }
+
+  /** @param {Row} row */
+  #view(row) {
+    let view = this.#views.get(row);
+    if (!view) {
+      view = new RowView(row, this.#around);
+      this.#views.set(row, view);
+    }
+    return view;
+  }
+
+  /**
+   * Brings the page up to date.
+   * @param {Row | undefined} wanted a row that has to be in the page
+   */
+  #layout(wanted = undefined) {
+    const { list, empty, older, copyAll, clear } = this.#parts;
+    const { rows } = this.#jobs;
+    empty.hidden = rows.length > 0;
+    document.body.classList.toggle("has-jobs", rows.length > 0);
+    older.hidden = !this.#jobs.trimmed;
+    copyAll.disabled = !rows.some(({ hashes }) => hashes.length > 0);
+    clear.disabled = rows.every(({ state }) => state === "waiting");
+    list.classList.toggle("many", this.#many);
+    const anchor = this.#anchor();
+    this.#place(this.#many ? this.#window(wanted) : [...rows]);
+    this.#update();
+    if (this.#many) this.#stack();
+    else this.#unstack();
+    if (anchor?.element.isConnected) scrollBy(0, anchor.element.getBoundingClientRect().top - anchor.top);
+  }
+
+  /** The uppermost row in sight and where it stands, which it keeps if rows above it come and go. */
+  #anchor() {
+    if (!this.#many || this.#parts.list.getBoundingClientRect().top >= 0) return undefined;
+    for (const element of this.#parts.list.children) {
+      const { top, bottom } = element.getBoundingClientRect();
+      if (bottom > 0 && top < innerHeight) return { element, top };
+    }
+    return undefined;
+  }
+
+  /**
+   * Puts exactly these rows into the page, in their order, and moves none that stands right: that would take its focus.
+   * @param {Row[]} rows
+   */
+  #place(rows) {
+    const wanted = new Set(rows.map((row) => this.#view(row).element));
+    for (const element of [...this.#parts.list.children]) {
+      if (wanted.has(/** @type {HTMLLIElement} */ (element))) continue;
+      this.#sizes.unobserve(element);
+      element.remove();
+    }
+    let at = this.#parts.list.firstElementChild;
+    for (const element of wanted) {
+      if (element === at) at = at.nextElementSibling;
+      else this.#parts.list.insertBefore(element, at);
+    }
+  }
+
+  /** Updates what has changed of the rows in the page, and sees to it that countdowns go on. */
+  #update() {
+    clearTimeout(this.#tick);
+    let next = Infinity;
+    for (const [row, view] of this.#views) {
+      if (!view.element.isConnected) continue;
+      if (row.state === "waiting" || this.#changed.has(row)) next = Math.min(next, view.update());
+      this.#changed.delete(row);
+      }
+    if (next < Infinity) this.#tick = setTimeout(() => this.#schedule(), next);
+  }
+
+  /**
+   * The rows in sight, that which has the focus, and a wanted one.
+   * @param {Row | undefined} wanted
+   */
+  #window(wanted) {
+    const { rows } = this.#jobs;
+    const top = this.#parts.list.getBoundingClientRect().top;
+    const { first, end } = inSight(this.#tops(), -top, innerHeight - top);
+    const held = document.activeElement && this.viewOf(document.activeElement)?.row;
+    return rows.filter((row, n) => (n >= first && n < end) || row === held || row === wanted);
+  }
+
+  #tops() {
+    return topsOf(this.#jobs.rows.map((row) => this.#heights.get(row) ?? HEIGHT));
+  }
+
+  /** Puts each row where it would stand if all were in the page. */
+  #stack() {
+    const { rows } = this.#jobs;
+    const { list } = this.#parts;
+    for (const [row, { element }] of this.#views) {
+      if (element.isConnected && !this.#heights.has(row)) this.#heights.set(row, element.getBoundingClientRect().height);
+    }
+    const tops = this.#tops();
+    list.style.height = `${tops.at(-1)}px`;
+    for (const [n, row] of rows.entries()) {
+      const element = this.#views.get(row)?.element;
+      if (!element?.isConnected) continue;
+      element.style.top = `${tops[n]}px`;
+      element.setAttribute("aria-setsize", String(rows.length));
+      element.setAttribute("aria-posinset", String(n + 1));
+      this.#sizes.observe(element);
+    }
+  }
+
+  #unstack() {
+    const { list } = this.#parts;
+    if (list.style.height === "") return;
+    list.style.height = "";
+    this.#heights.clear();
+    for (const { element } of this.#views.values()) {
+      this.#sizes.unobserve(element);
+      element.style.top = "";
+      element.removeAttribute("aria-setsize");
+      element.removeAttribute("aria-posinset");
+    }
+  }
+
+  /** Takes in heights that have changed: a row was unfolded, or the page has another width. */
+  #measure() {
+    if (!this.#many) return;
+    const { width } = this.#parts.list.getBoundingClientRect();
+    if (width !== this.#width) this.#heights.clear();
+    this.#width = width;
+    for (const [row, { element }] of this.#views) {
+      const { height } = element.getBoundingClientRect();
+      if (!element.isConnected || height === this.#heights.get(row)) continue;
+      this.#heights.set(row, height);
+      this.#schedule();
+    }
+  }
+
+  async #copyAll() {
+    const { copyAll, list } = this.#parts;
+    const { says, lasts } = await copy(this.#jobs.hashes().join("\n"), list);
+    flash(copyAll, says, lasts);
+    this.#around.say(says === "Copied" ? "Copied." : `${says} to copy.`);
+  }
+
+  #clear() {
+    this.#jobs.clear();
+    this.#layout();
+    this.#parts.field().focus();
+  }
+}
