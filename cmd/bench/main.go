@@ -51,7 +51,8 @@ func commands() []command {
 		{"burst", "10,000 and 10,000,000 jobs within the delay, every hash verified", 15 * time.Minute, true, newBurst, child(burstCase)},
 		{"http-burst", "10,000,000 jobs into a server by HTTP and out again, every hash verified", 15 * time.Minute, true, newHTTPBurst, nil},
 		{"overload", "POST /hash at 0.5 to 10 times what one core serves, by clients that wait and that do not", 15 * time.Minute, true, newOverload, child(overloadCase)},
-		{"all", "all of the above", time.Hour, false, newAll, nil},
+		{"capacity", "memory and CPU time of a job in each engine, to plan machines with (docs/operate.md)", 15 * time.Minute, false, newCapacity, child(capacityCase)},
+		{"all", "all of the above but capacity", time.Hour, false, newAll, nil},
 	}
 }
 

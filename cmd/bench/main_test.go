@@ -64,6 +64,9 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 			"served, 64 clients that wait ", "server's CPU time to refuse", "kept, 10x: goodput, of the peak ", "give up, 10x: p99 of the accepted ",
 			"give up, 10x: accepted for nobody ", "kept, 10x: health, the longest ",
 		}},
+		{"capacity -jobs 3000 -runs 1", []string{
+			"memory: memory of a pending job ", "file: memory of a result ", "CPU time to accept and hash, sha3-512 ", "with an idempotency key ", "jetstream: memory of a result ",
+		}},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
 			code, out, errs := bench(t, strings.Fields(tc.args)...)

@@ -171,7 +171,7 @@ type Config struct {
 	MaxSecretBytes int64
 
 	// MaxIdempotencyKeys is how many keys are remembered (--max-idempotency-keys, 1 to 100000000,
-	// default 2000000). Each takes about 150 bytes.
+	// default 2000000). Each takes about 160 bytes.
 	MaxIdempotencyKeys int64
 
 	// MaxBodyBytes is the largest request body in bytes, except a batch's (--max-body-bytes, 1KiB to

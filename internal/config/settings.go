@@ -241,7 +241,7 @@ func limits() []setting {
 		}, {
 			name: "max-idempotency-keys", initial: "2000000",
 			kind:  number(1, 100_000_000, func(c *Config) *int64 { return &c.MaxIdempotencyKeys }),
-			usage: "Idempotency keys remembered; each takes about 150 bytes.",
+			usage: "Idempotency keys remembered; each takes about 160 bytes.",
 		}, {
 			name: "max-body-bytes", initial: "16KiB",
 			kind:  size(1<<10, 1<<20, func(c *Config) *int64 { return &c.MaxBodyBytes }),
