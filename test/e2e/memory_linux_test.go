@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"crypto/rand"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net/http"
@@ -20,7 +21,7 @@ import (
 )
 
 // memorySecrets is how many secrets of each kind a server is given.
-const memorySecrets = 1000
+var memorySecrets = flag.Int("memory-secrets", 250, "how many secrets of each kind the searches of memory give a server")
 
 // strays is how many copies for each thread are not held against the server: the runtime, when it preempts a
 // goroutine by a signal, saves the processor's registers on a stack that each thread has, and the last bytes
@@ -212,7 +213,7 @@ func (v visit) sendAll(t *testing.T, c *client, m marked, parting bool) {
 	for s := range 8 {
 		group.Go(func() {
 			own := c.own(t)
-			for n := s; n < memorySecrets; n += 8 {
+			for n := s; n < *memorySecrets; n += 8 {
 				if v.send(t, own, m, n); parting && n%5 == 0 {
 					own.http.CloseIdleConnections()
 				}
@@ -237,7 +238,7 @@ func (i *instance) forgets(t *testing.T, name string, m marked) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if t.Logf("%s: %d copies of %d", name, len(found), memorySecrets); len(found) > strays*len(threads) {
+	if t.Logf("%s: %d copies of %d", name, len(found), *memorySecrets); len(found) > strays*len(threads) {
 		t.Errorf("%s: %d copies of secrets, such as %q", name, len(found), found[:min(3, len(found))])
 	}
 }

@@ -140,7 +140,7 @@ func (i *instance) visitKeyed(t *testing.T, c *client, parting bool, file string
 	keys := func(scope string, status int) func(*testing.T, *client, marked) {
 		return func(t *testing.T, c *client, m marked) {
 			t.Helper()
-			entries := make([]string, memorySecrets)
+			entries := make([]string, *memorySecrets)
 			for n := range entries {
 				entries[n] = fmt.Sprintf(`{"name": "k%d", "id": "k%09d", "hash": "%x", "scopes": [%q], "created": "2026-01-01T00:00:00Z"}`,
 					n, n, sha256.Sum256([]byte(m.token(n))), scope)
