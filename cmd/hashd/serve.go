@@ -12,6 +12,7 @@ import (
 	"net/http"
 	"os"
 	"syscall"
+	"time"
 
 	"github.com/hashd-project/hashd/v2/api"
 	"github.com/hashd-project/hashd/v2/internal/config"
@@ -129,11 +130,23 @@ func (p *program) sources() observe.Sources {
 	s := observe.Sources{
 		Engine: p.engine, EngineName: string(p.cfg.Engine), Delay: p.cfg.Delay,
 		Uses: p.service.Uses, Answers: p.service.Answers, Draining: p.service.Draining,
-		Requests: p.server.Requests, Problems: p.server.Problems, Connections: p.server.Connections,
+		Requests: p.server.Requests, Durations: p.server.Durations, Problems: p.server.Problems, Connections: p.server.Connections,
 		Files: p.files.each,
 	}
 	if sized, ok := p.engine.(interface{ StoreBytes() int64 }); ok {
 		s.StoreBytes = sized.StoreBytes
+	}
+	if grouping, ok := p.engine.(interface{ GroupTimes() engine.Histogram }); ok {
+		s.Groups = grouping.GroupTimes
+	}
+	if syncing, ok := p.engine.(interface{ Fsyncs() int64 }); ok {
+		s.Fsyncs = syncing.Fsyncs
+	}
+	if remote, ok := p.engine.(interface {
+		RoundTrips() engine.Histogram
+		ClockOffset() time.Duration
+	}); ok {
+		s.RoundTrips, s.ClockOffset = remote.RoundTrips, remote.ClockOffset
 	}
 	if p.files.certs != nil {
 		s.Expires = p.files.certs.Expires

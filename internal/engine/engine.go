@@ -88,8 +88,10 @@ type Engine interface {
 	// Latenesses returns how late jobs were done since the engine was made: what Stats.Lateness is taken from.
 	Latenesses() Histogram
 
-	// NextDue returns when the oldest pending job is due, or was; the zero time if there is none, or if the
-	// engine does not know.
+	// HashTimes returns how long it took to compute each hash since the engine was made.
+	HashTimes() HashTimes
+
+	// NextDue returns when the oldest pending job is due, or was; the zero time if there is none.
 	NextDue() time.Time
 
 	// Uses returns the limits for which the engine refuses jobs, and how much of each is used.

@@ -18,7 +18,7 @@ const (
 	subBuckets = 1 << subBits
 )
 
-// Histogram counts latenesses in constant memory. The zero value is ready. It has no lock:
+// Histogram counts latenesses, or other durations, in constant memory. The zero value is ready. It has no lock:
 // its owner's lock guards it.
 type Histogram struct {
 	counts [64 * subBuckets]int64

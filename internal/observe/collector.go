@@ -8,6 +8,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"github.com/hashd-project/hashd/v2/internal/digest"
 	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
@@ -15,6 +16,7 @@ import (
 type Engine interface {
 	Stats() engine.Stats
 	Latenesses() engine.Histogram
+	HashTimes() engine.HashTimes
 	NextDue() time.Time
 	Ready(ctx context.Context) error
 	Full() string
@@ -32,6 +34,8 @@ type Sources struct {
 	Answers func() (n int64, took time.Duration)
 	// Requests tells how many requests were answered, by their operation in the contract and their status.
 	Requests func(tell func(operation string, status int, n int64))
+	// Durations tells how long it took to answer them, by their operation.
+	Durations func(tell func(operation string, took engine.Histogram))
 	// Problems tells how many were answered with a problem, by its type, and by the limit of a server that is full.
 	Problems func(tell func(kind, limit string, n int64))
 	// Connections returns how many there are.
@@ -42,6 +46,14 @@ type Sources struct {
 	Files func(tell func(setting string, inUse bool))
 	// StoreBytes returns the size of the store; nil if it has none.
 	StoreBytes func() int64
+	// Groups returns how long it took to store each group of jobs; nil if there is no store.
+	Groups func() engine.Histogram
+	// Fsyncs returns how many there were of the store; nil if it has none.
+	Fsyncs func() int64
+	// RoundTrips returns how long the cluster took to answer; nil if there is none.
+	RoundTrips func() engine.Histogram
+	// ClockOffset returns by how much the cluster's clock is before ours; nil if there is none.
+	ClockOffset func() time.Duration
 	// Expires returns when the TLS certificate expires; nil if there is none.
 	Expires func() time.Time
 }
@@ -66,6 +78,7 @@ func (c *collector) Collect(to chan<- prometheus.Metric) {
 	c.limits(s)
 	c.state(s)
 	c.requests(s)
+	c.store(s)
 	c.files(s)
 }
 
@@ -81,6 +94,11 @@ func (s sample) put(name string, value float64, labels ...string) {
 	s.to <- prometheus.MustNewConstMetric(m.desc, m.kind, value, labels...)
 }
 
+// putHistogram adds one with those buckets.
+func (s sample) putHistogram(name string, h engine.Histogram, in buckets, labels ...string) {
+	s.to <- newHistogram(s.all[name].desc, &h, in, labels...)
+}
+
 func (c *collector) jobs(s sample) {
 	st := c.from.Engine.Stats()
 	s.put(jobsAccepted, float64(st.Accepted))
@@ -94,9 +112,11 @@ func (c *collector) jobs(s sample) {
 		s.put(oldestAge, max(0, time.Since(due)+c.from.Delay).Seconds())
 	} else if st.Pending == 0 {
 		s.put(oldestAge, 0)
-	} // else it is not known
-	h := c.from.Engine.Latenesses()
-	s.to <- newHistogram(s.all[lateness].desc, &h)
+	} // else it is being hashed
+	s.putHistogram(lateness, c.from.Engine.Latenesses(), responses())
+	for number, took := range c.from.Engine.HashTimes() {
+		s.putHistogram(hashDuration, took, hashing(), digest.Algorithm(number).String())
+	}
 	n, took := c.from.Answers()
 	s.to <- prometheus.MustNewConstSummary(s.all[submission].desc, uint64(n), took.Seconds(), nil)
 }
@@ -133,14 +153,33 @@ func (c *collector) state(s sample) {
 	}
 	s.put(ready, number(now == "ok" || now == "full"))
 	s.put(engineInfo, 1, c.from.EngineName)
+}
+
+// store tells of what the engine keeps jobs in.
+func (c *collector) store(s sample) {
 	if c.from.StoreBytes != nil {
 		s.put(storeBytes, float64(c.from.StoreBytes()))
+	}
+	if c.from.Groups != nil {
+		s.putHistogram(groupDuration, c.from.Groups(), responses())
+	}
+	if c.from.Fsyncs != nil {
+		s.put(fsyncs, float64(c.from.Fsyncs()))
+	}
+	if c.from.RoundTrips != nil {
+		s.putHistogram(natsRoundTrip, c.from.RoundTrips(), responses())
+	}
+	if c.from.ClockOffset != nil {
+		s.put(natsClockOffset, c.from.ClockOffset().Seconds())
 	}
 }
 
 func (c *collector) requests(s sample) {
 	c.from.Requests(func(operation string, status int, n int64) {
 		s.put(requests, float64(n), operation, strconv.Itoa(status))
+	})
+	c.from.Durations(func(operation string, took engine.Histogram) {
+		s.putHistogram(requestDuration, took, responses(), operation)
 	})
 	c.from.Problems(func(kind, limit string, n int64) { s.put(problems, float64(n), kind, limit) })
 }

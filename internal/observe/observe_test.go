@@ -20,6 +20,7 @@ import (
 	dto "github.com/prometheus/client_model/go"
 	"go.uber.org/goleak"
 
+	"github.com/hashd-project/hashd/v2/internal/digest"
 	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
@@ -29,6 +30,7 @@ func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 type watched struct {
 	stats      engine.Stats
 	latenesses engine.Histogram
+	hashTimes  engine.HashTimes
 	due        time.Time
 	ready      error
 	full       string
@@ -36,12 +38,22 @@ type watched struct {
 
 func (w *watched) Stats() engine.Stats          { return w.stats }
 func (w *watched) Latenesses() engine.Histogram { return w.latenesses }
+func (w *watched) HashTimes() engine.HashTimes  { return w.hashTimes }
 func (w *watched) NextDue() time.Time           { return w.due }
 func (w *watched) Ready(context.Context) error  { return w.ready }
 func (w *watched) Full() string                 { return w.full }
 
+// took is a histogram of one duration.
+func took(d time.Duration) (h engine.Histogram) {
+	h.Add(d)
+	return h
+}
+
 // everything returns sources in which each metric has something to tell.
 func everything(w *watched) Sources {
+	if w.hashTimes == nil {
+		w.hashTimes = engine.NewHashTimes()
+	}
 	return Sources{
 		Engine: w, EngineName: "memory", Delay: 5 * time.Second,
 		Uses:    func() []engine.Use { return []engine.Use{{Name: "max-pending", Limit: 10, Used: 3}} },
@@ -56,6 +68,11 @@ func everything(w *watched) Sources {
 		Files:       func(tell func(string, bool)) { tell("api-keys", true); tell("tls-cert", false) },
 		Expires:     func() time.Time { return time.Unix(1_800_000_000, 0) },
 		StoreBytes:  func() int64 { return 4096 },
+		Durations:   func(tell func(string, engine.Histogram)) { tell("submitHash", took(time.Millisecond)) },
+		Groups:      func() engine.Histogram { return took(2 * time.Millisecond) },
+		Fsyncs:      func() int64 { return 6 },
+		RoundTrips:  func() engine.Histogram { return took(time.Millisecond) },
+		ClockOffset: func() time.Duration { return -250 * time.Millisecond },
 	}
 }
 
@@ -123,10 +140,16 @@ hashd_file_in_use{setting="tls-cert"} 0
 # TYPE hashd_submission_duration_seconds summary
 hashd_submission_duration_seconds_sum 2
 hashd_submission_duration_seconds_count 4
+# HELP hashd_store_fsyncs_total How many times the disk was asked to have what was written to the store's file.
+# TYPE hashd_store_fsyncs_total counter
+hashd_store_fsyncs_total 6
+# HELP hashd_nats_clock_offset_seconds How far the clock of the stream's leader is before that of this machine.
+# TYPE hashd_nats_clock_offset_seconds gauge
+hashd_nats_clock_offset_seconds -0.25
 `
 	m := made(everything(w))
 	err := testutil.GatherAndCompare(m.registry, strings.NewReader(want), jobsAccepted, jobsCanceled, jobsCompleted, jobsRejected,
-		jobsPending, resultsKept, limitUsed, requests, fileInUse, submission)
+		jobsPending, resultsKept, limitUsed, requests, fileInUse, submission, fsyncs, natsClockOffset)
 	if err != nil {
 		t.Error(err)
 	}
@@ -175,6 +198,55 @@ func TestEngineState(t *testing.T) {
 		if got := families[ready].GetMetric()[0].GetGauge().GetValue(); got != tt.ready {
 			t.Errorf("%s: ready is %v", name, got)
 		}
+	}
+}
+
+// What took as long as it did is in the histogram of its operation or algorithm, in both kinds of buckets: a hash of a
+// fraction of a microsecond too.
+func TestDurationsByLabel(t *testing.T) {
+	w := &watched{hashTimes: engine.NewHashTimes()}
+	w.hashTimes[digest.SHA256].Add(300 * time.Nanosecond)
+	w.hashTimes[digest.SHA256].Add(3 * time.Microsecond)
+	families := gather(t, made(everything(w)))
+	for name, want := range map[string]struct {
+		label           string
+		count           uint64
+		below, from, to float64 // count - 1 are below the first
+	}{
+		hashDuration:    {"sha256", 2, 0.0000005, 0.0000025, 0.000005},
+		requestDuration: {"submitHash", 1, 0, 0.001, 0.0025},
+		groupDuration:   {"", 1, 0, 0.001, 0.0025},
+		natsRoundTrip:   {"", 1, 0, 0.001, 0.0025},
+	} {
+		found := false
+		for _, m := range families[name].GetMetric() {
+			if want.label != "" && m.GetLabel()[0].GetValue() != want.label {
+				continue
+			}
+			found = true
+			h := m.GetHistogram()
+			if h.GetSampleCount() != want.count || len(h.GetPositiveDelta()) != int(want.count) || h.GetSampleSum() <= 0 {
+				t.Errorf("%s: %v", name, h)
+			}
+			for _, b := range h.GetBucket() {
+				least := want.count
+				if b.GetUpperBound() < want.to {
+					least--
+				}
+				if b.GetUpperBound() < want.below {
+					least = 0
+				}
+				if end := b.GetUpperBound(); end != want.from && b.GetCumulativeCount() != least {
+					t.Errorf("%s: %d up to %v, want %d", name, b.GetCumulativeCount(), end, least)
+				}
+			}
+		}
+		if !found {
+			t.Errorf("%s has no %q: %v", name, want.label, families[name])
+		}
+	}
+	if n := len(families[hashDuration].GetMetric()); n != len(digest.All()) {
+		t.Errorf("%d algorithms", n)
 	}
 }
 

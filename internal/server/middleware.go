@@ -167,9 +167,13 @@ func (p *panicError) Error() string { return "panic: " + p.what }
 // the route, never the path a client sent, and no method but HTTP's own.
 func (h *handler) observe(c echoContext, took time.Duration) {
 	r, status := c.Request(), responseOf(c).Status
-	h.requests.of(r.Method, c.Path()).add(status)
-	if status == http.StatusAccepted && r.Method == http.MethodPost && c.Response().Header()["Preference-Applied"] == nil {
-		h.service.Answered(r.Context(), took) // the service counts those that waited
+	operation := h.requests.of(r.Method, c.Path())
+	operation.add(status)
+	if waited := c.Response().Header()["Preference-Applied"] != nil; !waited {
+		operation.took.Add(took)
+		if status == http.StatusAccepted && r.Method == http.MethodPost {
+			h.service.Answered(r.Context(), took) // the service counts those that waited
+		}
 	}
 	if log := h.cfg.Log; log.Enabled(r.Context(), slog.LevelDebug) {
 		log.LogAttrs(r.Context(), slog.LevelDebug, "request",

@@ -1,11 +1,13 @@
 package server
 
 import (
+	"iter"
 	"net/http"
 	"strings"
 	"sync/atomic"
 
 	wire "github.com/hashd-project/hashd/v2/gen/server"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // Names beside those of the contract's operations.
@@ -25,6 +27,7 @@ const (
 type byStatus struct {
 	name   string
 	counts [highestStatus - lowestStatus + 1]atomic.Int64
+	took   engine.Durations
 }
 
 // add counts a request that was answered with the status.
@@ -71,20 +74,39 @@ func (r *requests) of(method, path string) *byStatus {
 	return &r.none
 }
 
+// all yields what counts the requests for each operation.
+func (r *requests) all() iter.Seq[*byStatus] {
+	return func(yield func(*byStatus) bool) {
+		for _, b := range r.operations {
+			if !yield(b) {
+				return
+			}
+		}
+		_ = yield(&r.pages) && yield(&r.metrics) && yield(&r.none)
+	}
+}
+
 // each tells what was counted so far.
 func (r *requests) each(tell func(operation string, status int, n int64)) {
-	for _, b := range r.operations {
+	for b := range r.all() {
 		b.each(tell)
 	}
-	r.pages.each(tell)
-	r.metrics.each(tell)
-	r.none.each(tell)
 }
 
 func (b *byStatus) each(tell func(operation string, status int, n int64)) {
 	for i := range b.counts {
 		if n := b.counts[i].Load(); n > 0 {
 			tell(b.name, lowestStatus+i, n)
+		}
+	}
+}
+
+// Durations tells how long it took to answer requests so far, by operation as Requests. It leaves out those that were
+// refused before they were read, and those that waited because their client asked for that.
+func (s *Server) Durations(tell func(operation string, took engine.Histogram)) {
+	for b := range s.parts.requests.all() {
+		if took := b.took.Histogram(); took.Count() > 0 {
+			tell(b.name, took)
 		}
 	}
 }

@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -295,6 +296,20 @@ func child(pid int) (int, error) {
 	return strconv.Atoi(strings.TrimSpace(string(b)))
 }
 
+// syncsBefore counts the syncs of the store's file in a trace, up to a line with that text.
+func syncsBefore(t *testing.T, output, text string) (n int) {
+	t.Helper()
+	trace, err := os.ReadFile(output)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, found := strings.Cut(string(trace), text)
+	if !found {
+		t.Fatalf("the trace has no %s", text)
+	}
+	return len(regexp.MustCompile(`f(data)?sync\(\d+<[^>]*/hashd\.db>`).FindAllString(before, -1))
+}
+
 // stopTraced stops the server behind strace.
 func (i *instance) stopTraced(t *testing.T, code int) {
 	t.Helper()
@@ -315,13 +330,17 @@ func TestSyncedBeforeAnswered(t *testing.T) {
 	const jobs = 20
 	for sync, want := range map[string]int{"always": 0, "never": jobs} {
 		output := filepath.Join(t.TempDir(), "trace")
-		i := traced(t, output, []string{"-e", "trace=fdatasync,pwrite64,write"},
+		i := traced(t, output, []string{"-e", "trace=fdatasync,fsync,pwrite64,write"},
 			onDisk(t.TempDir(), "--sync="+sync, "--delay=1h", "--drain=handover")...)
 		c := i.client(t)
 		for n := range jobs {
 			c.submit(t, fmt.Sprint("secret ", n))
 		}
+		told := scrape(t, "http://"+i.address)
 		i.stopTraced(t, 0)
+		if groups, fsyncs := told["hashd_store_group_duration_seconds_count"], told["hashd_store_fsyncs_total"]; groups != jobs || int(fsyncs) != syncsBefore(t, output, `"HTTP/1.1 200 OK`) {
+			t.Errorf("sync %s: the metrics have %v groups and %v fsyncs, want %d and %d", sync, groups, fsyncs, jobs, syncsBefore(t, output, `"HTTP/1.1 200 OK`))
+		}
 		if answers, unsynced := readTrace(t, output); answers != jobs || unsynced != want {
 			t.Errorf("sync %s: %d answers, of them %d before the disk had the job; want %d and %d", sync, answers, unsynced, jobs, want)
 		}

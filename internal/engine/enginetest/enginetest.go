@@ -135,7 +135,7 @@ func tests() []test {
 		{"StatsFollowEachJob", statsFollowEachJob},
 		{"StatsAreConsistent", statsAreConsistent},
 		{"LatenessIsOrdered", latenessIsOrdered},
-		{"LatenessesAreCounted", latenessesAreCounted},
+		{"TimesAreCounted", func(x *trial) { latenessesAreCounted(x); hashTimes(x) }},
 		{"NextDue", nextDue},
 		{"Load", func(x *trial) { x.load(Load{Submitters: 4, Jobs: 300, Expiry: x.fake}) }},
 	}

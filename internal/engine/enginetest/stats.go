@@ -4,6 +4,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/hashd-project/hashd/v2/internal/digest"
 	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
@@ -133,7 +134,39 @@ func latenessesAreCounted(x *trial) {
 	}
 }
 
-// An engine knows when its oldest pending job is due, or says that it does not.
+// Each hash counts once in the times of its algorithm, and a canceled job never.
+func hashTimes(x *trial) {
+	e := x.engine(engine.Limits{Delay: short})
+	for _, h := range e.HashTimes() {
+		if h.Count() != 0 {
+			x.Errorf("a new engine has computed %d hashes", h.Count())
+		}
+	}
+	for n, algorithm := range digest.All() {
+		for range n + 1 {
+			if _, err := e.Accept(x.context(), engine.Job{Secret: []byte("secret"), Algorithm: algorithm}); err != nil {
+				x.Fatal(err)
+			}
+		}
+	}
+	x.wantErr("cancel", e.Cancel(x.context(), e.accept("canceled").ID), nil)
+	x.wantErr("drain", e.Drain(x.context()), nil)
+	times := e.HashTimes()
+	if len(times) != len(digest.All()) {
+		x.Fatalf("times of %d algorithms", len(times))
+	}
+	for n, h := range times {
+		want := int64(n + 1)
+		if digest.Algorithm(n) == digest.SHA512 {
+			want += 1 - e.Stats().Canceled // it may have been hashed before
+		}
+		if h.Count() != want {
+			x.Errorf("%v: %d hashes, want %d", digest.Algorithm(n), h.Count(), want)
+		}
+	}
+}
+
+// An engine knows when its oldest pending job is due.
 func nextDue(x *trial) {
 	e := x.engine(engine.Limits{Delay: time.Hour})
 	if due := e.NextDue(); !due.IsZero() {
@@ -141,7 +174,7 @@ func nextDue(x *trial) {
 	}
 	first := e.accept("secret")
 	e.accept("secret")
-	if due := e.NextDue(); !due.IsZero() && due.Sub(first.Due).Abs() > time.Millisecond {
+	if due := e.NextDue(); due.Sub(first.Due).Abs() > time.Millisecond {
 		x.Errorf("the oldest is due at %v, want %v", due, first.Due)
 	}
 	x.wantErr("close", e.Close(), nil)

@@ -33,7 +33,8 @@ type committer struct {
 	names        *names
 	named        []string // tenants that the group gives numbers
 	owners       ownership
-	lost         error // why what is done cannot be kept, if the store is lost
+	groups       engine.Durations // how long those took that were asked for
+	lost         error            // why what is done cannot be kept, if the store is lost
 }
 
 // acceptedKey is an idempotency key of the group.
@@ -125,13 +126,18 @@ func (c *committer) commit(flush bool) (worked bool) {
 		firstPending = c.durable.FirstPending(c.firstPending, flushJobs)
 	}
 	canceled := len(c.dirty) > 0
-	worked = len(c.jobs) > 0 || len(c.named) > 0 || canceled || flush && (firstPending > c.firstPending || c.hasExpired())
+	asked := len(c.jobs) > 0 || len(c.named) > 0 || canceled
+	worked = asked || flush && (firstPending > c.firstPending || c.hasExpired())
 	var err error
+	began := time.Now()
 	if worked {
 		err = c.write(firstPending)
 	}
 	if worked && err == nil { // before the answer: a job in a file that nobody finds is not kept
 		err = errors.Join(c.store.present(), c.store.advance(c.next))
+	}
+	if asked && err == nil {
+		c.groups.Add(time.Since(began))
 	}
 	c.conclude(err)
 	return worked && err == nil

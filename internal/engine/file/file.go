@@ -226,6 +226,15 @@ func (e *Engine) Stats() engine.Stats { return e.jobs.Stats() }
 // Latenesses implements engine.Engine.
 func (e *Engine) Latenesses() engine.Histogram { return e.jobs.Latenesses() }
 
+// HashTimes implements engine.Engine.
+func (e *Engine) HashTimes() engine.HashTimes { return e.jobs.HashTimes() }
+
+// GroupTimes returns how long it took to make each group durable.
+func (e *Engine) GroupTimes() engine.Histogram { return e.committer.groups.Histogram() }
+
+// Fsyncs returns how many times the disk was asked to have what was written to the store, since it was opened.
+func (e *Engine) Fsyncs() int64 { return e.store.fsyncs.Load() }
+
 // NextDue implements engine.Engine.
 func (e *Engine) NextDue() time.Time { return e.jobs.NextDue() }
 

@@ -58,6 +58,9 @@ type store struct {
 	tx             uint64       // the last transaction that was carried out
 	broken         error        // why the store can only be closed: the library panicked, and what it had locked stays locked
 	size           atomic.Int64 // of the file, as the last transaction left it; for all to read
+	fsyncs         atomic.Int64 // of the file, since it was opened; for all to read
+	synced         bool         // the disk has each transaction before it ends
+	length         int64        // of the file, with what is not yet used
 }
 
 // transact carries out a transaction whole, or returns an error and changes nothing.
@@ -103,7 +106,7 @@ func (s *store) openFile(noSync bool) (err error) {
 	if err != nil { // the file itself is whole
 		return unreadable(err)
 	}
-	s.update = s.carryOut
+	s.update, s.synced, s.length = s.carryOut, !noSync, s.info.Size()
 	return nil
 }
 
@@ -128,6 +131,23 @@ func (s *store) carryOut(f func(*bolt.Tx) error) error {
 	}
 	s.size.Store(size)
 	s.tx++
+	return s.countFsyncs()
+}
+
+// countFsyncs counts those of a transaction: the library has the disk write what is new, and then the page that
+// says where that is, and before both the length of a file that has grown.
+func (s *store) countFsyncs() error {
+	info, err := s.file.Stat()
+	if err != nil {
+		return unreadable(err)
+	}
+	if s.synced {
+		s.fsyncs.Add(2)
+	}
+	if info.Size() > s.length {
+		s.fsyncs.Add(1)
+		s.length = info.Size()
+	}
 	return nil
 }
 

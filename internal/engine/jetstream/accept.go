@@ -160,7 +160,7 @@ func (e *Engine) sendPatiently(s *submission) (first int64, err error) {
 
 // newSubmission seals the jobs, and the key's record if there is a key.
 func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint64) (*submission, error) {
-	s := &submission{tenant: b.Tenant, jobs: int64(len(b.Secrets)), origin: e.origin(), answer: make(chan answer, 1)}
+	s := &submission{tenant: b.Tenant, jobs: int64(len(b.Secrets)), origin: e.origin(), at: accepted, answer: make(chan answer, 1)}
 	job := storedJob{algorithm: b.Algorithm, tenant: b.Tenant, accepted: accepted, delay: e.cfg.Delay, origin: s.origin}
 	for _, job.secret = range b.Secrets {
 		sealed, err := e.codec.sealJob(&job)

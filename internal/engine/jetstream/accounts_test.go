@@ -61,7 +61,7 @@ func TestAccounts(t *testing.T) {
 		t.Fatal("there is no limit")
 	}
 	l.observe(11, isDone) // before it is acknowledged
-	l.accept(5, 10, 3)
+	l.accept(5, 10, 3, time.Now())
 	l.observe(12, isCanceled)
 	if got := l.statsOf(5); got.Accepted != 3 || got.Pending != 1 || got.Completed != 1 || got.Kept != 1 || got.Canceled != 1 || got.Rejected != 0 {
 		t.Errorf("%+v", got)

@@ -4,6 +4,8 @@ import (
 	"context"
 	"sync"
 	"time"
+
+	"github.com/hashd-project/hashd/v2/internal/engine"
 )
 
 // clock tells when a job is due for certain, on machines whose clocks differ.
@@ -27,6 +29,8 @@ type clock struct {
 	leads  time.Duration           // the same, at most, by the last measurement
 	filled int
 	next   int
+
+	trips engine.Durations // from a request for the time to its answer
 }
 
 const (
@@ -58,6 +62,7 @@ func (c *clock) measure(ctx context.Context, serverTime func(context.Context) (t
 			return err
 		}
 		answered := c.steady()
+		c.trips.Add(answered.Sub(asked))
 		low, high := at.Sub(answered), at.Sub(asked)
 		if n == 0 || high-low < most-least {
 			least, most = low, high
@@ -117,6 +122,16 @@ func (c *clock) skew() time.Duration {
 // begins returns when the delay of a job begins that was stored at one time and accepted at another.
 func begins(stored, accepted time.Time) time.Time {
 	return later(stored, earlier(accepted, stored.Add(maxSkew)))
+}
+
+// offset returns how far the server's clock is before this instance's wall clock, by the middle of what the last
+// measurement leaves open.
+func (c *clock) offset() time.Duration {
+	step := c.wall().Round(0).Sub(c.steady())
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	least, most := c.lags[(c.next+measures-1)%measures]-step, c.leads-step
+	return least + (most-least)/2
 }
 
 func earlier(a, b time.Time) time.Time {

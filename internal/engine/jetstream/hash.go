@@ -241,7 +241,9 @@ func (e *Engine) finish(tasks []*task) {
 // compute hashes the task's secret, wipes it, and seals the digest.
 func (e *Engine) compute(t *task) error {
 	var sum [digest.MaxSize]byte
+	began := time.Now()
 	t.algorithm.Sum(&sum, t.secret)
+	e.hashTimes[t.algorithm].Add(time.Since(began))
 	clear(t.secret)
 	secret.ScrubStack()
 	sealed, err := e.codec.sealResult(t.id, &storedResult{

@@ -1,6 +1,9 @@
 package jetstream
 
-import "math/bits"
+import (
+	"math"
+	"math/bits"
+)
 
 // bitmapBits is how many ids one bitmap is for, as a power of two.
 const bitmapBits = 10
@@ -63,6 +66,24 @@ func (s *ids) remove(id int64) bool {
 		delete(s.bitmaps, key)
 	}
 	return true
+}
+
+// lowest returns the lowest id of the set, and false if it has none.
+func (s *ids) lowest() (id int64, ok bool) {
+	first := int64(math.MaxInt64)
+	for key := range s.bitmaps {
+		first = min(first, key)
+	}
+	b := s.bitmaps[first]
+	if b == nil {
+		return 0, false
+	}
+	for word, w := range b.bits {
+		if w != 0 {
+			return first<<bitmapBits | int64(word*64+bits.TrailingZeros64(w)), true
+		}
+	}
+	return 0, false
 }
 
 // each calls f for every id of the set, in no order, until f returns false. f may remove the id it

@@ -28,6 +28,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/hashd-project/hashd/v2/internal/digest"
 	"github.com/hashd-project/hashd/v2/internal/engine"
 	"github.com/hashd-project/hashd/v2/internal/seal"
 	"github.com/hashd-project/hashd/v2/internal/wake"
@@ -141,6 +142,10 @@ type Engine struct {
 	suspect chan struct{} // signals that something may be wrong in the cluster
 	fault   atomic.Pointer[fault]
 	quiet   repeats
+
+	hashTimes []engine.Durations // by algorithm
+	groups    engine.Durations
+
 	missed  int // looks of the start that have not found the jobs stream beside the results
 	counted int // lives of the log in which lost jobs of ours are counted
 
@@ -173,6 +178,7 @@ func newOn(ctx context.Context, c *clock, cfg Config) (*Engine, error) {
 		back:    make(chan struct{}, 1),
 		suspect: make(chan struct{}, 1),
 	}
+	e.hashTimes = make([]engine.Durations, len(digest.All()))
 	e.codec = codec{sealer: cfg.Sealer, names: e.names}
 	e.want = wanted{e.jobsStream(), e.resultsStream(), e.lifeStream(), e.consumerConfig()}
 	e.ledger = newLedger(&e.cfg)
@@ -240,8 +246,32 @@ func (e *Engine) Room(tenant uint16) engine.Room { return e.ledger.room(tenant) 
 // Latenesses implements engine.Engine, for the jobs that this instance hashed.
 func (e *Engine) Latenesses() engine.Histogram { return e.ledger.latenesses() }
 
-// NextDue implements engine.Engine. It is not known: the cluster has the due times.
-func (e *Engine) NextDue() time.Time { return time.Time{} }
+// HashTimes implements engine.Engine, for the jobs that this instance hashed.
+func (e *Engine) HashTimes() engine.HashTimes {
+	times := engine.NewHashTimes()
+	for i := range times {
+		times[i] = e.hashTimes[i].Histogram()
+	}
+	return times
+}
+
+// GroupTimes returns how long the cluster took to store each group of jobs that this instance sent.
+func (e *Engine) GroupTimes() engine.Histogram { return e.groups.Histogram() }
+
+// RoundTrips returns how long the cluster took to answer the requests by which its clock is measured.
+func (e *Engine) RoundTrips() engine.Histogram { return e.clock.trips.Histogram() }
+
+// ClockOffset returns by how much the clock of the jobs stream's leader was before that of this machine when it was
+// measured last, to half a round trip.
+func (e *Engine) ClockOffset() time.Duration { return e.clock.offset() }
+
+// NextDue implements engine.Engine, for the jobs that this instance accepted. It may be up to momentStep too early.
+func (e *Engine) NextDue() time.Time {
+	if e.ctx.Err() != nil {
+		return time.Time{}
+	}
+	return e.ledger.nextDue()
+}
 
 // MaxBatch returns the most jobs that the cluster takes in a batch.
 func (e *Engine) MaxBatch() int { return min(engine.MaxBatch, e.publishLimit-1) }

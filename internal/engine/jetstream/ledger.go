@@ -35,6 +35,7 @@ type ledger struct {
 	keys          []expiring // idempotency keys used here, oldest first
 	reserved      int64      // jobs on their way to the cluster
 	last          int64      // highest id given to a job of ours
+	moments       moments    // when jobs of ours were accepted
 	early         map[int64]outcome
 
 	accepted, completed, canceled, rejected int64
@@ -135,13 +136,14 @@ func (l *ledger) drop(id int64) {
 }
 
 // accept turns a tenant's reservation into pending jobs.
-func (l *ledger) accept(tenant uint16, first, n int64) {
+func (l *ledger) accept(tenant uint16, first, n int64, at time.Time) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.reserved -= n
 	l.accepted += n
 	l.accounts.add(tenant, engine.Stats{Accepted: n, Pending: n})
 	l.last = max(l.last, first+n-1)
+	l.noteMoment(first, at)
 	for id := first; id < first+n; id++ {
 		l.pending.add(id)
 		l.accounts.own(tenant, id)
@@ -311,6 +313,29 @@ func (l *ledger) latenesses() engine.Histogram {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.lateness
+}
+
+// noteMoment notes when jobs were accepted, of which the first has that id.
+func (l *ledger) noteMoment(first int64, at time.Time) {
+	if l.moments.full() {
+		oldest, ok := l.pending.lowest()
+		if !ok {
+			oldest = first
+		}
+		l.moments.forget(oldest)
+	}
+	l.moments.note(first, at)
+}
+
+// nextDue returns when the oldest pending job is due; the zero time if there is none.
+func (l *ledger) nextDue() time.Time {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	oldest, ok := l.pending.lowest()
+	if !ok {
+		return time.Time{}
+	}
+	return l.moments.of(oldest).Add(l.cfg.Delay)
 }
 
 func (l *ledger) stats() engine.Stats {

@@ -27,7 +27,7 @@ func TestNoteBeforeAcknowledgement(t *testing.T) {
 	l.observe(11, isDone)
 	l.observe(12, isCanceled)
 	l.observe(99, isDone) // another instance's
-	l.accept(0, 10, 3)
+	l.accept(0, 10, 3, time.Now())
 	if got := l.stats(); got.Accepted != 3 || got.Pending != 1 || got.Completed != 1 || got.Canceled != 1 || got.Kept != 1 {
 		t.Errorf("counters are %+v", got)
 	}
@@ -40,7 +40,7 @@ func TestNoteBeforeAcknowledgement(t *testing.T) {
 func TestNotesRepeat(t *testing.T) {
 	l := newTestLedger()
 	reserve(t, l, 2)
-	l.accept(0, 1, 2)
+	l.accept(0, 1, 2, time.Now())
 	for range 3 {
 		l.observe(1, isDone)
 		l.observe(7, isDone)
@@ -72,7 +72,7 @@ func TestLedgerDrains(t *testing.T) {
 		}
 	}
 	open("a job is on its way")
-	l.accept(0, 1, 1)
+	l.accept(0, 1, 1, time.Now())
 	open("it is pending")
 	l.observe(1, isDone)
 	<-over
@@ -82,7 +82,7 @@ func TestLedgerDrains(t *testing.T) {
 func TestLedgerExpires(t *testing.T) {
 	l := newTestLedger()
 	reserve(t, l, 100)
-	l.accept(0, 1, 100)
+	l.accept(0, 1, 100, time.Now())
 	for id := range int64(100) {
 		l.observe(id+1, isDone)
 	}

@@ -3,6 +3,7 @@ package jetstream
 import (
 	"encoding/binary"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 )
@@ -47,7 +48,7 @@ func TestNotesAreTakenIn(t *testing.T) {
 	t.Parallel()
 	e := &Engine{ledger: newTestLedger()}
 	reserve(t, e.ledger, 5)
-	e.ledger.accept(0, 10, 5)
+	e.ledger.accept(0, 10, 5, time.Now())
 	waits, still := e.waiters.join(11), e.waiters.join(14)
 	e.read(&nats.Msg{Data: noteOf(byte(isDone), 10, 11, 99)}) // 99 is another instance's
 	e.read(&nats.Msg{Data: noteOf(byte(isCanceled), 12)})
@@ -72,7 +73,7 @@ func TestOtherMessagesAreNoNotes(t *testing.T) {
 	l := oneLife(1)
 	e.known.Store(&l)
 	reserve(t, e.ledger, 1)
-	e.ledger.accept(0, 10, 1)
+	e.ledger.accept(0, 10, 1, time.Now())
 	for _, data := range [][]byte{
 		nil, {}, {byte(isDone)}, noteOf(0, 10), noteOf(isGiven+1, 10), noteOf(255, 10),
 		noteOf(byte(isDone), 10)[:8], noteOf(isGiven), noteOf(isGiven, 10)[:8], noteOf(isGiven, 10, 11),

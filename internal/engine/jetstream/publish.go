@@ -19,7 +19,8 @@ type submission struct {
 	tenant uint16
 	jobs   int64
 	bytes  int
-	origin origin // of its jobs
+	origin origin    // of its jobs
+	at     time.Time // when they were accepted
 	answer chan answer
 }
 
@@ -128,13 +129,14 @@ func (e *Engine) storeGroup(group []*submission) {
 		for _, s := range part {
 			msgs = append(msgs, s.msgs...)
 		}
-		before := e.acked.Load()
+		before, began := e.acked.Load(), time.Now()
 		last, err := e.commit(msgs)
 		if definite(err) && len(part) > 1 {
 			return err
 		}
 		at := last - uint64(len(msgs)) + 1
 		if err == nil {
+			e.groups.Add(time.Since(began))
 			e.reach(e.known.Load(), last)
 		}
 		for _, s := range part {
@@ -162,7 +164,7 @@ func (e *Engine) conclusion(s *submission, at, before uint64, err error) answer 
 	if err != nil {
 		return answer{0, err}
 	}
-	e.ledger.accept(s.tenant, first, s.jobs)
+	e.ledger.accept(s.tenant, first, s.jobs, s.at)
 	return answer{first, nil}
 }
 

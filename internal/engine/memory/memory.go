@@ -19,6 +19,7 @@ import (
 	"fmt"
 	"math"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -73,6 +74,7 @@ type Engine struct {
 	completed, canceled, erased, rejected int64
 	owed                                  int64 // results that were hashed while draining and nobody has read
 	lateness                              engine.Histogram
+	hashTimes                             engine.HashTimes
 	recent                                engine.Recent
 }
 
@@ -115,6 +117,8 @@ func unstarted(cfg engine.Limits) (*Engine, error) {
 		waiters: make(map[int64]*waiter),
 		keys:    keys{jobs: make(map[[16]byte]firstUse)},
 		numbers: map[string]uint16{engine.DefaultTenant: 0},
+
+		hashTimes: engine.NewHashTimes(),
 	}
 	e.next.Store(cfg.FirstID)
 	e.tail.Store(&segment{first: cfg.FirstID - segmentJobs}) // full, and never written to
@@ -339,6 +343,13 @@ func (e *Engine) Latenesses() engine.Histogram {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	return e.lateness
+}
+
+// HashTimes implements engine.Engine.
+func (e *Engine) HashTimes() engine.HashTimes {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return slices.Clone(e.hashTimes)
 }
 
 // NextDue implements engine.Engine. Jobs that are being hashed are done within microseconds: it is that of the

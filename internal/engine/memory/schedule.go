@@ -19,7 +19,8 @@ type claim struct {
 	n       int
 	dues    [claimJobs]int64
 	headers [claimJobs]meta // 0 for a job that was canceled before
-	long    map[int]long    // the secrets in the arena, by place in the claim
+	took    [claimJobs]time.Duration
+	long    map[int]long // the secrets in the arena, by place in the claim
 }
 
 // long is a secret in the arena.
@@ -129,8 +130,11 @@ func (e *Engine) work(c *claim) bool {
 	if more {
 		wake.Up(e.help)
 	}
+	began := e.now()
 	for j := range c.n {
 		c.hash(j)
+		ended := e.now()
+		c.took[j], began = time.Duration(ended-began), ended
 	}
 	secret.ScrubStack()
 	e.mu.Lock()
@@ -203,6 +207,9 @@ func (e *Engine) publish(c *claim) {
 	}
 	for j := range c.n {
 		i := c.at + j
+		if h := c.headers[j]; h != 0 {
+			e.hashTimes[h.algorithm()].Add(c.took[j])
+		}
 		if c.headers[j].length() == inArena {
 			e.secrets.free(c.long[j].ref)
 			delete(c.long, j)
