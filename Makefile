@@ -208,11 +208,12 @@ test-page: build-ts $(PAGE_TOOLS) ## Check the types of the live page's modules 
 test-ts: $(TS_TOOLS) ## Test the TypeScript client against the real binary
 	@$(NEED_NODE); cd $(TS) && npm test --silent
 
-# Go tests run the quick starts of the TypeScript client.
+# Go tests run the quick starts of the TypeScript client. The end-to-end tests mostly wait, so they begin first: the others
+# run beside them.
 .PHONY: test-race
 test-race: build-ts $(CHECKERS) $(ASSURANCE) $(AXE) ## Run all tests with the race detector and print the coverage of internal/
 	@mkdir -p $(CACHE)
-	.ci/gotest -race -shuffle=on -timeout 30m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out $$(go list ./... | grep -v /test/linters)
+	.ci/gotest -race -shuffle=on -timeout 30m -coverpkg=./internal/... -coverprofile=$(CACHE)/cover.out ./test/e2e $$(go list ./... | grep -vE '/test/(linters|e2e)$$')
 	@awk -f .ci/coverage.awk $(CACHE)/cover.out
 
 .PHONY: test-mapped
