@@ -22,7 +22,7 @@ const HEIGHT = 69;
  * @property {HTMLButtonElement} copyAll
  * @property {HTMLButtonElement} clear
  * @property {HTMLTemplateElement} template
- * @property {() => HTMLElement} field where the focus goes if no row is left
+ * @property {() => void} rest puts the focus where a secret goes: what had it is no more
  */
 
 /** Shows the rows of the jobs. */
@@ -108,7 +108,7 @@ export class List {
 
   /** @param {RowView} view */
   #leave(view) {
-    if (!this.move(view, 1) && !this.move(view, -1)) this.#parts.field().focus();
+    if (!this.move(view, 1) && !this.move(view, -1)) this.#parts.rest();
   }
 
   /** @param {import("./jobs.js").Change} change */
@@ -127,7 +127,7 @@ export class List {
     this.#views.delete(row);
     this.#heights.delete(row);
     this.#changed.delete(row);
-    if (held) this.#parts.field().focus();
+    if (held) this.#parts.rest();
   }
 
   #schedule() {
@@ -280,6 +280,6 @@ export class List {
   #clear() {
     this.#jobs.clear();
     this.#layout();
-    this.#parts.field().focus();
+    this.#parts.rest();
   }
 }

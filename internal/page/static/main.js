@@ -16,8 +16,14 @@ import { Rail } from "./rail.js";
  */
 const at = (id) => /** @type {Kind} */ (document.getElementById(id));
 
-/** Where a secret goes now. */
-const field = () => at(at("one").hidden ? "lines" : "secret");
+/** Where a secret goes now, or a key while that is missing. */
+const field = () => at(at("form").hidden ? "key" : at("one").hidden ? "lines" : "secret");
+
+/** Puts the focus there, or at the top if nothing can be entered. */
+function rest() {
+  field().focus();
+  if (document.activeElement !== field()) at("main").focus();
+}
 
 const server = new Server({ baseUrl: folderOf(document.baseURI) });
 const jobs = new Jobs();
@@ -33,7 +39,7 @@ const say = (/** @type {string} */ text) => announcer.say(text);
 const offline = () => server.state === "offline";
 const list = new List(
   jobs,
-  { list: at("list"), empty: at("empty"), older: at("older"), copyAll: at("copyall"), clear: at("clear"), template: at("row"), field },
+  { list: at("list"), empty: at("empty"), older: at("older"), copyAll: at("copyall"), clear: at("clear"), template: at("row"), rest },
   {
     server: () => ({ offline: offline(), engine: server.status?.engine ?? "" }),
     end: (row) => void end(row, { jobs, server, say, fail: (failed, fault) => (list.fail(failed, fault), announcer.alert(fault)) }),

@@ -53,6 +53,7 @@ export class RowView {
     this.#part(".id").textContent = row.count > 1 ? `${row.first}–${row.first + row.count - 1}` : `${row.first}`;
     this.#part(".alg").textContent = row.count > 1 ? `${grouped(row.count)} jobs, ${row.algorithm}` : row.algorithm;
     this.#part(".at").textContent = `accepted ${clock(row.accepted)}`;
+    this.element.addEventListener("animationend", () => this.element.classList.remove("fresh"));
     this.update();
   }
 
@@ -84,7 +85,7 @@ export class RowView {
     const shown = [row.state, row.ours, bar, text].join();
     if (shown !== this.#shown) this.#fill(bar, text);
     this.#shown = shown;
-    for (const button of this.buttons) if (button.dataset.k === "undo") button.ariaDisabled = String(row.busy);
+    for (const button of this.buttons) if (button.dataset.k === "undo") button.ariaDisabled = row.busy ? "true" : null;
     return row.state === "waiting" && left > 0 ? left % 1000 || 1000 : Infinity;
   }
 
