@@ -4,7 +4,6 @@ import { HashdClient, InvalidAnswerError, NetworkError, ProblemError } from "./c
 import { after, now } from "./clock.js";
 
 /** @typedef {import("./client/client.js").Stats} Stats */
-/** @typedef {import("./client/client.js").ServerStatus} ServerStatus */
 /** @typedef {import("./client/client.js").Status} Status */
 /** @typedef {"connecting" | "ready" | "full" | "draining" | "down" | "offline" | "key"} State */
 
@@ -23,8 +22,11 @@ export const kindOf = (error) =>
 /** Whether no answer of hashd came. @param {unknown} error */
 export const isLost = (error) => error instanceof NetworkError || error instanceof InvalidAnswerError;
 
+/** Whether the key is at fault. @param {unknown} error */
+const isKeys = (error) => ["unauthorized", "forbidden"].includes(kindOf(error));
+
 /** The scope that a refusal names. @param {unknown} error */
-const scopeOf = (error) => (error instanceof ProblemError ? /scope "?(\w+)/.exec(error.detail)?.[1] : undefined);
+const scopeOf = (error) => (kindOf(error) === "forbidden" && error instanceof ProblemError && /scope "?(\w+)/.exec(error.detail)?.[1]) || "";
 
 /** The folder of the page, below which the API is. @param {string} address */
 export function folderOf(address) {
@@ -35,8 +37,8 @@ export function folderOf(address) {
 /**
  * Asks the server how it is, for as long as it is started and seen. Never two questions of a kind at a time.
  *
- * Events: `stats` ({stats, at}), `missed` ({at}: no figures for this second), `status`, `state` (each change of
- * state, and of what is said about it), `store` (another store than before: {store, before}).
+ * Events: `stats` ({stats, at}), `missed` ({at}: no figures for this second), `status`, `answered` (a round is whole),
+ * `state` (a change of state, or of what is said about it), `store` ({store, before}: another store than before).
  */
 export class Server extends EventTarget {
   /** @type {Stats | undefined} */ stats;
@@ -46,9 +48,9 @@ export class Server extends EventTarget {
   since = new Date();
   /** While offline: the moment of now() at which the next try is made. */
   retryAt = 0;
-  /** While a key is needed: whether one was shown and not taken, and the scope that it lacks. */
-  key = { refused: false, lacks: "" };
-  /** The scope that would let the page show the server's numbers, if the key lacks it. */
+  /** While a key is needed: whether one is being tried, whether one was not taken, and the scope that it lacks. */
+  key = { trying: false, refused: false, lacks: "" };
+  /** The scope that would let the page show the server's numbers, if the key lacks that alone. */
   blind = "";
 
   #baseUrl;
@@ -56,18 +58,29 @@ export class Server extends EventTarget {
   #token = "";
   #seen = true;
   #running = false;
+  #polling = false;
+  #again = false;
   #failures = 0;
   #down = false;
+  /** By how much the server's clock is ahead of now(). @type {number | undefined} */
+  #ahead;
   /** @type {(() => void) | undefined} */ #cancel;
-  /** @type {AbortController} */ #asking = new AbortController();
+  #asking = new AbortController();
   /** @type {Promise<void> | undefined} */ #status;
   #statusAt = -Infinity;
+  /** The name of the last store, also while no status is known. */
+  #store = "";
 
   /** @param {{ baseUrl: string, fetch?: typeof globalThis.fetch }} options */
   constructor({ baseUrl, fetch = (...request) => globalThis.fetch(...request) }) {
     super();
     this.#baseUrl = baseUrl;
-    this.#fetch = fetch;
+    this.#fetch = async (/** @type {Parameters<typeof globalThis.fetch>} */ ...request) => {
+      const response = await fetch(...request);
+      const date = Date.parse(response.headers.get("Date") ?? "");
+      if (date) this.#ahead = date - now();
+      return response;
+    };
     this.client = this.#connect();
   }
 
@@ -84,6 +97,12 @@ export class Server extends EventTarget {
   /** What the server takes at most, once it has told. */
   get limits() {
     return this.status?.limits;
+  }
+
+  /** Seconds since the server's start by the server's own clock, once that is known. */
+  get up() {
+    if (!this.status || this.#ahead === undefined) return undefined;
+    return Math.max(0, (this.#ahead + now() - Date.parse(this.status.started)) / 1000);
   }
 
   start() {
@@ -119,8 +138,9 @@ export class Server extends EventTarget {
     this.#token = token;
     this.client = this.#connect();
     this.blind = "";
+    this.key = { trying: true, refused: false, lacks: "" };
     this.#asking.abort();
-    this.#enter("connecting");
+    this.#enter(this.state, true);
     this.#next(0);
   }
 
@@ -132,13 +152,14 @@ export class Server extends EventTarget {
   report(error) {
     const kind = kindOf(error);
     if (isLost(error)) this.tryNow();
+    else if (isKeys(error)) this.#needKey(error);
     else if (kind === "draining" && this.status) {
       this.status = { ...this.status, status: "draining" };
       this.#settle();
     } else if (kind === "down") {
       this.#down = true;
       this.#settle();
-    } else if (kind === "unauthorized" || kind === "forbidden") this.#needKey(error);
+    }
   }
 
   /**
@@ -150,37 +171,71 @@ export class Server extends EventTarget {
     return this.status?.store ?? "";
   }
 
+  /**
+   * Returns once the server has answered a round that began from now on, or throws the signal's reason.
+   * @param {AbortSignal} signal
+   * @returns {Promise<void>}
+   */
+  answers(signal) {
+    return new Promise((resolve, reject) => {
+      const end = () => {
+        this.removeEventListener("answered", done);
+        signal.removeEventListener("abort", end);
+        if (signal.aborted) reject(signal.reason);
+      };
+      const done = () => {
+        end();
+        resolve();
+      };
+      if (signal.aborted) return reject(signal.reason);
+      this.addEventListener("answered", done);
+      signal.addEventListener("abort", end);
+      this.tryNow();
+    });
+  }
+
   /** @param {number} milliseconds */
   #next(milliseconds) {
     this.#cancel?.();
-    if (this.#running && this.#seen) this.#cancel = after(milliseconds, () => void this.#poll());
+    const shut = this.state === "key" && !this.key.trying; // until there is another
+    if (this.#running && this.#seen && !shut) this.#cancel = after(milliseconds, () => void this.#poll());
   }
-
-  #polling = false;
-  #again = false;
 
   /** One round: figures, and the status when it is time for it. */
   async #poll() {
-    if (this.#polling) {
-      this.#again = true;
-      return;
-    }
+    this.#again = this.#polling; // after this one
+    if (this.#polling) return;
     this.#polling = true;
     const began = now();
-    this.#asking = new AbortController();
+    const { signal } = (this.#asking = new AbortController());
     try {
-      const known = this.state !== "connecting" && this.state !== "offline" && this.state !== "key";
-      if (!known || began - this.#statusAt >= STATUS_EVERY) await this.#askStatus(this.#asking.signal);
-      if (this.blind === "") await this.#askStats(this.#asking.signal);
+      const known = !["connecting", "offline", "key"].includes(this.state);
+      if (!known || began - this.#statusAt >= STATUS_EVERY) await this.#askHealth(signal);
+      if (this.blind === "") await this.#askStats(signal);
       this.#failures = 0;
+      this.key.trying = false;
       this.#settle();
+      this.dispatchEvent(new Event("answered"));
       this.#next(STATS_EVERY - (now() - began));
     } catch (error) {
-      if (!this.#asking.signal.aborted) this.#fail(error, began);
+      if (!signal.aborted) this.#fail(error, began);
     } finally {
       this.#polling = false;
-      if (this.#again || this.#asking.signal.aborted) this.#next(0);
+      if (this.#again || (signal.aborted && this.#running)) this.#next(0);
       this.#again = false;
+    }
+  }
+
+  /** Asks what runs, and whether it takes jobs. @param {AbortSignal} signal */
+  async #askHealth(signal) {
+    await this.#askStatus(signal);
+    if (this.status?.status === "draining") return;
+    try {
+      await this.client.getReadiness({ timeout: TIMEOUT, signal });
+      this.#down = false;
+    } catch (error) {
+      if (!(error instanceof ProblemError || error instanceof InvalidAnswerError)) throw error;
+      this.#down = kindOf(error) === "down"; // a proxy may not let everybody see it
     }
   }
 
@@ -189,11 +244,11 @@ export class Server extends EventTarget {
     try {
       const before = this.stats;
       this.stats = await this.client.getStats({ timeout: TIMEOUT, signal });
-      if (before && this.stats.total < before.total) await this.#askStatus(signal); // it was started anew
+      if (before && before.started !== this.stats.started) await this.#askHealth(signal);
       this.dispatchEvent(new CustomEvent("stats", { detail: { stats: this.stats, at: now() } }));
     } catch (error) {
       if (kindOf(error) !== "forbidden") throw error;
-      this.blind = scopeOf(error) ?? "stats";
+      this.blind = scopeOf(error) || "stats";
       this.stats = undefined;
     }
   }
@@ -207,11 +262,12 @@ export class Server extends EventTarget {
   /** @param {AbortSignal} [signal] */
   async #fetchStatus(signal) {
     const status = await this.client.getStatus({ timeout: TIMEOUT, signal });
-    const before = this.status;
+    const before = this.#store;
     this.status = status;
+    this.#store = status.store;
     this.#statusAt = now();
-    if (before && before.store !== status.store) {
-      this.dispatchEvent(new CustomEvent("store", { detail: { store: status.store, before: before.store } }));
+    if (before !== "" && before !== status.store) {
+      this.dispatchEvent(new CustomEvent("store", { detail: { store: status.store, before } }));
     }
     this.dispatchEvent(new CustomEvent("status", { detail: status }));
   }
@@ -219,36 +275,33 @@ export class Server extends EventTarget {
   /** @param {unknown} error @param {number} began */
   #fail(error, began) {
     this.dispatchEvent(new CustomEvent("missed", { detail: { at: now() } }));
-    if (kindOf(error) === "unauthorized" || kindOf(error) === "forbidden") {
-      this.#needKey(error);
-      return;
+    if (isKeys(error)) this.#needKey(error);
+    else if (isLost(error)) {
+      const pause = PAUSES[Math.min(this.#failures++, PAUSES.length - 1)] ?? 0;
+      this.retryAt = now() + pause * 1000;
+      this.#enter("offline", true);
+      this.#next(pause * 1000);
+    } else { // it answers, but not that: too busy, for instance
+      const asked = error instanceof ProblemError ? (error.retryAfter ?? 0) * 1000 : 0;
+      this.#next(Math.max(STATS_EVERY - (now() - began), asked));
     }
-    if (!isLost(error)) { // it answers, but not that: too busy, for instance
-      this.#next(Math.max(STATS_EVERY - (now() - began), (error instanceof ProblemError && error.retryAfter || 0) * 1000));
-      return;
-    }
-    const pause = PAUSES[Math.min(this.#failures++, PAUSES.length - 1)] ?? 15;
-    this.retryAt = now() + pause * 1000;
-    this.#enter("offline", true);
-    this.#next(pause * 1000);
   }
 
   /** @param {unknown} error */
   #needKey(error) {
     this.#cancel?.();
-    this.key = { refused: this.#token !== "", lacks: kindOf(error) === "forbidden" ? scopeOf(error) ?? "" : "" };
+    this.key = { trying: false, refused: this.#token !== "", lacks: scopeOf(error) };
     this.#token = "";
+    this.client = this.#connect();
     this.stats = this.status = undefined;
     this.#enter("key", true);
   }
 
   /** Finds the state that the last answers tell. */
   #settle() {
-    const refusing = this.stats && "refusing" in this.stats ? this.stats.refusing : undefined;
-    if (this.stats && "refusing" in this.stats) this.#down = refusing === "down";
-    if (refusing === "draining" || this.status?.status === "draining") this.#enter("draining");
-    else if (refusing === "down" || this.#down) this.#enter("down");
-    else this.#enter(this.stats?.full ? "full" : "ready");
+    if (this.status?.status === "draining") this.#enter("draining");
+    else if (this.#down) this.#enter("down");
+    else this.#enter(this.stats?.full === undefined ? "ready" : "full");
   }
 
   /** @param {State} state @param {boolean} [again] tells it also if it is not new */

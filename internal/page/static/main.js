@@ -4,10 +4,13 @@ import { Announcer } from "./announce.js";
 import { folderOf, Server } from "./api.js";
 import { end } from "./cancel.js";
 import { Collector } from "./collect.js";
+import { Form } from "./form.js";
 import { Jobs } from "./jobs.js";
+import { KeyField } from "./keyfield.js";
 import { listen } from "./keyboard.js";
 import { List } from "./list.js";
 import { Rail } from "./rail.js";
+import { States } from "./states.js";
 
 /**
  * The element with the id, which is in index.html.
@@ -16,15 +19,6 @@ import { Rail } from "./rail.js";
  */
 const at = (id) => /** @type {Kind} */ (document.getElementById(id));
 
-/** Where a secret goes now, or a key while that is missing. */
-const field = () => at(at("form").hidden ? "key" : at("one").hidden ? "lines" : "secret");
-
-/** Puts the focus there, or at the top if nothing can be entered. */
-function rest() {
-  field().focus();
-  if (document.activeElement !== field()) at("main").focus();
-}
-
 const server = new Server({ baseUrl: folderOf(document.baseURI) });
 const jobs = new Jobs();
 const announcer = new Announcer(
@@ -32,6 +26,22 @@ const announcer = new Announcer(
   (text) => (at("alert").textContent = text),
 );
 announcer.follow(jobs);
+
+/* ---- Form and states ---- */
+
+/** Where what comes next goes: a secret, lines, or the key that is missing. */
+const field = () => (server.state === "key" ? at("key") : form.place);
+
+/** Puts the focus there, or at the top if nothing can be entered. */
+function rest() {
+  field().focus();
+  if (document.activeElement !== field()) at("main").focus();
+}
+
+const alert = (/** @type {string} */ text) => announcer.alert(text);
+const form = new Form(server, (accepted) => void (accepted.count > 1 ? jobs.addBatch(accepted) : jobs.add({ id: accepted.first, ...accepted })), alert);
+new KeyField(server, { alert, hide: () => form.hide(), taken: rest });
+new States(server, alert);
 
 /* ---- Jobs ---- */
 
@@ -60,7 +70,6 @@ server.addEventListener("status", () => {
   rail.measure(server.delay);
 });
 server.addEventListener("state", () => {
-  document.body.classList.toggle("offline", offline());
   rail.arrive();
   list.refresh();
 });
