@@ -210,7 +210,7 @@ export class Server extends EventTarget {
     const { signal } = (this.#asking = new AbortController());
     try {
       const known = !["connecting", "offline", "key"].includes(this.state);
-      if (!known || began - this.#statusAt >= STATUS_EVERY) await this.#askHealth(signal);
+      if (!known || began - this.#statusAt >= STATUS_EVERY) await this.#askStatus(signal);
       if (this.blind === "") await this.#askStats(signal);
       this.#failures = 0;
       this.key.trying = false;
@@ -226,25 +226,13 @@ export class Server extends EventTarget {
     }
   }
 
-  /** Asks what runs, and whether it takes jobs. @param {AbortSignal} signal */
-  async #askHealth(signal) {
-    await this.#askStatus(signal);
-    if (this.status?.status === "draining") return;
-    try {
-      await this.client.getReadiness({ timeout: TIMEOUT, signal });
-      this.#down = false;
-    } catch (error) {
-      if (!(error instanceof ProblemError || error instanceof InvalidAnswerError)) throw error;
-      this.#down = kindOf(error) === "down"; // a proxy may not let everybody see it
-    }
-  }
-
   /** @param {AbortSignal} signal */
   async #askStats(signal) {
     try {
       const before = this.stats;
       this.stats = await this.client.getStats({ timeout: TIMEOUT, signal });
-      if (before && before.started !== this.stats.started) await this.#askHealth(signal);
+      this.#down = false; // what it tells of refusals counts
+      if (before && before.started !== this.stats.started) await this.#askStatus(signal);
       this.dispatchEvent(new CustomEvent("stats", { detail: { stats: this.stats, at: now() } }));
     } catch (error) {
       if (kindOf(error) !== "forbidden") throw error;
@@ -299,8 +287,9 @@ export class Server extends EventTarget {
 
   /** Finds the state that the last answers tell. */
   #settle() {
-    if (this.status?.status === "draining") this.#enter("draining");
-    else if (this.#down) this.#enter("down");
+    const refusing = this.stats?.refusing;
+    if (refusing === "draining" || this.status?.status === "draining") this.#enter("draining");
+    else if (refusing === "down" || this.#down) this.#enter("down");
     else this.#enter(this.stats?.full === undefined ? "ready" : "full");
   }
 
