@@ -1,14 +1,12 @@
 // The list of the jobs: its rows, newest first, of which only those in sight are in the page if there are many.
 
+import { flash } from "./buttons.js";
 import { copy } from "./copy.js";
-import { flash, RowView } from "./row.js";
-import { inSight, topsOf } from "./virtual.js";
+import { RowView } from "./row.js";
+import { Stack } from "./stack.js";
 
 /** Rows above which only those in sight are in the page. */
 const MANY = 200;
-
-/** Pixels that a row is thought to be high until it was seen. */
-const HEIGHT = 69;
 
 /** @typedef {import("./jobs.js").Row} Row */
 /** @typedef {import("./jobs.js").Jobs} Jobs */
@@ -29,18 +27,15 @@ const HEIGHT = 69;
 export class List {
   #jobs;
   #parts;
+  #stack;
   #around;
   /** @type {Map<Row, RowView>} */
   #views = new Map();
   /** Rows that changed since they were shown. @type {Set<Row>} */
   #changed = new Set();
-  /** @type {Map<Row, number>} */
-  #heights = new Map();
-  #width = 0;
   #frame = 0;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
   #tick;
-  #sizes = new ResizeObserver(() => this.#measure());
 
   /**
    * @param {Jobs} jobs
@@ -50,13 +45,13 @@ export class List {
   constructor(jobs, parts, around) {
     this.#jobs = jobs;
     this.#parts = parts;
+    this.#stack = new Stack(parts.list, this.#views, () => this.#many && this.#schedule());
     this.#around = { ...around, template: parts.template, leave: (/** @type {RowView} */ view) => this.#leave(view) };
     jobs.addEventListener("change", (event) => this.#note(/** @type {CustomEvent} */ (event).detail));
     parts.copyAll.addEventListener("click", () => void this.#copyAll());
     parts.clear.addEventListener("click", () => this.#clear());
     addEventListener("scroll", () => this.#many && this.#schedule(), { passive: true });
     addEventListener("resize", () => this.#schedule());
-    this.#sizes.observe(parts.list);
     this.#layout();
   }
 
@@ -122,10 +117,9 @@ export class List {
   #forget(row) {
     const view = this.#views.get(row);
     const held = view?.element.contains(document.activeElement);
-    if (view) this.#sizes.unobserve(view.element);
     view?.element.remove();
     this.#views.delete(row);
-    this.#heights.delete(row);
+    this.#stack.forget(row);
     this.#changed.delete(row);
     if (held) this.#parts.rest();
   }
@@ -160,34 +154,28 @@ export class List {
     copyAll.disabled = !rows.some(({ hashes }) => hashes.length > 0);
     clear.disabled = rows.every(({ state }) => state === "waiting");
     list.classList.toggle("many", this.#many);
-    const anchor = this.#anchor();
-    this.#place(this.#many ? this.#window(wanted) : [...rows]);
-    this.#update();
-    if (this.#many) this.#stack();
-    else this.#unstack();
-    if (anchor?.element.isConnected) scrollBy(0, anchor.element.getBoundingClientRect().top - anchor.top);
-  }
-
-  /** The uppermost row in sight and where it stands, which it keeps if rows above it come and go. */
-  #anchor() {
-    if (!this.#many || this.#parts.list.getBoundingClientRect().top >= 0) return undefined;
-    for (const element of this.#parts.list.children) {
-      const { top, bottom } = element.getBoundingClientRect();
-      if (bottom > 0 && top < innerHeight) return { element, top };
+    if (this.#many) {
+      const held = document.activeElement && this.viewOf(document.activeElement)?.row;
+      const stay = this.#stack.anchor();
+      this.#place(this.#stack.inSight(rows, [held ?? undefined, wanted]));
+      this.#update();
+      this.#stack.stand(rows);
+      stay();
+    } else {
+      this.#place(rows);
+      this.#update();
+      this.#stack.leave();
     }
-    return undefined;
   }
 
   /**
    * Puts exactly these rows into the page, in their order, and moves none that stands right: that would take its focus.
-   * @param {Row[]} rows
+   * @param {readonly Row[]} rows
    */
   #place(rows) {
     const wanted = new Set(rows.map((row) => this.#view(row).element));
     for (const element of [...this.#parts.list.children]) {
-      if (wanted.has(/** @type {HTMLLIElement} */ (element))) continue;
-      this.#sizes.unobserve(element);
-      element.remove();
+      if (!wanted.has(/** @type {HTMLLIElement} */ (element))) element.remove();
     }
     let at = this.#parts.list.firstElementChild;
     for (const element of wanted) {
@@ -204,70 +192,8 @@ export class List {
       if (!view.element.isConnected) continue;
       if (row.state === "waiting" || this.#changed.has(row)) next = Math.min(next, view.update());
       this.#changed.delete(row);
-      }
+    }
     if (next < Infinity) this.#tick = setTimeout(() => this.#schedule(), next);
-  }
-
-  /**
-   * The rows in sight, that which has the focus, and a wanted one.
-   * @param {Row | undefined} wanted
-   */
-  #window(wanted) {
-    const { rows } = this.#jobs;
-    const top = this.#parts.list.getBoundingClientRect().top;
-    const { first, end } = inSight(this.#tops(), -top, innerHeight - top);
-    const held = document.activeElement && this.viewOf(document.activeElement)?.row;
-    return rows.filter((row, n) => (n >= first && n < end) || row === held || row === wanted);
-  }
-
-  #tops() {
-    return topsOf(this.#jobs.rows.map((row) => this.#heights.get(row) ?? HEIGHT));
-  }
-
-  /** Puts each row where it would stand if all were in the page. */
-  #stack() {
-    const { rows } = this.#jobs;
-    const { list } = this.#parts;
-    for (const [row, { element }] of this.#views) {
-      if (element.isConnected && !this.#heights.has(row)) this.#heights.set(row, element.getBoundingClientRect().height);
-    }
-    const tops = this.#tops();
-    list.style.height = `${tops.at(-1)}px`;
-    for (const [n, row] of rows.entries()) {
-      const element = this.#views.get(row)?.element;
-      if (!element?.isConnected) continue;
-      element.style.top = `${tops[n]}px`;
-      element.setAttribute("aria-setsize", String(rows.length));
-      element.setAttribute("aria-posinset", String(n + 1));
-      this.#sizes.observe(element);
-    }
-  }
-
-  #unstack() {
-    const { list } = this.#parts;
-    if (list.style.height === "") return;
-    list.style.height = "";
-    this.#heights.clear();
-    for (const { element } of this.#views.values()) {
-      this.#sizes.unobserve(element);
-      element.style.top = "";
-      element.removeAttribute("aria-setsize");
-      element.removeAttribute("aria-posinset");
-    }
-  }
-
-  /** Takes in heights that have changed: a row was unfolded, or the page has another width. */
-  #measure() {
-    if (!this.#many) return;
-    const { width } = this.#parts.list.getBoundingClientRect();
-    if (width !== this.#width) this.#heights.clear();
-    this.#width = width;
-    for (const [row, { element }] of this.#views) {
-      const { height } = element.getBoundingClientRect();
-      if (!element.isConnected || height === this.#heights.get(row)) continue;
-      this.#heights.set(row, height);
-      this.#schedule();
-    }
   }
 
   async #copyAll() {

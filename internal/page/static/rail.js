@@ -1,7 +1,7 @@
 // The rail: each job that waits is a dot on its way from now to due, and none overtakes another.
 
 import { count as grouped, duration } from "./format.js";
-import { run } from "./row.js";
+import { run } from "./motion.js";
 
 /** The most dots at a time. */
 const MOST_DOTS = 200;

@@ -1,9 +1,11 @@
 // One row of the list: what stands in it, its bar, and its buttons.
 
+import { button, flash, relabel } from "./buttons.js";
 import { copy } from "./copy.js";
 import { save } from "./csv.js";
 import { count as grouped, clock } from "./format.js";
 import { hashBox } from "./hashes.js";
+import { barOf } from "./motion.js";
 import { nameOf, wordsOf } from "./words.js";
 
 /** Milliseconds for which a button waits to be pressed once more. */
@@ -204,56 +206,6 @@ export class RowView {
 }
 
 /**
- * A button whose name begins with what is seen.
- * @param {string} kind
- * @param {string} label
- * @param {string} rest what is heard after it
- * @param {(pressed: HTMLButtonElement) => void} press
- */
-function button(kind, label, rest, press) {
-  const made = document.createElement("button");
-  const [seen, heard] = [document.createElement("span"), document.createElement("span")];
-  made.type = "button";
-  made.className = "plain";
-  made.dataset.k = kind;
-  seen.textContent = label;
-  heard.textContent = rest;
-  heard.className = "vh";
-  made.append(seen, heard);
-  made.addEventListener("click", () => press(made));
-  return made;
-}
-
-/**
- * @param {HTMLElement} pressed
- * @param {string} label
- */
-function relabel(pressed, label) {
-  write(/** @type {HTMLElement} */ (pressed.firstElementChild ?? pressed), label);
-}
-
-/** What a button says when it says nothing else. @type {WeakMap<HTMLElement, { label: string, timer: number }>} */
-const flashes = new WeakMap();
-
-/**
- * Has a button say something else for a while.
- * @param {HTMLElement} pressed
- * @param {string} says
- * @param {number} lasts milliseconds
- */
-export function flash(pressed, says, lasts) {
-  const before = flashes.get(pressed);
-  const label = before?.label ?? pressed.firstChild?.textContent ?? "";
-  clearTimeout(before?.timer);
-  relabel(pressed, says);
-  const timer = window.setTimeout(() => {
-    flashes.delete(pressed);
-    relabel(pressed, label);
-  }, lasts);
-  flashes.set(pressed, { label, timer });
-}
-
-/**
  * @param {string} kind
  * @param {string} text
  */
@@ -270,32 +222,6 @@ function hashOf(hash) {
   code.className = "hash";
   code.textContent = hash ?? "";
   return code;
-}
-
-/**
- * A bar that fills until the row is due, without a script.
- * @param {Row} row
- */
-function barOf({ count, algorithm, start, due }) {
-  const [bar, fill] = [document.createElement("div"), document.createElement("i")];
-  bar.className = count > 1 ? "bar all" : algorithm === "sha256" ? "bar s44" : "bar";
-  bar.append(fill);
-  run(fill, [{ transform: "scaleX(0)" }, { transform: "scaleX(1)" }], start, due);
-  return bar;
-}
-
-/**
- * Moves an element from the start of a countdown to its end: in five steps for those who want less motion.
- * @param {Element} element
- * @param {Keyframe[]} frames
- * @param {number} start
- * @param {number} due
- */
-export function run(element, frames, start, due) {
-  const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
-  const moving = element.animate(frames, { duration: due - start, fill: "both", easing: calm ? "steps(5, end)" : "linear" });
-  moving.currentTime = performance.now() - start;
-  return moving;
 }
 
 /**
