@@ -3,11 +3,13 @@
 import { Announcer } from "./announce.js";
 import { folderOf, Server } from "./api.js";
 import { end } from "./cancel.js";
+import { Charts } from "./charts.js";
 import { Collector } from "./collect.js";
 import { Form } from "./form.js";
 import { Jobs } from "./jobs.js";
 import { KeyField } from "./keyfield.js";
 import { listen } from "./keyboard.js";
+import { Limits } from "./limits.js";
 import { List } from "./list.js";
 import { Rail } from "./rail.js";
 import { States } from "./states.js";
@@ -74,6 +76,11 @@ server.addEventListener("state", () => {
   list.refresh();
 });
 listen({ help: at("help"), single: at("single"), opener: at("keys"), field, list });
+
+/* ---- Server ---- */
+
+new Charts(server);
+new Limits(server);
 
 /* ---- Start ---- */
 
