@@ -3,6 +3,7 @@ package observe
 import (
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -76,19 +77,26 @@ func TestAlertsAskForWhatThereIs(t *testing.T) {
 	}
 }
 
-// The operator's guide says of each alert what to do, and of no other.
+// The operator's guide says of each alert what it means and what to do, in a section that the alert names, and of no other.
 func TestEveryAlertIsDocumented(t *testing.T) {
 	text, err := os.ReadFile("../../docs/operate.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	documented := make(map[string]int)
-	for _, m := range regexp.MustCompile("(?m)^\\| `(Hashd[A-Za-z]+)` \\| [^|]+ \\| [^|]+ \\|$").FindAllStringSubmatch(string(text), -1) {
-		documented[m[1]]++
+	documented := make(map[string][]string)
+	for _, m := range regexp.MustCompile("(?m)^\\| \\[`(Hashd[A-Za-z]+)`\\]\\(#([a-z]+)\\) \\| ([a-z]+) \\| [^|]+ \\|$").FindAllStringSubmatch(string(text), -1) {
+		documented[m[1]] = append(documented[m[1]], m[2], m[3])
 	}
 	for _, a := range alerts(t) {
-		if documented[a.Alert] != 1 {
-			t.Errorf("%s is there %d times", a.Alert, documented[a.Alert])
+		anchor := strings.ToLower(a.Alert)
+		if want := []string{anchor, a.Labels["severity"]}; !slices.Equal(documented[a.Alert], want) {
+			t.Errorf("of %s the table has %q, want %q", a.Alert, documented[a.Alert], want)
+		}
+		if url := a.Annotations["runbook_url"]; url != "https://github.com/hashd-project/hashd/blob/main/docs/operate.md#"+anchor {
+			t.Errorf("%s has the runbook %q", a.Alert, url)
+		}
+		if _, section, _ := strings.Cut(string(text), "\n### "+a.Alert+"\n"); len(strings.SplitN(section, "\n#", 2)[0]) < 50 {
+			t.Errorf("%s has no section of what to do", a.Alert)
 		}
 		delete(documented, a.Alert)
 	}

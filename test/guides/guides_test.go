@@ -293,3 +293,68 @@ func TestThePageOfKeysIsRight(t *testing.T) {
 		}
 	}
 }
+
+// What docs/operate.md says one sees of a fault is there to be seen: each metric and alert is one, each problem is of the
+// contract's, each path is served, and each other piece is part of a text that hashd logs or prints.
+func TestFaultsShowWhatIsSaid(t *testing.T) {
+	_, faults, ok := strings.Cut(read(t, "docs/operate.md"), "\n## Faults\n")
+	faults, _, _ = strings.Cut(faults, "\n## ")
+	metrics, rules := read(t, "internal/observe/names.go"), read(t, "deploy/prometheus/rules.yaml")
+	problems, contract := read(t, "docs/api.md"), read(t, "api/openapi.yaml")
+	texts, rows := literals(t), 0
+	for row := range strings.Lines(faults) {
+		cells := strings.Split(row, " | ")
+		if len(cells) != 4 || cells[0] == "| fault" {
+			if strings.HasPrefix(row, "|") && !strings.HasPrefix(row, "|---") && cells[0] != "| fault" {
+				t.Errorf("not four columns: %s", row)
+			}
+			continue
+		}
+		rows++
+		for _, seen := range code(cells[1]) {
+			name := regexp.MustCompile(`^(?:hashd_|process_)[a-z_]+$`).MatchString(seen)
+			problem := regexp.MustCompile(`^[45]\d\d ([a-z-]+)$`).FindStringSubmatch(seen)
+			switch {
+			case strings.HasPrefix(seen, "process_"): // of Prometheus's own library
+			case name && !strings.Contains(metrics, `"`+seen+`"`):
+				t.Errorf("there is no metric %s", seen)
+			case name:
+			case strings.HasPrefix(seen, "Hashd"):
+				if !strings.Contains(rules, "alert: "+seen+"\n") {
+					t.Errorf("there is no alert %s", seen)
+				}
+			case problem != nil:
+				if !strings.Contains(problems, "`"+problem[1]+"`") {
+					t.Errorf("there is no problem %s", seen)
+				}
+			case strings.HasPrefix(seen, "/"):
+				if !strings.Contains(contract, "\n  "+seen+":\n") {
+					t.Errorf("there is no path %s", seen)
+				}
+			case !slices.ContainsFunc(texts, func(text string) bool { return strings.Contains(text, seen) }):
+				t.Errorf("nothing logs or prints %q", seen)
+			}
+		}
+	}
+	if !ok || rows < 30 {
+		t.Errorf("%d faults", rows)
+	}
+}
+
+// literals returns the texts in hashd's code.
+func literals(t *testing.T) (texts []string) {
+	t.Helper()
+	for _, dir := range []string{"cmd/hashd", "internal"} {
+		err := fs.WalkDir(os.DirFS(path.Join(root, dir)), ".", func(name string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(name, ".go") || strings.HasSuffix(name, "_test.go") {
+				return err
+			}
+			texts = append(texts, regexp.MustCompile(`"(?:[^"\\\n]|\\.)*"`).FindAllString(read(t, path.Join(dir, name)), -1)...)
+			return nil
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+	}
+	return texts
+}
