@@ -27,8 +27,9 @@ REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
 AXE := $(CACHE)/axe/node_modules/.package-lock.json
 OGEN := $(CACHE)/ogen
 MANIFESTS := $(CACHE)/manifests
+IMAGE := $(CACHE)/image
 CHECKERS := $(PYTHON) $(OGEN)
-ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX) $(MANIFESTS)
+ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX) $(MANIFESTS) $(IMAGE)
 TELL := .ci/tell
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 
@@ -146,6 +147,15 @@ $(CYCLONEDX):
 sbom: build $(CYCLONEDX) ## List the modules in bin/hashd and bin/hashctl, as CycloneDX files beside them
 	CYCLONEDX=$(CYCLONEDX) .ci/sbom bin/hashd bin/hashctl
 
+.PHONY: image
+image: $(IMAGE) ## Build bin/hashd-image.tar, the image of a release, without a container engine
+	@mkdir -p bin
+	IMAGE=$(IMAGE) .ci/build-image bin/hashd-image.tar
+
+.PHONY: push-image
+push-image: image ## Build the image and push it to the names in TO, such as TO=ghcr.io/hashd-project/hashd:2.0.0
+	$(IMAGE) push bin/hashd-image.tar $(or $(TO),$(error TO names no image))
+
 .PHONY: vulncheck
 vulncheck: $(GOVULNCHECK) ## Check with the newest database that nothing in the binaries has a known vulnerability
 	VULNDB=latest go test -count 1 -v -run '^TestNoKnownVulnerabilities$$' ./test/assurance
@@ -161,6 +171,9 @@ $(OGEN): .ci/generators/ogen/go.mod .ci/generators/ogen/go.sum
 
 $(MANIFESTS): .ci/manifests/go.mod .ci/manifests/go.sum .ci/manifests/main.go
 	@$(TELL) "building the reader of Kubernetes manifests" sh -c 'cd $(<D) && go build -o $@ . && touch $@'
+
+$(IMAGE): .ci/image/go.mod .ci/image/go.sum $(wildcard .ci/image/*.go)
+	@$(TELL) "building the maker of images" sh -c 'cd $(<D) && go build -o $@ . && touch $@'
 
 $(PYTHON): .ci/requirements.txt
 	python3 -m venv --clear $(@D)
