@@ -111,9 +111,16 @@ figures: ## Print how long functions and files are, and what is exported without
 	@go run ./test/arch/figures
 
 .PHONY: lint
-lint: $(LINT) lint-api breaking ## Lint the code and the contract, and prove that the checks of the contract can fail
+lint: $(LINT) lint-api breaking vet-elsewhere ## Lint the code and the contract, and prove that the checks of the contract can fail
 	@$(TELL) "lint by the rules of .golangci.yml" $(LINT) run --allow-parallel-runners ./...
 	.ci/gotest -count 1 ./test/linters
+
+# Without test/, whose tests send signals that Windows does not have.
+.PHONY: vet-elsewhere
+vet-elsewhere: ## Vet the code as Windows and macOS have it
+	@for on in windows/amd64 darwin/arm64; do \
+		export GOOS=$${on%/*} GOARCH=$${on#*/}; $(TELL) "vet for $$on" go vet $$(go list ./... | grep -v /test/) || exit; \
+	done
 
 $(LINT):
 	@mkdir -p $(CACHE)/install
