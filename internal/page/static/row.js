@@ -6,6 +6,7 @@ import { save } from "./csv.js";
 import { count as grouped, clock } from "./format.js";
 import { hashBox } from "./hashes.js";
 import { barOf } from "./motion.js";
+import { write } from "./page.js";
 import { nameOf, wordsOf } from "./words.js";
 
 /** Milliseconds for which a button waits to be pressed once more. */
@@ -222,13 +223,4 @@ function hashOf(hash) {
   code.className = "hash";
   code.textContent = hash ?? "";
   return code;
-}
-
-/**
- * Writes a text where it is not there yet.
- * @param {HTMLElement} element
- * @param {string} text
- */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }
