@@ -153,8 +153,9 @@ export class RowView {
   }
 
   #unfolding() {
-    const act = button("show", "Show", ` the hashes of ${nameOf(this.row)}`, () => (this.#box ? this.#fold() : this.#unfold()));
-    act.ariaExpanded = "false";
+    const [label, expanded] = this.#box ? ["Hide", "true"] : ["Show", "false"];
+    const act = button("show", label, ` the hashes of ${nameOf(this.row)}`, () => (this.#box ? this.#fold() : this.#unfold()));
+    act.ariaExpanded = expanded;
     return act;
   }
 
