@@ -41,9 +41,9 @@ func of(info *debug.BuildInfo, archive string) Build {
 	if strings.HasPrefix(archive, "$") || b.Commit != Unknown {
 		archive = ""
 	}
-	if i := strings.LastIndexByte(strings.TrimSpace(archive), ' '); i >= 0 {
-		b.Commit = strings.TrimSpace(archive[i:])
-		if tag := strings.TrimSpace(archive[:i]); tag != "" && (b.Version == "" || b.Version == "(devel)") {
+	if tag, commit, ok := strings.Cut(strings.TrimRight(archive, "\n"), " "); ok {
+		b.Commit = commit
+		if tag != "" && (b.Version == "" || b.Version == "(devel)") {
 			b.Version = tag
 		}
 	}
