@@ -102,7 +102,7 @@ generate-check: $(TS_TOOLS) build-ts $(PAGE_TOOLS) ## Fail if gen/ is not what a
 	@$(NEED_NODE); rm -rf $(CACHE)/ts && cd $(TS) && GENERATED=$(CACHE)/ts npm run --silent generate && \
 		diff -ru ../../gen/ts $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
 	@$(NEED_NODE); rm -rf $(CACHE)/page && cd $(PAGE) && GENERATED=$(CACHE)/page npm run --silent generate && \
-		for part in client vendor; do diff -ru -x '*client.d.ts' static/$$part $(CACHE)/page/$$part || \
+		for part in client uplot; do diff -ru -x '*client.d.ts' static/$$part $(CACHE)/page/$$part || \
 		{ echo "$(PAGE)/static/$$part is stale: run make generate"; exit 1; }; done
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"
 

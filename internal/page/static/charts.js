@@ -5,7 +5,7 @@ import { clock, NOTHING } from "./format.js";
 import { byId, write } from "./page.js";
 import { Palette } from "./palette.js";
 import { CHARTS, full, Series, SHORTEST, SPAN, without, words } from "./series.js";
-import uPlot from "./vendor/uPlot.esm.js";
+import uPlot from "./uplot/uPlot.esm.js";
 
 /** @typedef {import("./api.js").Server} Server */
 /** @typedef {import("./series.js").Chart} Chart */
