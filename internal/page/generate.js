@@ -20,13 +20,12 @@ await build({
   banner: { js: "// Code generated from client/ts by make generate. DO NOT EDIT." },
 });
 
-// Not in a folder named vendor, which Go leaves out of a module.
-await mkdir(`${into}/uplot`, { recursive: true });
+await mkdir(`${into}/vendor`, { recursive: true });
 for (const [from, to] of [
   ["dist/uPlot.esm.js", "uPlot.esm.js"],
   ["dist/uPlot.min.css", "uPlot.min.css"],
   ["dist/uPlot.d.ts", "uPlot.esm.d.ts"],
-  ["LICENSE", "LICENSE"],
+  ["LICENSE", "uPlot.LICENSE"],
 ]) {
-  await cp(here(`node_modules/uplot/${from}`), `${into}/uplot/${to}`);
+  await cp(here(`node_modules/uplot/${from}`), `${into}/vendor/${to}`);
 }

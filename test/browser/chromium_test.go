@@ -13,6 +13,7 @@ import (
 	"github.com/chromedp/cdproto/audits"
 	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
+	"github.com/chromedp/cdproto/emulation"
 	cdplog "github.com/chromedp/cdproto/log"
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
@@ -86,7 +87,8 @@ func open(t *testing.T, origin string) *tab {
 	})
 	b := &tab{ctx: ctx, profile: profile, origin: origin}
 	chromedp.ListenTarget(ctx, b.note)
-	b.do(t, "start", network.Enable(), cdplog.Enable(), runtime.Enable(), audits.Enable())
+	b.do(t, "start", network.Enable(), cdplog.Enable(), runtime.Enable(), audits.Enable(),
+		emulation.SetFocusEmulationEnabled(true))
 	return b
 }
 
@@ -164,10 +166,12 @@ func (b *tab) try(actions ...chromedp.Action) error {
 // value evaluates an expression, or awaits what it promises.
 func value[T any](t *testing.T, b *tab, expression string) (result T) {
 	t.Helper()
-	b.do(t, expression, chromedp.Evaluate(expression, &result,
-		func(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }))
+	b.do(t, expression, chromedp.Evaluate(expression, &result, awaited))
 	return result
 }
+
+// awaited has an evaluation wait for what is promised.
+func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
 // until waits until an expression is true in the page.
 func (b *tab) until(t *testing.T, expression string) {
@@ -240,4 +244,21 @@ const moment = 2500 * time.Millisecond
 // ofBrowser returns a context whose commands go to the browser in place of the tab.
 func ofBrowser(ctx context.Context) context.Context {
 	return cdp.WithExecutor(ctx, chromedp.FromContext(ctx).Browser)
+}
+
+// hide puts the tab's window away, or brings it back.
+func (b *tab) hide(t *testing.T, away bool) {
+	t.Helper()
+	state := browser.WindowStateNormal
+	if away {
+		state = browser.WindowStateMinimized
+	}
+	b.do(t, "hide the window", emulation.SetFocusEmulationEnabled(!away), chromedp.ActionFunc(func(ctx context.Context) error {
+		ctx = ofBrowser(ctx)
+		id, _, err := browser.GetWindowForTarget().WithTargetID(chromedp.FromContext(b.ctx).Target.TargetID).Do(ctx)
+		if err != nil {
+			return err
+		}
+		return browser.SetWindowBounds(id, &browser.Bounds{WindowState: state}).Do(ctx)
+	}))
 }

@@ -203,8 +203,8 @@ func (f *firefox) navigate(t *testing.T, address string) {
 // until waits until an expression is true in the page, and returns its value as text.
 func (f *firefox) until(t *testing.T, expression string) string {
 	t.Helper()
-	look := fmt.Sprintf(`new Promise(tell => { const end = performance.now() + %d; const look = () => {
-		const there = (%s); if (there || performance.now() > end) tell(there ? String(there) : ""); else setTimeout(look, 40); }; look(); })`,
+	look := fmt.Sprintf(`new Promise(tell => { const end = performance.now() + %d; const look = async () => {
+		const there = await (%s); if (there || performance.now() > end) tell(there ? String(there) : ""); else setTimeout(look, 40); }; look(); })`,
 		(patience / 2).Milliseconds(), expression)
 	var got struct {
 		Type   string
@@ -238,11 +238,22 @@ func (f *firefox) wantClean(t *testing.T) {
 	}
 }
 
-// Firefox shows Swagger UI.
-func TestFirefoxDocs(t *testing.T) {
+// In Firefox a secret that is typed brings its hash, and the page keeps to its policy.
+func TestPageInFirefox(t *testing.T) {
 	t.Parallel()
-	f, s := openFirefox(t), start(t)
-	f.navigate(t, "http://"+s.address+"/docs")
-	f.until(t, `document.querySelector("#operations-jobs-submitHash")`)
+	f, s := openFirefox(t), start(t, "--delay=1s")
+	f.navigate(t, "http://"+s.address+"/")
+	f.until(t, stateIs("Ready"))
+	f.keys(t, "/"+"angryFirefox"+enterKey)
+	f.until(t, rowIs(0, "due in"))
+	f.until(t, hashIs(0, hashOf("angryFirefox")))
+	if left := f.until(t, everything); strings.Contains(left, "angryFirefox") {
+		t.Error("the secret is in the page")
+	}
+	f.until(t, `document.querySelectorAll("#charts canvas").length === 4`)
+	f.until(t, `document.documentElement.scrollWidth <= innerWidth`)
 	f.wantClean(t)
 }
+
+// enterKey is the key Enter in WebDriver.
+const enterKey = "\ue007"

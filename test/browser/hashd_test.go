@@ -4,12 +4,15 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"os"
 	"os/exec"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
 	"time"
 
+	"github.com/hashd-project/hashd/v2/internal/needs"
 	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
@@ -30,7 +33,22 @@ type server struct {
 // start starts a server on a free loopback port, whose first id is 1, and returns once it listens.
 func start(t *testing.T, args ...string) *server {
 	t.Helper()
-	cmd := exec.Command(binary(), append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)...)
+	return startWith(t, nil, args...)
+}
+
+// startOnFailingDisk starts a server with a store on a disk that fails after a while.
+func startOnFailingDisk(t *testing.T, args ...string) *server {
+	t.Helper()
+	trace := []string{needs.Tool(t, "strace", needs.Debian("strace")), "-D", "-f", "-o", os.DevNull, "-e", "trace=fdatasync",
+		"-e", "inject=fdatasync:error=EIO:when=10+"}
+	return startWith(t, trace, append([]string{"--engine=file", "--data-dir=" + t.TempDir()}, args...)...)
+}
+
+// startWith starts a server by way of another program, if there is one.
+func startWith(t *testing.T, by []string, args ...string) *server {
+	t.Helper()
+	command := slices.Concat(by, []string{binary(), "--port=0", "--log-format=json", "--first-id=1"}, args)
+	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Env = []string{"GORACE=atexit_sleep_ms=0"}
 	s := &server{cmd: cmd, log: transcript.New(), ended: make(chan struct{})}
 	cmd.Stderr = s.log

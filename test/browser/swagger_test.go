@@ -11,7 +11,10 @@ import (
 	"github.com/chromedp/chromedp/kb"
 )
 
-var screenshots = flag.String("screenshots", "", "write pictures of the pages to this folder")
+var (
+	screenshots = flag.String("screenshots", "", "write the pictures of the docs to this folder")
+	states      = flag.String("states", "", "write pictures of all states of the live page to this folder")
+)
 
 // TestSwaggerUI does what a person does who opens /docs: submits a secret through the page and
 // collects its hash.

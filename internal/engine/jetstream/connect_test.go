@@ -6,6 +6,7 @@ import (
 	"net"
 	"os/exec"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -26,7 +27,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 	stopped := cluster(t, natstest.Config{Nodes: 1})
 	stopped.Stop()
 	hanging := cluster(t, natstest.Config{Nodes: 1})
-	if err := hanging.Nodes[0].Signal(freeze); err != nil {
+	if err := hanging.Nodes[0].Signal(syscall.SIGSTOP); err != nil {
 		t.Fatal(err)
 	}
 	for what, urls := range map[string][]string{

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -225,11 +226,11 @@ func TestLeaderKilled(t *testing.T) {
 func TestLeaderStopped(t *testing.T) {
 	t.Parallel()
 	underLoad(t, "stream leader stopped", func(leader *natstest.Node) func() {
-		if err := leader.Signal(freeze); err != nil {
+		if err := leader.Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		return func() {
-			if err := leader.Signal(thaw); err != nil {
+			if err := leader.Signal(syscall.SIGCONT); err != nil {
 				t.Fatal(err)
 			}
 		}

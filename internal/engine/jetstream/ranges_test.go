@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -234,7 +235,7 @@ func TestRangesOfServerBehind(t *testing.T) {
 	for range rounds(10) {
 		const jobs = 2_000
 		first := acceptMany(t, e, jobs)
-		if err := servers.Nodes[i].Signal(freeze); err != nil {
+		if err := servers.Nodes[i].Signal(syscall.SIGSTOP); err != nil {
 			t.Fatal(err)
 		}
 		ids := []int64{first, acceptMany(t, e, jobs)}
@@ -243,7 +244,7 @@ func TestRangesOfServerBehind(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := servers.Nodes[i].Signal(thaw); err != nil {
+		if err := servers.Nodes[i].Signal(syscall.SIGCONT); err != nil {
 			t.Fatal(err)
 		}
 		for _, first := range ids {

@@ -61,8 +61,7 @@ export class Server extends EventTarget {
   #polling = false;
   #again = false;
   #failures = 0;
-  /** Why every new job is refused, as the last answer told. @type {string | undefined} */
-  #refusing;
+  #down = false;
   /** By how much the server's clock is ahead of now(). @type {number | undefined} */
   #ahead;
   /** @type {(() => void) | undefined} */ #cancel;
@@ -154,8 +153,11 @@ export class Server extends EventTarget {
     const kind = kindOf(error);
     if (isLost(error)) this.tryNow();
     else if (isKeys(error)) this.#needKey(error);
-    else if (kind === "draining" || kind === "down") {
-      this.#refusing = kind;
+    else if (kind === "draining" && this.status) {
+      this.status = { ...this.status, status: "draining" };
+      this.#settle();
+    } else if (kind === "down") {
+      this.#down = true;
       this.#settle();
     }
   }
@@ -229,7 +231,7 @@ export class Server extends EventTarget {
     try {
       const before = this.stats;
       this.stats = await this.client.getStats({ timeout: TIMEOUT, signal });
-      this.#refusing = this.stats.refusing;
+      this.#down = false; // what it tells of refusals counts
       if (before && before.started !== this.stats.started) await this.#askStatus(signal);
       this.dispatchEvent(new CustomEvent("stats", { detail: { stats: this.stats, at: now() } }));
     } catch (error) {
@@ -252,7 +254,6 @@ export class Server extends EventTarget {
     this.status = status;
     this.#store = status.store;
     this.#statusAt = now();
-    this.#refusing = status.status === "draining" ? "draining" : undefined;
     if (before !== "" && before !== status.store) {
       this.dispatchEvent(new CustomEvent("store", { detail: { store: status.store, before } }));
     }
@@ -286,7 +287,9 @@ export class Server extends EventTarget {
 
   /** Finds the state that the last answers tell. */
   #settle() {
-    if (this.#refusing === "draining" || this.#refusing === "down") this.#enter(this.#refusing);
+    const refusing = this.stats?.refusing;
+    if (refusing === "draining" || this.status?.status === "draining") this.#enter("draining");
+    else if (refusing === "down" || this.#down) this.#enter("down");
     else this.#enter(this.stats?.full === undefined ? "ready" : "full");
   }
 
