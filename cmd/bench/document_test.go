@@ -3,6 +3,7 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -68,4 +69,19 @@ func read(t *testing.T, path string) string {
 		t.Fatal(err)
 	}
 	return string(text)
+}
+
+// The commands that the documentation gives for a figure are commands of this program.
+func TestDocumentationNamesCommands(t *testing.T) {
+	known := map[string]bool{}
+	for _, c := range commands() {
+		known[c.name] = true
+	}
+	for _, page := range []string{"../../docs/operate.md", "../../docs/benchmarks.md", "../../docs/scale-out.md", "../../docs/design.md"} {
+		for _, m := range regexp.MustCompile(`cmd/bench ([a-z][a-z-]*)`).FindAllStringSubmatch(read(t, page), -1) {
+			if !known[m[1]] {
+				t.Errorf("%s: there is no bench %s", page, m[1])
+			}
+		}
+	}
 }
