@@ -160,14 +160,15 @@ func isPartOf(c *cobra.Command, name string) bool {
 // help is the text of --help for the root and its commands.
 func help(c *cobra.Command, settings *config.Settings) string {
 	text := "hashd takes secrets over HTTP, hashes each one a fixed delay later, and gives out the hashes.\n\nUsage:\n" +
-		"  hashd [flags]              serve until SIGTERM or SIGINT, then finish every accepted job\n" +
-		"  hashd healthcheck [flags]  exit 0 if the server that runs with these settings is alive\n" +
-		"  hashd config print [flags] print every setting in force and where it comes from, as a configuration file\n" +
-		"  hashd config check [flags] exit 0 if a server could start with these settings and their files\n" +
-		"  hashd ring create FILE     make a ring, the keys that seal a store, for --ring-file\n" +
-		"  hashd ring rotate FILE     add a new key to a ring; what older keys sealed stays readable\n" +
-		"  hashd key COMMAND          add, list, revoke or rotate API keys; hashd key --help has the details\n" +
-		"  hashd version, --version   print the version\n"
+		"  hashd [flags]               serve until SIGTERM or SIGINT, then finish every accepted job\n" +
+		"  hashd healthcheck [flags]   exit 0 if the server that runs with these settings is alive\n" +
+		"  hashd config print [flags]  print every setting in force and where it comes from, as a configuration file\n" +
+		"  hashd config check [flags]  exit 0 if a server could start with these settings and their files\n" +
+		"  hashd ring create FILE      make a ring, the keys that seal a store, for --ring-file\n" +
+		"  hashd ring rotate FILE      add a new key to a ring; what older keys sealed stays readable\n" +
+		"  hashd key COMMAND           add, list, revoke or rotate API keys; hashd key --help has the details\n" +
+		"  hashd completion SHELL      print completions for bash, zsh, fish or powershell\n" +
+		"  hashd version, --version    print the version\n"
 	switch {
 	case isPartOf(c, "key"):
 		return keyHelp
