@@ -96,8 +96,10 @@ export class States {
 
   #showBanner() {
     const banner = bannerOf(this.#server, now());
+    const focused = this.#banner.contains(document.activeElement);
     this.#banner.hidden = !banner;
     this.#try.hidden = this.#server.state !== "offline";
+    if (focused && this.#try.hidden) byId("main", HTMLElement).focus();
     if (!banner) return;
     this.#banner.dataset.level = banner.level;
     write(this.#bannerHead, banner.head);

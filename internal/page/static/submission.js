@@ -1,6 +1,6 @@
 // A submission: secrets on their way, each batch with a key of its own, so that an answer that was lost can be asked for again.
 
-import { isLost } from "./api.js";
+import { isLost, kindOf } from "./api.js";
 import { HashdError, ProblemError } from "./client/client.js";
 import { after } from "./clock.js";
 
@@ -15,8 +15,9 @@ const DEFAULTS = { batch: 10_000, batchBody: 8 << 20 };
 /** Bytes around the secrets in a body. */
 const AROUND = 128;
 
-/** Milliseconds in which an answer must be here. */
+/** Milliseconds in which an answer must be here, and how many more each character gets: slow lines send 64 KiB a second. */
 const TIMEOUT = 15_000;
+const PER_CHARACTER = 1000 / 65_536;
 
 /** How often an answer that was lost is asked for before that is left to who submits. */
 const TRIES = 6;
@@ -92,12 +93,13 @@ export class Submission {
       this.#key = newKey();
     }
     try {
-      const accepted = await this.#submit(client, { idempotencyKey: this.#key, timeout: TIMEOUT, signal });
+      const accepted = await this.#submit(client, { idempotencyKey: this.#key, signal });
       this.#secrets = this.#secrets.slice(accepted.count);
       this.#line += accepted.count;
       this.#key = "";
       return accepted;
     } catch (error) {
+      if (kindOf(error) === "idempotency-key-reused") this.#key = "";
       if (!isTooLarge(error) || this.#count <= 1) throw error;
       this.#most = Math.ceil(this.#count / 2); // its limits are lower than it told
       this.#key = "";
@@ -106,11 +108,13 @@ export class Submission {
   }
 
   /**
-   * @param {Client} client @param {import("./client/client.js").SubmitOptions} options
+   * @param {Client} client @param {import("./client/client.js").SubmitOptions} given
    * @returns {Promise<Accepted>}
    */
-  async #submit(client, options) {
+  async #submit(client, given) {
     const passwords = this.#secrets.slice(0, this.#count);
+    const timeout = TIMEOUT + passwords.reduce((sum, { length }) => sum + length, 0) * PER_CHARACTER;
+    const options = { ...given, timeout: Math.ceil(timeout) };
     const algorithm = /** @type {Algorithm} */ (this.#algorithm);
     const line = this.#line;
     if (passwords.length > 1) return { ...(await client.submitBatch({ passwords, algorithm }, options)), line };
