@@ -27,8 +27,9 @@ REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
 AXE := $(CACHE)/axe/node_modules/.package-lock.json
 OGEN := $(CACHE)/ogen
 MANIFESTS := $(CACHE)/manifests
+IMAGE := $(CACHE)/image
 CHECKERS := $(PYTHON) $(OGEN)
-ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX) $(MANIFESTS)
+ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX) $(MANIFESTS) $(IMAGE)
 TELL := .ci/tell
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 
@@ -101,7 +102,7 @@ generate-check: $(TS_TOOLS) build-ts $(PAGE_TOOLS) ## Fail if gen/ is not what a
 	@$(NEED_NODE); rm -rf $(CACHE)/ts && cd $(TS) && GENERATED=$(CACHE)/ts npm run --silent generate && \
 		diff -ru ../../gen/ts $(CACHE)/ts || { echo "gen/ts is stale: run make generate"; exit 1; }
 	@$(NEED_NODE); rm -rf $(CACHE)/page && cd $(PAGE) && GENERATED=$(CACHE)/page npm run --silent generate && \
-		for part in client vendor; do diff -ru -x '*client.d.ts' static/$$part $(CACHE)/page/$$part || \
+		for part in client uplot; do diff -ru -x '*client.d.ts' static/$$part $(CACHE)/page/$$part || \
 		{ echo "$(PAGE)/static/$$part is stale: run make generate"; exit 1; }; done
 	@echo "generate-check: gen/ is what api/openapi.yaml generates"
 
@@ -110,9 +111,16 @@ figures: ## Print how long functions and files are, and what is exported without
 	@go run ./test/arch/figures
 
 .PHONY: lint
-lint: $(LINT) lint-api breaking ## Lint the code and the contract, and prove that the checks of the contract can fail
+lint: $(LINT) lint-api breaking vet-elsewhere ## Lint the code and the contract, and prove that the checks of the contract can fail
 	@$(TELL) "lint by the rules of .golangci.yml" $(LINT) run --allow-parallel-runners ./...
 	.ci/gotest -count 1 ./test/linters
+
+# Without test/, whose tests send signals that Windows does not have.
+.PHONY: vet-elsewhere
+vet-elsewhere: ## Vet the code as Windows and macOS have it
+	@for on in windows/amd64 darwin/arm64; do \
+		export GOOS=$${on%/*} GOARCH=$${on#*/}; $(TELL) "vet for $$on" go vet $$(go list ./... | grep -v /test/) || exit; \
+	done
 
 $(LINT):
 	@mkdir -p $(CACHE)/install
@@ -146,6 +154,15 @@ $(CYCLONEDX):
 sbom: build $(CYCLONEDX) ## List the modules in bin/hashd and bin/hashctl, as CycloneDX files beside them
 	CYCLONEDX=$(CYCLONEDX) .ci/sbom bin/hashd bin/hashctl
 
+.PHONY: image
+image: $(IMAGE) ## Build bin/hashd-image.tar, the image of a release, without a container engine
+	@mkdir -p bin
+	IMAGE=$(IMAGE) .ci/build-image bin/hashd-image.tar
+
+.PHONY: push-image
+push-image: image ## Build the image and push it to the names in TO, such as TO=ghcr.io/hashd-project/hashd:2.0.0
+	$(IMAGE) push bin/hashd-image.tar $(or $(TO),$(error TO names no image))
+
 .PHONY: vulncheck
 vulncheck: $(GOVULNCHECK) ## Check with the newest database that nothing in the binaries has a known vulnerability
 	VULNDB=latest go test -count 1 -v -run '^TestNoKnownVulnerabilities$$' ./test/assurance
@@ -161,6 +178,9 @@ $(OGEN): .ci/generators/ogen/go.mod .ci/generators/ogen/go.sum
 
 $(MANIFESTS): .ci/manifests/go.mod .ci/manifests/go.sum .ci/manifests/main.go
 	@$(TELL) "building the reader of Kubernetes manifests" sh -c 'cd $(<D) && go build -o $@ . && touch $@'
+
+$(IMAGE): .ci/image/go.mod .ci/image/go.sum $(wildcard .ci/image/*.go)
+	@$(TELL) "building the maker of images" sh -c 'cd $(<D) && go build -o $@ . && touch $@'
 
 $(PYTHON): .ci/requirements.txt
 	python3 -m venv --clear $(@D)

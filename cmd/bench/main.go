@@ -1,3 +1,5 @@
+//go:build linux
+
 // Command bench owns what hashd says of its own speed and memory: it measures the engine beside
 // the plain design of one timer and one map entry a job, and holds both against the goals.
 //

@@ -4,13 +4,13 @@ import (
 	"context"
 	"fmt"
 	"runtime"
-	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
 
 	"github.com/hashd-project/hashd/v2/client"
+	"github.com/hashd-project/hashd/v2/internal/version"
 )
 
 func (p *program) statsCommand() *cobra.Command {
@@ -64,7 +64,7 @@ func (p *program) statusCommand() *cobra.Command {
 	}
 }
 
-// build is what the toolchain stamped into this binary.
+// build is what this binary was built of.
 type build struct {
 	Version string `json:"version"`
 	Commit  string `json:"commit"`
@@ -79,15 +79,8 @@ func (p *program) versionCommand() *cobra.Command {
 }
 
 func (p *program) printVersion() error {
-	b := build{Version: "unknown", Commit: "unknown", Go: runtime.Version()}
-	if info, ok := debug.ReadBuildInfo(); ok {
-		b.Version = info.Main.Version
-		for _, s := range info.Settings {
-			if s.Key == "vcs.revision" {
-				b.Commit = s.Value
-			}
-		}
-	}
+	of := version.Read()
+	b := build{Version: of.Version, Commit: of.Commit, Go: runtime.Version()}
 	return p.print(b, fmt.Sprintf("hashctl %s (commit %s, %s)", b.Version, b.Commit, b.Go))
 }
 

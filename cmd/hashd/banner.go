@@ -50,6 +50,7 @@ func (p *program) banner(url, ops string) string {
 		fmt.Fprintf(&b, "  %-8s"+format+"\n", append([]any{name}, args...)...)
 	}
 	fmt.Fprintf(&b, "\nhashd is ready.\n\n")
+	row("page", "%s/", url)
 	row("API", "%s, documented at %s/docs", url, url)
 	row("health", "%s/readyz, metrics at %s/metrics", ops, ops)
 	row("engine", "%s", cfg.Engine)

@@ -4,27 +4,17 @@ import (
 	"fmt"
 	"io"
 	"runtime"
-	"runtime/debug"
 
 	"github.com/hashd-project/hashd/v2/api"
 	"github.com/hashd-project/hashd/v2/internal/service"
+	"github.com/hashd-project/hashd/v2/internal/version"
 )
 
-// build returns what the toolchain stamped into this binary.
+// build returns what this binary was built of.
 func build() (service.Build, error) {
-	version, err := api.Version()
-	b := service.Build{API: version, Version: "unknown", Commit: "unknown", Go: runtime.Version()}
-	info, ok := debug.ReadBuildInfo()
-	if !ok {
-		return b, err
-	}
-	b.Version = info.Main.Version
-	for _, s := range info.Settings {
-		if s.Key == "vcs.revision" {
-			b.Commit = s.Value
-		}
-	}
-	return b, err
+	contract, err := api.Version()
+	of := version.Read()
+	return service.Build{API: contract, Version: of.Version, Commit: of.Commit, Go: runtime.Version()}, err
 }
 
 func printVersion(w io.Writer) error {

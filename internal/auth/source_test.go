@@ -10,7 +10,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -165,7 +164,7 @@ func TestSourceKeepsTheLastGoodFile(t *testing.T) {
 		"exposed":     func(path string) error { return os.Chmod(path, 0o644) },
 		"open folder": func(path string) error { return os.Chmod(filepath.Dir(path), 0o777) },
 		"a folder":    func(path string) error { return errors.Join(os.Remove(path), os.Mkdir(path, 0o700)) },
-		"a pipe":      func(path string) error { return errors.Join(os.Remove(path), syscall.Mkfifo(path, 0o600)) },
+		"a pipe":      func(path string) error { return errors.Join(os.Remove(path), makePipe(path)) },
 		"a loop":      func(path string) error { return errors.Join(os.Remove(path), os.Symlink(filepath.Base(path), path)) },
 		"no JSON":     func(path string) error { return os.WriteFile(path, []byte(secretText), 0o600) },
 		"a token": func(path string) error {

@@ -343,6 +343,8 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	_, by, _ := strings.Cut(string(text), "\n### What to do by them\n")
+	by, _, _ = strings.Cut(by, "\n## ")
 	documented := make(map[string]string)
 	for _, m := range row.FindAllStringSubmatch(string(text), -1) {
 		if documented[m[1]] != "" {
@@ -362,6 +364,9 @@ func TestEveryMetricIsDocumented(t *testing.T) {
 			labels = append(labels, "`"+l.GetName()+"`")
 		}
 		slices.Sort(labels)
+		if !strings.Contains(by, "`"+name+"`") {
+			t.Errorf("the guide does not say what to do by %s, under \"What to do by them\"", name)
+		}
 		if want := strings.ToLower(f.GetType().String()) + " " + strings.Join(labels, ", "); documented[name] != want {
 			t.Errorf("%s: the guide has %q, want %q", name, documented[name], want)
 		}

@@ -20,12 +20,13 @@ await build({
   banner: { js: "// Code generated from client/ts by make generate. DO NOT EDIT." },
 });
 
-await mkdir(`${into}/vendor`, { recursive: true });
+// Not in a folder named vendor, which Go leaves out of a module.
+await mkdir(`${into}/uplot`, { recursive: true });
 for (const [from, to] of [
   ["dist/uPlot.esm.js", "uPlot.esm.js"],
   ["dist/uPlot.min.css", "uPlot.min.css"],
   ["dist/uPlot.d.ts", "uPlot.esm.d.ts"],
-  ["LICENSE", "uPlot.LICENSE"],
+  ["LICENSE", "LICENSE"],
 ]) {
-  await cp(here(`node_modules/uplot/${from}`), `${into}/vendor/${to}`);
+  await cp(here(`node_modules/uplot/${from}`), `${into}/uplot/${to}`);
 }

@@ -18,7 +18,7 @@ const policy = "default-src 'none'; script-src 'self'; style-src 'self'; img-src
 
 // Declarations of types stand beside the scripts for who checks them, and are not served.
 //
-//go:embed static/*.html static/*.css static/*.svg static/*.js static/client/*.js static/vendor/*.js static/vendor/*.css
+//go:embed static/*.html static/*.css static/*.svg static/*.js static/client/*.js static/uplot/*.js static/uplot/*.css
 var static embed.FS
 
 var types = map[string]string{

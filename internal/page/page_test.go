@@ -124,7 +124,7 @@ func TestPolicyAndTypes(t *testing.T) {
 func TestScriptsAreCareful(t *testing.T) {
 	pages := all(t)
 	for at := range pages {
-		if path.Ext(at) != ".js" || strings.HasPrefix(at, "/page/vendor/") {
+		if path.Ext(at) != ".js" || strings.HasPrefix(at, "/page/uplot/") {
 			continue
 		}
 		_, text := get(t, pages, at)

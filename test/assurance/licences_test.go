@@ -85,6 +85,9 @@ func TestLicences(t *testing.T) {
 			t.Errorf("%s: %v", dir, err)
 		}
 	}
+	if own, err := licencesIn(filepath.Join(root, "internal", "page", "static", "uplot")); err != nil || !slices.Equal(own, []string{"MIT"}) {
+		t.Errorf("uPlot has the licences %q: %v", own, err)
+	}
 	if own, err := licencesIn(root); err != nil || !slices.Equal(own, []string{"Apache-2.0"}) {
 		t.Errorf("hashd has the licences %q: %v", own, err)
 	}

@@ -6,7 +6,6 @@ import (
 	"net"
 	"os/exec"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -27,7 +26,7 @@ func TestStartEndsWithItsContext(t *testing.T) {
 	stopped := cluster(t, natstest.Config{Nodes: 1})
 	stopped.Stop()
 	hanging := cluster(t, natstest.Config{Nodes: 1})
-	if err := hanging.Nodes[0].Signal(syscall.SIGSTOP); err != nil {
+	if err := hanging.Nodes[0].Signal(freeze); err != nil {
 		t.Fatal(err)
 	}
 	for what, urls := range map[string][]string{

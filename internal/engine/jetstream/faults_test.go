@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"sync"
 	"sync/atomic"
-	"syscall"
 	"testing"
 	"time"
 
@@ -226,11 +225,11 @@ func TestLeaderKilled(t *testing.T) {
 func TestLeaderStopped(t *testing.T) {
 	t.Parallel()
 	underLoad(t, "stream leader stopped", func(leader *natstest.Node) func() {
-		if err := leader.Signal(syscall.SIGSTOP); err != nil {
+		if err := leader.Signal(freeze); err != nil {
 			t.Fatal(err)
 		}
 		return func() {
-			if err := leader.Signal(syscall.SIGCONT); err != nil {
+			if err := leader.Signal(thaw); err != nil {
 				t.Fatal(err)
 			}
 		}

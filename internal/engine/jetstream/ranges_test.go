@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"syscall"
 	"testing"
 	"time"
 
@@ -235,7 +234,7 @@ func TestRangesOfServerBehind(t *testing.T) {
 	for range rounds(10) {
 		const jobs = 2_000
 		first := acceptMany(t, e, jobs)
-		if err := servers.Nodes[i].Signal(syscall.SIGSTOP); err != nil {
+		if err := servers.Nodes[i].Signal(freeze); err != nil {
 			t.Fatal(err)
 		}
 		ids := []int64{first, acceptMany(t, e, jobs)}
@@ -244,7 +243,7 @@ func TestRangesOfServerBehind(t *testing.T) {
 				t.Error(err)
 			}
 		}
-		if err := servers.Nodes[i].Signal(syscall.SIGCONT); err != nil {
+		if err := servers.Nodes[i].Signal(thaw); err != nil {
 			t.Fatal(err)
 		}
 		for _, first := range ids {

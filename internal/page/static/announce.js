@@ -15,9 +15,11 @@ export class Announcer {
   #accepted = [];
   /** @type {Row[]} */
   #done = [];
+  /** @type {Row[]} */
+  #lost = [];
   /** @type {string[]} */
   #texts = [];
-  /** Rows whose hashes were told of. @type {WeakSet<Row>} */
+  /** Rows of whose end was told. @type {WeakSet<Row>} */
   #told = new WeakSet();
   #last = -Infinity;
   /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -41,12 +43,21 @@ export class Announcer {
   follow(jobs) {
     jobs.addEventListener("change", (event) => {
       const { row, what } = /** @type {CustomEvent<import("./jobs.js").Change>} */ (event).detail;
-      if (what === "added") this.#accepted.push(row);
-      else if (what === "changed" && row.state === "done" && !this.#told.has(row)) this.#done.push(row);
-      else return;
-      if (row.state === "done") this.#told.add(row);
-      this.#schedule();
+      if (what === "added") this.#note(this.#accepted, row);
+      else if (what === "removed" || this.#told.has(row)) return;
+      else if (row.state === "done") this.#note(this.#done, row);
+      else if (row.state === "lost") this.#note(this.#lost, row);
+      if (row.state !== "waiting") this.#told.add(row);
     });
+  }
+
+  /**
+   * @param {Row[]} heap
+   * @param {Row} row
+   */
+  #note(heap, row) {
+    heap.push(row);
+    this.#schedule();
   }
 
   /**
@@ -76,9 +87,10 @@ export class Announcer {
   #speak() {
     this.#timer = undefined;
     this.#last = performance.now();
-    const message = [accepted(this.#accepted, this.#last), done(this.#done), ...this.#texts].filter(Boolean).join(" ");
+    const message = [accepted(this.#accepted, this.#last), done(this.#done), lost(this.#lost), ...this.#texts].filter(Boolean).join(" ");
     this.#accepted = [];
     this.#done = [];
+    this.#lost = [];
     this.#texts = [];
     this.#polite(message);
   }
@@ -105,4 +117,11 @@ function done(rows) {
   if (row === undefined) return "";
   if (rows.length === 1 && row.count === 1) return `Hash of job ${idsOf(row)} is there.`;
   return `${grouped(rows.reduce((sum, { count, missing }) => sum + count - missing.size, 0))} hashes are there.`;
+}
+
+/** @param {Row[]} rows */
+function lost(rows) {
+  const [row] = rows;
+  if (row === undefined) return "";
+  return rows.length === 1 && row.count === 1 ? `Job ${row.first} is lost.` : `${grouped(jobsOf(rows))} jobs are lost.`;
 }

@@ -61,7 +61,8 @@ export class Server extends EventTarget {
   #polling = false;
   #again = false;
   #failures = 0;
-  #down = false;
+  /** Why every new job is refused, as the last answer told. @type {string | undefined} */
+  #refusing;
   /** By how much the server's clock is ahead of now(). @type {number | undefined} */
   #ahead;
   /** @type {(() => void) | undefined} */ #cancel;
@@ -153,11 +154,8 @@ export class Server extends EventTarget {
     const kind = kindOf(error);
     if (isLost(error)) this.tryNow();
     else if (isKeys(error)) this.#needKey(error);
-    else if (kind === "draining" && this.status) {
-      this.status = { ...this.status, status: "draining" };
-      this.#settle();
-    } else if (kind === "down") {
-      this.#down = true;
+    else if (kind === "draining" || kind === "down") {
+      this.#refusing = kind;
       this.#settle();
     }
   }
@@ -231,7 +229,7 @@ export class Server extends EventTarget {
     try {
       const before = this.stats;
       this.stats = await this.client.getStats({ timeout: TIMEOUT, signal });
-      this.#down = false; // what it tells of refusals counts
+      this.#refusing = this.stats.refusing;
       if (before && before.started !== this.stats.started) await this.#askStatus(signal);
       this.dispatchEvent(new CustomEvent("stats", { detail: { stats: this.stats, at: now() } }));
     } catch (error) {
@@ -254,6 +252,7 @@ export class Server extends EventTarget {
     this.status = status;
     this.#store = status.store;
     this.#statusAt = now();
+    this.#refusing = status.status === "draining" ? "draining" : undefined;
     if (before !== "" && before !== status.store) {
       this.dispatchEvent(new CustomEvent("store", { detail: { store: status.store, before } }));
     }
@@ -287,9 +286,7 @@ export class Server extends EventTarget {
 
   /** Finds the state that the last answers tell. */
   #settle() {
-    const refusing = this.stats?.refusing;
-    if (refusing === "draining" || this.status?.status === "draining") this.#enter("draining");
-    else if (refusing === "down" || this.#down) this.#enter("down");
+    if (this.#refusing === "draining" || this.#refusing === "down") this.#enter(this.#refusing);
     else this.#enter(this.stats?.full === undefined ? "ready" : "full");
   }
 

@@ -55,7 +55,7 @@ async function endAll({ first, count }, { client, limits }) {
 
 /** @param {unknown} error */
 function faultOf(error) {
-  if (kindOf(error) === "forbidden") return "This key may not cancel or erase: it lacks the scope “cancel”.";
+  if (kindOf(error) === "forbidden") return 'This key lacks the scope "cancel".';
   if (isLost(error)) return "No answer came. Try again.";
   const { retryAfter } = /** @type {{ retryAfter?: number }} */ (error);
   return `hashd refused that. Try again${retryAfter === undefined ? "" : ` in ${retryAfter} s`}.`;

@@ -3,8 +3,9 @@
 import { now, wall } from "./clock.js";
 import { clock, NOTHING } from "./format.js";
 import { byId, write } from "./page.js";
+import { Palette } from "./palette.js";
 import { CHARTS, full, Series, SHORTEST, SPAN, without, words } from "./series.js";
-import uPlot from "./vendor/uPlot.esm.js";
+import uPlot from "./uplot/uPlot.esm.js";
 
 /** @typedef {import("./api.js").Server} Server */
 /** @typedef {import("./series.js").Chart} Chart */
@@ -12,8 +13,8 @@ import uPlot from "./vendor/uPlot.esm.js";
 const RENEW = 10_000; // milliseconds from one text for screen readers to the next
 const FONT_SIZE = 12;
 const LABELS = 56; // pixels for the labels of the values
+const NEAR = 1.5; // seconds from the pointer to the point whose values are shown
 const DASH = [4, 3];
-const COLOURS = ["accent", "series2", "line", "muted"];
 
 /** Shows the figures of the server and keeps them up to date. */
 export class Charts {
@@ -62,47 +63,10 @@ export class Charts {
     if (pointed !== undefined) write(this.#sub, `at ${clock(wall(pointed))}`);
     else if (this.#server.state === "offline") write(this.#sub, `stopped at ${clock(wall(this.#series.at.at(-1) ?? now()))}`);
     else write(this.#sub, "last 2 minutes");
-    for (const plot of this.#plots) plot.show();
+    for (const plot of this.#plots) plot.show(this.#server.state === "offline");
     if (now() - this.#worded < RENEW || (this.#series.at.length === 0 && this.#worded > 0)) return;
     this.#worded = now();
     for (const plot of this.#plots) plot.word();
-  }
-}
-
-/** The colours of lines and labels, as the style sheet has them on the side, light or dark, that is shown. */
-class Palette {
-  /** @type {Record<string, string>} */ #colours = {};
-  onchange = () => {};
-
-  constructor() {
-    this.#read();
-    for (const query of ["(prefers-color-scheme: dark)", "(forced-colors: active)", "(prefers-contrast: more)"]) {
-      matchMedia(query).addEventListener("change", () => {
-        this.#read();
-        this.onchange();
-      });
-    }
-  }
-
-  #read() {
-    const probe = document.createElement("i");
-    probe.className = "vh probe";
-    document.body.append(probe);
-    for (const name of COLOURS) {
-      probe.style.color = `var(--${name})`;
-      this.#colours[name] = getComputedStyle(probe).color;
-    }
-    probe.remove();
-  }
-
-  /** @param {string} name */
-  of(name) {
-    return this.#colours[name] ?? "";
-  }
-
-  /** The same, of 9 %. @param {string} name */
-  tint(name) {
-    return this.of(name).replace(/^rgb\((.*)\)$/, "rgba($1, 0.09)");
   }
 }
 
@@ -164,13 +128,15 @@ class Plot {
     this.#uplot.redraw(false);
   }
 
-  /** Writes the values: those under the pointer, or else those of now. */
-  show() {
+  /** Writes the values: those under the pointer, or else those of now. @param {boolean} stopped whether lines end earlier */
+  show(stopped) {
     const pointed = this.pointed === undefined ? -1 : this.#series.at.indexOf(this.pointed);
     this.#chart.of.forEach((name, n) => {
       const is = pointed < 0 ? this.#series.now(name) : this.#series.values[name][pointed] ?? null;
       write(/** @type {HTMLElement} */ (this.#values[n]), is === null ? NOTHING : full(this.#chart, is));
     });
+    const end = this.#box.querySelector(".times > :last-child");
+    if (end) write(end, stopped ? "stopped" : "now");
   }
 
   /** Renews what screen readers say of the chart. */
@@ -200,7 +166,13 @@ class Plot {
       height: 88,
       padding: [8, 0, 8, 0],
       legend: { show: false },
-      cursor: { y: false, sync: { key: "server" }, drag: { x: false, y: false }, points: { size: 6 } },
+      cursor: {
+        y: false,
+        dataIdx: (u, _, nearest, second) => Math.abs((u.data[0][nearest] ?? 0) - second) <= NEAR ? nearest : /** @type {any} */ (null),
+        sync: { key: "server" },
+        drag: { x: false, y: false },
+        points: { size: 6 },
+      },
       scales: { x: { time: false, auto: false }, y: { auto: false, ...(this.#chart.log ? { distr: 3, log: 10 } : {}) } },
       axes: [
         { show: false },
@@ -220,7 +192,7 @@ class Plot {
       series: [{}, ...this.#chart.of.map((_, n) => line(palette, n === 0 ? "accent" : "series2", n > 0, !!this.#chart.tint))],
       hooks: {
         setCursor: [(u) => {
-          const at = u.cursor.idx == null ? undefined : this.#series.at[u.cursor.idx];
+          const at = this.#series.at[u.cursor.idxs?.[1] ?? -1];
           if (at === this.pointed) return;
           this.pointed = at;
           moved();

@@ -4,7 +4,7 @@ import { counted, count as grouped, size } from "./format.js";
 import { Fault } from "./fault.js";
 import { takeIn } from "./intake.js";
 import { flawOf, linesOfText } from "./lines.js";
-import { byId, write } from "./page.js";
+import { byId, isFocusLost, write } from "./page.js";
 import { refusalOf } from "./refusals.js";
 import { CAN_MASK, Reveal } from "./reveal.js";
 import { batchesOf, deliver, Submission } from "./submission.js";
@@ -348,8 +348,7 @@ export class Form {
 
   /** The field is ready for the next secret, unless its visitor has gone elsewhere. */
   #refocus() {
-    const { activeElement } = document;
-    if (this.#form.hidden || (activeElement && activeElement !== document.body && !this.#form.contains(activeElement))) return;
-    if (!this.#fault.acts) this.place.focus();
+    const free = isFocusLost() || this.#form.contains(document.activeElement);
+    if (free && !this.#form.hidden && !this.#fault.acts) this.place.focus();
   }
 }

@@ -69,7 +69,12 @@ function listenToDrops(card, form, drop) {
   });
 }
 
-/** The field's text with another in place of its selection. @param {HTMLTextAreaElement} field @param {string} text */
+/**
+ * The field's lines with others in place of its selection. What nobody sees joins no two lines.
+ * @param {HTMLTextAreaElement} field @param {string} text
+ */
 function inserted({ value, selectionStart, selectionEnd }, text) {
-  return value.slice(0, selectionStart) + text + value.slice(selectionEnd);
+  const [before, behind] = [value.slice(0, selectionStart), value.slice(selectionEnd)];
+  const line = (/** @type {string} */ part) => (part === "" || part.endsWith("\n") ? part : `${part}\n`);
+  return line(before) + (behind === "" ? text : line(text) + behind.replace(/^\n/, ""));
 }

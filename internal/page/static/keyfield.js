@@ -1,6 +1,6 @@
 // The field for a key, in place of the form where the server asks for one.
 
-import { byId, write } from "./page.js";
+import { byId, isFocusLost, write } from "./page.js";
 
 /** @typedef {import("./api.js").Server} Server */
 
@@ -70,15 +70,14 @@ export class KeyField {
 
   /** It was taken, and is dropped here. */
   #clear() {
-    const inside = this.#form.contains(document.activeElement) || document.activeElement === document.body;
+    const inside = isFocusLost() || this.#form.contains(document.activeElement);
     this.#field.value = "";
     this.#fail("");
     if (inside) this.#taken();
   }
 
   #focus() {
-    const { activeElement } = document;
-    if (activeElement === null || activeElement === document.body || this.#form.contains(activeElement)) this.#field.focus();
+    if (isFocusLost() || this.#form.contains(document.activeElement)) this.#field.focus();
   }
 
   /** @param {string} text */

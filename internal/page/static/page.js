@@ -17,3 +17,9 @@ export function byId(id, kind) {
 export function write(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
+
+/** Whether the focus is nowhere: on nothing, or on what does not show any more. */
+export function isFocusLost() {
+  const { activeElement } = document;
+  return activeElement === null || activeElement === document.body || activeElement.getClientRects().length === 0;
+}

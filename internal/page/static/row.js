@@ -6,6 +6,7 @@ import { save } from "./csv.js";
 import { count as grouped, clock } from "./format.js";
 import { hashBox } from "./hashes.js";
 import { barOf } from "./motion.js";
+import { write } from "./page.js";
 import { nameOf, wordsOf } from "./words.js";
 
 /** Milliseconds for which a button waits to be pressed once more. */
@@ -152,8 +153,9 @@ export class RowView {
   }
 
   #unfolding() {
-    const act = button("show", "Show", ` the hashes of ${nameOf(this.row)}`, () => (this.#box ? this.#fold() : this.#unfold()));
-    act.ariaExpanded = "false";
+    const [label, expanded] = this.#box ? ["Hide", "true"] : ["Show", "false"];
+    const act = button("show", label, ` the hashes of ${nameOf(this.row)}`, () => (this.#box ? this.#fold() : this.#unfold()));
+    act.ariaExpanded = expanded;
     return act;
   }
 
@@ -222,13 +224,4 @@ function hashOf(hash) {
   code.className = "hash";
   code.textContent = hash ?? "";
   return code;
-}
-
-/**
- * Writes a text where it is not there yet.
- * @param {HTMLElement} element
- * @param {string} text
- */
-function write(element, text) {
-  if (element.textContent !== text) element.textContent = text;
 }

@@ -1,5 +1,6 @@
 // What the page says of the server's state: header, banner, and what there is without a key.
 
+import { folderOf } from "./api.js";
 import { now } from "./clock.js";
 import { clock, count, duration, NOTHING } from "./format.js";
 import { byId, write } from "./page.js";
@@ -74,6 +75,7 @@ export class States {
     this.#server = server;
     this.#alert = alert;
     for (const event of ["state", "status", "stats", "answered"]) server.addEventListener(event, () => this.show());
+    for (const place of document.querySelectorAll("[data-origin]")) write(place, folderOf(document.baseURI));
     this.#try.addEventListener("click", () => server.tryNow());
     setInterval(() => document.hidden || this.show(), 1000);
     this.show();

@@ -73,6 +73,18 @@ test("what is done is announced once, and what becomes of it later is not", (t) 
   assert.deepEqual(said, []);
 });
 
+test("jobs that a new start has lost are announced together", (t) => {
+  const { jobs, said, pass, add } = make(t);
+  jobs.enter("a");
+  add(1);
+  add(2);
+  pass(4000);
+  said.length = 0;
+  jobs.enter("b");
+  pass(4000);
+  assert.deepEqual(said.map(([, text]) => text), ["2 jobs are lost."]);
+});
+
 test("an alert comes at once, and again when it happens again", (t) => {
   const { announcer, said, pass } = make(t);
   announcer.alert("No connection to hashd.");

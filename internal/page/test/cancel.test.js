@@ -63,7 +63,7 @@ test("a row is ended once, however often that is asked", async () => {
 
 test("what is refused is said in the row, and the jobs stay", async () => {
   const cases = [
-    [problem("forbidden", 403), ["fault: This key may not cancel or erase: it lacks the scope “cancel”."]],
+    [problem("forbidden", 403), ['fault: This key lacks the scope "cancel".']],
     [problem("down", 503), ["report Refused: no", "fault: hashd refused that. Try again in 3 s."]],
     [new NetworkError(), ["report no answer", "fault: No answer came. Try again."]],
   ];
