@@ -19,7 +19,7 @@ import (
 )
 
 // configCommand prints or checks the settings that a server would start with.
-func configCommand(settings *config.Settings, environ []string, stdout io.Writer, load func(func(loaded) error) func(*cobra.Command, []string) error) *cobra.Command {
+func configCommand(settings *config.Settings, environ []string, stdout, stderr io.Writer, load func(func(loaded) error) func(*cobra.Command, []string) error) *cobra.Command {
 	c := &cobra.Command{Use: "config", Short: "Print or check the settings", Args: noArgs, RunE: func(*cobra.Command, []string) error {
 		return errors.New("say what: hashd config print, or hashd config check")
 	}}
@@ -40,7 +40,7 @@ func configCommand(settings *config.Settings, environ []string, stdout io.Writer
 		Short: "Check the settings and the files that they name",
 		Args:  noArgs,
 		RunE: load(func(l loaded) error {
-			if err := checkFiles(l); err != nil {
+			if err := checkFiles(l, stderr); err != nil {
 				return err
 			}
 			_, err := fmt.Fprintln(stdout, "the settings are good")
@@ -50,9 +50,10 @@ func configCommand(settings *config.Settings, environ []string, stdout io.Writer
 	return c
 }
 
-// checkFiles reads the files that a server reads before it opens its store, and keeps none.
-func checkFiles(l loaded) error {
-	log := slog.New(slog.DiscardHandler)
+// checkFiles reads the files that a server reads before it opens its store, and keeps none. It warns as a start does, such as
+// of a certificate that has expired.
+func checkFiles(l loaded, stderr io.Writer) error {
+	log := slog.New(slog.NewTextHandler(stderr, &slog.HandlerOptions{Level: slog.LevelWarn}))
 	files, err := openFollowed(&l.cfg, log)
 	if err != nil {
 		return err

@@ -123,7 +123,7 @@ func command(environ []string, stdout io.Writer, stderr *outbox, signals <-chan 
 			_, err := until(signals, func(ctx context.Context) (nothing, error) { return nothing{}, checkHealth(ctx, l.cfg) })
 			return err
 		}),
-	}, configCommand(settings, environ, stdout, load), ringCommand(stdout, signals), (&keyring{stdout, stderr, signals, func() (string, error) { return settings.Text("api-keys", environ) }}).command())
+	}, configCommand(settings, environ, stdout, stderr, load), ringCommand(stdout, signals), (&keyring{stdout, stderr, signals, func() (string, error) { return settings.Text("api-keys", environ) }}).command())
 	root.SetHelpFunc(func(c *cobra.Command, _ []string) { _, _ = io.WriteString(stdout, help(c, settings)) })
 	return root
 }

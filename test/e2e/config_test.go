@@ -76,6 +76,9 @@ func TestConfigCheck(t *testing.T) {
 			t.Errorf("%q: %+v", tt.args, o)
 		}
 	}
+	if o := finish(t, nil, "config", "check", "--api-keys="+writeFile(t, `{"format": 1, "keys": []}`)); o.code != 0 || !strings.Contains(o.stderr, "no api key is valid") {
+		t.Errorf("without a valid key: %+v", o)
+	}
 	if _, err := os.Stat(dir); !os.IsNotExist(err) {
 		t.Errorf("the folder of the store: %v", err)
 	}

@@ -32,7 +32,7 @@ var asShipped = sync.OnceValues(func() (file string, err error) {
 		return "", err
 	}
 	dir = filepath.Join(dir, "plain")
-	if err := os.Mkdir(dir, 0o755); err != nil { //nolint:gosec // as the folder that it is in
+	if err := os.Mkdir(dir, 0o755); err != nil {
 		return "", err
 	}
 	return filepath.Join(dir, "hashd"), binaries.Build(context.Background(), dir, "github.com/hashd-project/hashd/v2/cmd/hashd")
