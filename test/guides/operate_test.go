@@ -38,7 +38,7 @@ func TestFaultsShowWhatIsSaid(t *testing.T) {
 		for _, seen := range code(cells[1]) {
 			name := regexp.MustCompile(`^(?:hashd_|process_)[a-z_]+$`).MatchString(seen)
 			problem := regexp.MustCompile(`^[45]\d\d ([a-z-]+)$`).FindStringSubmatch(seen)
-			there := false
+			var there bool
 			switch {
 			case name: // those of the process are of Prometheus's own library
 				there = strings.HasPrefix(seen, "process_") || strings.Contains(metrics, `"`+seen+`"`)
