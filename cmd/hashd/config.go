@@ -59,7 +59,7 @@ func checkFiles(l loaded, stderr io.Writer) error {
 		return err
 	}
 	files.close()
-	m := &maker{l, log}
+	m := &maker{loaded: l, log: log}
 	switch l.cfg.Engine {
 	case config.EngineJetStream:
 		_, err = m.clusterFiles()

@@ -15,6 +15,7 @@ import (
 	"github.com/hashd-project/hashd/v2/internal/engine/file"
 	"github.com/hashd-project/hashd/v2/internal/engine/jetstream"
 	"github.com/hashd-project/hashd/v2/internal/engine/memory"
+	"github.com/hashd-project/hashd/v2/internal/observe"
 	"github.com/hashd-project/hashd/v2/internal/private"
 	"github.com/hashd-project/hashd/v2/internal/seal"
 )
@@ -22,7 +23,8 @@ import (
 // maker makes the engine that the settings name.
 type maker struct {
 	loaded
-	log *slog.Logger
+	log     *slog.Logger
+	tracing *observe.Tracing // nil for none
 }
 
 // made is an engine, with what the service needs to know of its store.
@@ -148,11 +150,15 @@ func (m *maker) clusterFiles() (*seal.Sealer, error) {
 // limits are the settings that every engine has.
 func (m *maker) limits() engine.Limits {
 	cfg := m.cfg
-	return engine.Limits{
+	limits := engine.Limits{
 		Delay: cfg.Delay, Retention: cfg.Retention, MaxPending: cfg.MaxPending, MaxResults: cfg.MaxResults,
 		MaxSecretBytes: cfg.MaxSecretBytes, IdempotencyWindow: cfg.IdempotencyWindow, MaxIdempotencyKeys: cfg.MaxIdempotencyKeys,
 		Workers: cfg.Workers, FirstID: cfg.FirstID,
 	}
+	if m.tracing != nil {
+		limits.Traced = m.tracing.Hashed
+	}
+	return limits
 }
 
 // sealer reads the ring that was given, in the environment or by ring-file; nil if none was.

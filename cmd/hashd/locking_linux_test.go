@@ -31,7 +31,7 @@ func TestTooLittleLockableMemoryIsTold(t *testing.T) {
 			t.Fatal(err)
 		}
 		log := transcript.New()
-		m := &maker{loaded{cfg: loadConfig(t, args...)}, slog.New(slog.NewJSONHandler(log, nil))}
+		m := &maker{loaded: loaded{cfg: loadConfig(t, args...)}, log: slog.New(slog.NewJSONHandler(log, nil))}
 		made, err := m.make(t.Context())
 		if err != nil {
 			t.Fatal(err)

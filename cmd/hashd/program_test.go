@@ -87,7 +87,7 @@ func assembleOn(t *testing.T, cfg config.Config, o *outbox) (*program, error) {
 	if err != nil {
 		return nil, err
 	}
-	return assemble(t.Context(), &maker{loaded{cfg: cfg}, log})
+	return assemble(t.Context(), &maker{loaded: loaded{cfg: cfg}, log: log})
 }
 
 // A choice that no case is for makes no program, and leaves nothing in the data folder: no engine takes

@@ -44,7 +44,14 @@ func serve(l loaded, stdout io.Writer, stderr *outbox, signals <-chan os.Signal)
 	if err != nil {
 		return err
 	}
-	p, err := until(signals, func(ctx context.Context) (*program, error) { return assemble(ctx, &maker{l, log}) })
+	tracing, err := startTracing(log)
+	if err != nil {
+		return err
+	}
+	defer stopTracing(tracing, log) // last, since jobs are hashed until then
+	p, err := until(signals, func(ctx context.Context) (*program, error) {
+		return assemble(ctx, &maker{loaded: l, log: log, tracing: tracing})
+	})
 	if ended, ok := errors.AsType[*signalError](err); ok {
 		log.Info("stopped before it was ready", "cause", ended.signal.String())
 		if p == nil {
@@ -94,13 +101,13 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 	metrics := observe.New(observe.Build{Version: b.Version, Commit: b.Commit, Go: b.Go, API: b.API})
 	answer := metrics.Handler(m.log)
 	var serving *server.Server
-	s := service.New(service.Config{
+	serviceConfig := service.Config{
 		Engine: made.engine, EngineName: string(cfg.Engine), Build: b, MaxWait: cfg.MaxWait, AnswerMemory: cfg.MaxBatchMemory,
 		FingerprintKey: made.fingerprintKey, Store: made.storeID, Meter: guard, Warnings: files.warnings,
 		Limits: service.Limits{Batch: int64(made.maxBatch), Jobs: min(cfg.MaxPending, cfg.MaxResults), Delay: cfg.Delay, Retention: cfg.Retention, BodyBytes: cfg.MaxBodyBytes, BatchBodyBytes: cfg.MaxBatchBytes},
 		Uses:   func() []engine.Use { return serving.Uses() },
-	})
-	serving = server.New(server.Config{ //nolint:contextcheck // it makes some answers beforehand, which are for no request
+	}
+	serverConfig := server.Config{
 		MaxBodyBytes: int(cfg.MaxBodyBytes), MaxBatchBytes: int(cfg.MaxBatchBytes), MaxBatchMemory: cfg.MaxBatchMemory,
 		MaxConnections:    cfg.MaxConnections,
 		MaxInFlight:       cfg.MaxInFlight,
@@ -108,7 +115,11 @@ func assemble(ctx context.Context, m *maker) (*program, error) {
 		WriteTimeout: cfg.WriteTimeout, IdleTimeout: cfg.IdleTimeout,
 		Origins: cfg.OriginList(), Proxies: server.NewProxies(cfg.ProxyList()),
 		TLS: files.tls(), Listen: cfg.Address(), Hosts: cfg.HostList(), Guard: guard, Log: m.log, Pages: pages, Metrics: answer,
-	}, s)
+		AccessLog: cfg.AccessLog,
+	}
+	m.trace(&serverConfig, &serviceConfig)
+	s := service.New(serviceConfig)
+	serving = server.New(serverConfig, s) //nolint:contextcheck // it makes some answers beforehand, which are for no request
 	p := &program{cfg: cfg, log: m.log, ending: ending, files: files, engine: made.engine, service: s, server: serving, metrics: answer}
 	metrics.Watch(p.sources())
 	return p, nil

@@ -82,6 +82,7 @@ var bounds = map[string]struct{ good, bad []string }{
 	"write-timeout":       {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},
 	"idle-timeout":        {[]string{"100ms", "1h"}, []string{"99ms", "1h1ms"}},
 	"log-format":          {[]string{"text", "json"}, []string{"xml", "JSON"}},
+	"access-log":          {[]string{"true", "false"}, []string{"yes", "1", "True", "truefalse"}},
 	"log-level":           {[]string{"debug", "info", "warn", "error"}, []string{"trace", "INFO", "info+1"}},
 	"config":              {nil, []string{"/does/not/exist"}},
 }

@@ -229,6 +229,10 @@ type Config struct {
 	// LogLevel is the lowest severity logged (--log-level, debug, info, warn or error, default info).
 	LogLevel slog.Level
 
+	// AccessLog logs a line for each request at info (--access-log, true or false, default false). Without it those
+	// lines are at debug.
+	AccessLog bool
+
 	// File is the path of the YAML file that was read (--config, default none, which is "").
 	File string
 }

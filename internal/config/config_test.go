@@ -148,7 +148,7 @@ func TestNames(t *testing.T) {
 		"max-connections HASHD_MAX_CONNECTIONS", "anonymous-rate HASHD_ANONYMOUS_RATE", "max-in-flight HASHD_MAX_IN_FLIGHT", "workers HASHD_WORKERS",
 		"read-header-timeout HASHD_READ_HEADER_TIMEOUT", "read-timeout HASHD_READ_TIMEOUT",
 		"write-timeout HASHD_WRITE_TIMEOUT", "idle-timeout HASHD_IDLE_TIMEOUT",
-		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL",
+		"log-format HASHD_LOG_FORMAT", "log-level HASHD_LOG_LEVEL", "access-log HASHD_ACCESS_LOG",
 		"config HASHD_CONFIG",
 	}
 	var got []string

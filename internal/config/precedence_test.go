@@ -78,6 +78,7 @@ var layers = map[string][3]layer{
 	"idle-timeout":         {{"1s", time.Second}, {"2s", 2 * time.Second}, {"3s", 3 * time.Second}},
 	"log-format":           {{"json", LogJSON}, {"text", LogText}, {"json", LogJSON}},
 	"ops-listen":           {{"localhost:1", "localhost:1"}, {"[::1]:2", "[::1]:2"}, {"127.9.9.9:3", "127.9.9.9:3"}},
+	"access-log":           {{"true", true}, {"false", false}, {"true", true}},
 	"log-level":            {{"debug", slog.LevelDebug}, {"warn", slog.LevelWarn}, {"error", slog.LevelError}},
 }
 

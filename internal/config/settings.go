@@ -311,6 +311,10 @@ func logging() []setting {
 			kind: choice("level", func(c *Config) *slog.Level { return &c.LogLevel },
 				slog.LevelDebug, slog.LevelInfo, slog.LevelWarn, slog.LevelError),
 			usage: "Lowest severity that is logged.",
+		}, {
+			name: "access-log", initial: "false",
+			kind:  boolean(func(c *Config) *bool { return &c.AccessLog }),
+			usage: "Log a line for each request at level info: its id, client, method, route, status, time and trace. Else it is at debug.",
 		},
 	}
 }

@@ -118,6 +118,7 @@ type Job struct {
 	Algorithm      digest.Algorithm
 	Tenant         uint16 // whose job it is; 0 while there is only one
 	IdempotencyKey IdempotencyKey
+	Trace          Trace
 }
 
 // Batch is many jobs in one request.
@@ -126,6 +127,7 @@ type Batch struct {
 	Algorithm      digest.Algorithm
 	Tenant         uint16
 	IdempotencyKey IdempotencyKey
+	Trace          Trace
 }
 
 // Valid reports whether each job of the batch is one that an engine takes.

@@ -36,6 +36,9 @@ type Limits struct {
 	// FirstID is the first id of a new store, from 1 to MaxFirstID; 0 means one that is drawn. An
 	// existing store goes on with its own ids.
 	FirstID int64
+
+	// Traced is told of the hashes of requests that are traced, once all are visible; nil for nobody. It must not block.
+	Traced func(Hashing)
 }
 
 // Validate returns an error that names each limit outside its range.

@@ -41,6 +41,7 @@ func (h *handler) around(next echoHandler) echoHandler {
 		if client != nil && client.secure != nil {
 			r.TLS = client.secure.state.Load() // net/http does not know of it
 		}
+		defer h.trace(c)()
 		if err := h.call(next, c); err != nil {
 			h.answerError(err, c)
 		}
@@ -175,12 +176,40 @@ func (h *handler) observe(c echoContext, took time.Duration) {
 			h.service.Answered(r.Context(), took) // the service counts those that waited
 		}
 	}
-	if log := h.cfg.Log; log.Enabled(r.Context(), slog.LevelDebug) {
-		log.LogAttrs(r.Context(), slog.LevelDebug, "request",
-			slog.String("request", requestID(c)), slog.String("client", h.cfg.Proxies.ClientAddr(r).String()),
-			slog.String("method", knownMethod(r.Method)), slog.String("route", c.Path()),
-			slog.Int("status", status), slog.Duration("took", took))
+	level := slog.LevelDebug
+	if h.cfg.AccessLog {
+		level = slog.LevelInfo
 	}
+	if log := h.cfg.Log; log.Enabled(r.Context(), level) {
+		log.LogAttrs(r.Context(), level, "request", append(h.identity(c),
+			slog.String("client", h.cfg.Proxies.ClientAddr(r).String()),
+			slog.String("method", knownMethod(r.Method)), slog.String("route", c.Path()),
+			slog.Int("status", status), slog.Duration("took", took))...)
+	}
+}
+
+// identity says in a log which request it is, and to which trace it belongs.
+func (h *handler) identity(c echoContext) []slog.Attr {
+	attrs := []slog.Attr{slog.String("request", requestID(c))}
+	if h.cfg.Traceparent == nil {
+		return attrs
+	}
+	if span := h.cfg.Traceparent(c.Request()); span != "" {
+		const from, to = len("00-"), len("00-") + 32
+		attrs = append(attrs, slog.String("trace_id", span[from:to]), slog.String("traceparent", span))
+	}
+	return attrs
+}
+
+// trace begins the span of a request, and returns what ends it. Probes and scrapes have none.
+func (h *handler) trace(c echoContext) (end func()) {
+	if h.cfg.Begin == nil || isHealth(c.Path()) || c.Path() == metricsPath {
+		return func() {}
+	}
+	r := c.Request()
+	ctx, ended := h.cfg.Begin(r, knownMethod(r.Method), c.Path())
+	c.SetRequest(r.WithContext(ctx))
+	return func() { ended(responseOf(c).Status) }
 }
 
 // knownMethod returns the method if it is one of HTTP's (RFC 9110, RFC 5789), and "other" for
@@ -196,7 +225,7 @@ func knownMethod(method string) string {
 
 // logFailure logs an internal error. These are our own errors: none holds a secret.
 func (h *handler) logFailure(c echoContext, err error) {
-	attrs := []slog.Attr{slog.String("request", requestID(c)), slog.String("route", c.Path()), slog.String("error", err.Error())}
+	attrs := append(h.identity(c), slog.String("route", c.Path()), slog.String("error", err.Error()))
 	if p, ok := errors.AsType[*panicError](err); ok {
 		attrs = append(attrs, slog.String("stack", string(p.stack)))
 	}

@@ -38,10 +38,10 @@ type readyAnswer struct {
 	length             int // of the body, without the id
 }
 
-// newRefuser has a handler, whose log nobody sees, answer one request of each usual kind.
+// newRefuser has a handler, whose log and traces nobody sees, answer one request of each usual kind.
 func newRefuser(cfg Config, service Service, shared parts) *refuser {
 	r := &refuser{log: cfg.Log, parts: shared, idle: cfg.IdleTimeout, write: cfg.WriteTimeout}
-	cfg.Log = slog.New(slog.DiscardHandler)
+	cfg.Log, cfg.Begin = slog.New(slog.DiscardHandler), nil
 	unseen := newParts(&cfg)
 	defer unseen.refused.close()
 	h := newHandler(cfg, service, unseen)

@@ -50,6 +50,14 @@ type Config struct {
 
 	Guard strict.Guard // who may call what; nil for a server that is open to all
 	Log   *slog.Logger
+
+	AccessLog bool // logs a line for each request at info; else it is at debug
+
+	// Begin begins the span of a request, by its method and route, and returns its context and what ends the span; nil for
+	// no spans. Traceparent returns the span of a request as the field of that name does, or ""; nil for none.
+	Begin       func(r *http.Request, method, route string) (ctx context.Context, end func(status int))
+	Traceparent func(r *http.Request) string
+
 	Pages map[string]http.Handler // more to answer to GET, by path; may be nil
 
 	Metrics http.Handler // answers GET /metrics, to keys of that scope; nil for none

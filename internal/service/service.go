@@ -60,6 +60,9 @@ type Config struct {
 	// remembers none yet.
 	FingerprintKey []byte
 
+	// Trace returns to which trace the request of the context belongs; nil if none does.
+	Trace func(context.Context) engine.Trace
+
 	// Store returns the id of the store that keeps the jobs, which may change while the service runs;
 	// nil if FingerprintKey, which is as old as the store, is the id.
 	Store func() []byte
@@ -171,7 +174,7 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 	secret := req.Body.Password
 	defer secret.Wipe()
 	s.begin(ctx)
-	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm), Tenant: tenantOf(ctx)}
+	job := engine.Job{Secret: secret.Bytes(), Algorithm: algorithm(req.Body.Algorithm), Tenant: tenantOf(ctx), Trace: s.trace(ctx)}
 	if key := req.Params.IdempotencyKey; key != nil {
 		job.IdempotencyKey = s.key(keyOf(job.Tenant, *key), kindJob, job.Algorithm, job.Secret)
 	}
@@ -218,7 +221,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	secrets := req.Body.Passwords
 	defer secrets.Wipe()
 	s.begin(ctx)
-	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm), Tenant: tenantOf(ctx)}
+	batch := engine.Batch{Secrets: secrets.Slices(), Algorithm: algorithm(req.Body.Algorithm), Tenant: tenantOf(ctx), Trace: s.trace(ctx)}
 	if key := req.Params.IdempotencyKey; key != nil {
 		batch.IdempotencyKey = s.key(keyOf(batch.Tenant, *key), kindBatch, batch.Algorithm, batch.Secrets...)
 	}
@@ -394,4 +397,12 @@ func until(due time.Time) (time.Time, time.Duration) {
 		shown = actual
 	}
 	return shown.UTC(), wait
+}
+
+// trace returns to which trace the request belongs.
+func (s *Service) trace(ctx context.Context) engine.Trace {
+	if s.cfg.Trace == nil {
+		return ""
+	}
+	return s.cfg.Trace(ctx)
 }

@@ -69,6 +69,8 @@ var rules = []rule{
 		because: "who may call what does not depend on what is done"},
 	{who: []string{""}, except: []string{"internal/observe"}, mayNot: []string{"github.com/prometheus"},
 		because: "metrics are read from what others count anyway"},
+	{who: []string{""}, except: []string{"internal/observe"}, mayNot: []string{"go.opentelemetry.io"},
+		because: "a trace is text to all others"},
 	{who: []string{"internal/observe"}, mayNot: []string{module}, but: []string{module + "internal/engine", module + "internal/digest"},
 		because: "what is observed does not depend on how requests are answered"},
 	{who: []string{"internal/config"}, mayNot: []string{module}, but: []string{mistyped},

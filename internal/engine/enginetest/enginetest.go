@@ -146,6 +146,7 @@ func batchTests() []test {
 	return []test{
 		{"BatchIDsAreConsecutive", batchIDsAreConsecutive},
 		{"BatchesAmongSubmitters", batchesAmongSubmitters},
+		{"HashesAreTraced", hashesAreTraced},
 		{"InvalidBatchesDrawNoID", invalidBatchesDrawNoID},
 		{"BatchOfAllLengthsAndBytes", batchOfAllLengthsAndBytes},
 		{"BatchIsCopied", batchIsCopied},

@@ -132,7 +132,7 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 	r := newRequest()
 	defer r.release()
 	r.secret[0] = job.Secret
-	r.batch = engine.Batch{Secrets: r.secret[:], Algorithm: job.Algorithm, Tenant: job.Tenant, IdempotencyKey: job.IdempotencyKey}
+	r.batch = engine.Batch{Secrets: r.secret[:], Algorithm: job.Algorithm, Tenant: job.Tenant, IdempotencyKey: job.IdempotencyKey, Trace: job.Trace}
 	return e.submit(r)
 }
 

@@ -19,6 +19,7 @@ import (
 func (e *Engine) Accept(ctx context.Context, job engine.Job) (engine.Receipt, error) {
 	return e.AcceptBatch(ctx, engine.Batch{
 		Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, IdempotencyKey: job.IdempotencyKey,
+		Trace: job.Trace,
 	})
 }
 
@@ -158,6 +159,17 @@ func (e *Engine) sendPatiently(s *submission) (first int64, err error) {
 	return first, err
 }
 
+// traceField is where a job says, in clear, to which trace it belongs: any instance may hash it.
+const traceField = "traceparent"
+
+func traceHeader(t engine.Trace) nats.Header {
+	h := nats.Header{}
+	if t != "" {
+		h.Set(traceField, string(t))
+	}
+	return h
+}
+
 // newSubmission seals the jobs, and the key's record if there is a key.
 func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint64) (*submission, error) {
 	s := &submission{tenant: b.Tenant, jobs: int64(len(b.Secrets)), origin: e.origin(), at: accepted, answer: make(chan answer, 1)}
@@ -167,7 +179,7 @@ func (e *Engine) newSubmission(b *engine.Batch, accepted time.Time, follows uint
 		if err != nil {
 			return nil, err
 		}
-		s.add(&nats.Msg{Subject: e.names.job(), Header: nats.Header{}, Data: sealed})
+		s.add(&nats.Msg{Subject: e.names.job(), Header: traceHeader(b.Trace), Data: sealed})
 	}
 	if b.IdempotencyKey == (engine.IdempotencyKey{}) {
 		return s, nil

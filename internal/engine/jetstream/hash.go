@@ -12,6 +12,7 @@ import (
 	"github.com/nats-io/nats.go/jetstream"
 
 	"github.com/hashd-project/hashd/v2/internal/digest"
+	"github.com/hashd-project/hashd/v2/internal/engine"
 	"github.com/hashd-project/hashd/v2/internal/secret"
 	"github.com/hashd-project/hashd/v2/internal/wake"
 )
@@ -212,6 +213,7 @@ func (e *Engine) begin(tasks []*task) {
 // over, the others are given back.
 func (e *Engine) finish(tasks []*task) {
 	defer e.leases.remove(tasks)
+	began := time.Now()
 	for _, t := range tasks {
 		if err := e.compute(t); err != nil {
 			e.cfg.Log.Error("a result cannot be sealed", "id", t.id, "error", err)
@@ -227,6 +229,7 @@ func (e *Engine) finish(tasks []*task) {
 		switch {
 		case err == nil:
 			e.finished(part)
+			e.tellTraced(part, began)
 		case definite(err) && len(part) > 1:
 			return err
 		case definite(err):
@@ -267,6 +270,28 @@ func (e *Engine) finished(tasks []*task) {
 	e.tell(isDone, done...)
 	for _, t := range tasks {
 		_ = t.msg.Ack() // if that fails the job comes again, and its result is found
+	}
+}
+
+// tellTraced tells of the tasks that are traced, whose results are visible.
+func (e *Engine) tellTraced(tasks []*task, began time.Time) {
+	if e.cfg.Traced == nil {
+		return
+	}
+	ended := time.Now()
+	var all []engine.Hashing // by their traces: jobs of a request lie side by side
+	for _, t := range tasks {
+		trace := engine.Trace(t.msg.Headers().Get(traceField))
+		if n := len(all); n > 0 && all[n-1].Trace == trace && all[n-1].Algorithm == t.algorithm {
+			all[n-1].Jobs++
+			continue
+		}
+		all = append(all, engine.Hashing{Trace: trace, Algorithm: t.algorithm, Jobs: 1, Began: began, Ended: ended})
+	}
+	for _, h := range all {
+		if h.Trace != "" {
+			e.cfg.Traced(h)
+		}
 	}
 }
 

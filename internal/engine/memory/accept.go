@@ -12,7 +12,7 @@ import (
 const drainBit = 1 << 62
 
 // Accept implements engine.Engine. It takes no lock and does not allocate, unless a segment is full, a
-// limit is reached, or the job has an idempotency key or a secret too long for a slot. A submitter draws
+// limit is reached, or the job has an idempotency key, is traced or has a secret too long for a slot. A submitter draws
 // an id by moving next, which makes the slot its own, and commits the job by storing its due time.
 //
 // Submitters that overlap may store due times that step back a little. That is harmless: a
@@ -22,9 +22,10 @@ func (e *Engine) Accept(_ context.Context, job engine.Job) (engine.Receipt, erro
 		return engine.Receipt{}, engine.ErrInvalid
 	}
 	due := int64(time.Since(e.epoch) + e.cfg.Delay)
-	if len(job.Secret) > inlineBytes || job.IdempotencyKey != (engine.IdempotencyKey{}) {
+	if len(job.Secret) > inlineBytes || job.IdempotencyKey != (engine.IdempotencyKey{}) || job.Trace != "" {
 		return e.acceptMany(&engine.Batch{
 			Secrets: [][]byte{job.Secret}, Algorithm: job.Algorithm, Tenant: job.Tenant, IdempotencyKey: job.IdempotencyKey,
+			Trace: job.Trace,
 		}, due)
 	}
 	for {
@@ -54,6 +55,7 @@ func (e *Engine) acceptMany(b *engine.Batch, due int64) (engine.Receipt, error) 
 	defer e.mu.Unlock()
 	p, err := e.prepare(b, e.epoch.Add(time.Duration(due)))
 	if err == nil && p.Jobs > 0 {
+		e.traces.note(&p)
 		e.commitMany(p.Receipt.ID, p.Jobs, due)
 	}
 	return p.Receipt, err

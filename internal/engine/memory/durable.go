@@ -23,6 +23,9 @@ type Prepared struct {
 	Jobs    int // how many; 0 for a retry, which adds none
 	Tenant  uint16
 	key     engine.IdempotencyKey
+
+	algorithm digest.Algorithm
+	trace     engine.Trace
 }
 
 // Prepare does all that AcceptBatch does, but the jobs cannot be seen, nor come due, before they
@@ -42,6 +45,7 @@ func (d *Durable) Commit(p Prepared) {
 	e := d.e
 	e.mu.Lock()
 	defer e.mu.Unlock()
+	e.traces.note(&p)
 	e.commitMany(p.Receipt.ID, p.Jobs, e.instant(p.Receipt.Due))
 }
 

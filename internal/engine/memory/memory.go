@@ -65,6 +65,7 @@ type Engine struct {
 	keys       keys
 	claimTimes window[claimTime]
 	waiters    map[int64]*waiter
+	traces     traces
 	progress   chan struct{} // closed at the next end of a job; nil while nobody waits for one
 
 	owners  owners            // of gone jobs

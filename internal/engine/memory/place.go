@@ -18,7 +18,7 @@ func (e *Engine) prepare(b *engine.Batch, due time.Time) (Prepared, error) {
 		e.countRejected(b.Tenant, int64(len(b.Secrets)))
 		return Prepared{}, err
 	}
-	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.Tenant, b.IdempotencyKey}
+	p := Prepared{engine.Receipt{ID: first, Due: due}, len(b.Secrets), b.Tenant, b.IdempotencyKey, b.Algorithm, b.Trace}
 	e.remember(b.IdempotencyKey, p.Receipt)
 	return p, nil
 }

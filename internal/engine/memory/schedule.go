@@ -21,6 +21,8 @@ type claim struct {
 	headers [claimJobs]meta // 0 for a job that was canceled before
 	took    [claimJobs]time.Duration
 	long    map[int]long // the secrets in the arena, by place in the claim
+	began   int64        // when its hashing did
+	over    []traced     // requests that ended with it
 }
 
 // long is a secret in the arena.
@@ -130,8 +132,8 @@ func (e *Engine) work(c *claim) bool {
 	if more {
 		wake.Up(e.help)
 	}
-	began := e.now()
-	for j := range c.n {
+	c.began = e.now()
+	for j, began := 0, c.began; j < c.n; j++ {
 		c.hash(j)
 		ended := e.now()
 		c.took[j], began = time.Duration(ended-began), ended
@@ -140,6 +142,7 @@ func (e *Engine) work(c *claim) bool {
 	e.mu.Lock()
 	e.publish(c)
 	e.mu.Unlock()
+	e.tellTraced(c.over)
 	return true
 }
 
@@ -230,6 +233,10 @@ func (e *Engine) publish(c *claim) {
 		if owed != 0 {
 			e.owed++
 		}
+	}
+	c.over = c.over[:0]
+	if len(e.traces) > 0 {
+		c.over = e.passTraces(c, now)
 	}
 	e.raise()
 	e.advance()
