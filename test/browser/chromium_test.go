@@ -36,7 +36,8 @@ type shared struct {
 func (s *shared) begin(path string) (context.Context, error) {
 	s.once.Do(func() {
 		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
-			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true), chromedp.WindowSize(1200, 1000))
+			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
+			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"), chromedp.WindowSize(1200, 1000))
 		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
 		ctx, shut := chromedp.NewContext(allocator)
 		s.ctx, s.err = ctx, chromedp.Run(ctx)
@@ -137,6 +138,7 @@ func (b *tab) note(event any) {
 
 func (b *tab) noteEntry(e *cdplog.Entry) {
 	switch {
+	case strings.HasPrefix(e.Text, "The Cross-Origin-Opener-Policy header has been ignored"): // as without TLS it is
 	case e.Source == cdplog.SourceNetwork:
 		b.failed = append(b.failed, e.Text+" "+e.URL)
 	case e.Level == cdplog.LevelError || e.Level == cdplog.LevelWarning:

@@ -1,18 +1,18 @@
 package browser
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math"
 	"net/http"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/chromedp/cdproto/input"
 	"github.com/chromedp/chromedp"
-	"github.com/chromedp/chromedp/kb"
 )
 
 // TestPictures takes the README's pictures of a page that is in use, with the flag -screenshots.
@@ -54,7 +54,7 @@ func (p *livePage) submitAll(t *testing.T, n int) {
 		p.submit(t, fmt.Sprint("secret ", k))
 		time.Sleep(time.Second)
 	}
-	p.do(t, "leave the field", chromedp.KeyEvent(kb.Escape))
+	p.do(t, "leave the field", chromedp.Evaluate(`document.activeElement.blur()`, nil), chromedp.MouseEvent(input.MouseMoved, 0, 0))
 }
 
 // load submits jobs as others do, more and fewer of them in turn, until it is stopped.
@@ -65,7 +65,7 @@ func (s *server) load(t *testing.T) (stop func()) {
 	transport := &http.Transport{}
 	wg.Go(func() {
 		for n := 0.0; ctx.Err() == nil; n++ {
-			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address+"/hash", bytes.NewReader([]byte(`{"password":"`+angryMonkey+`"}`)))
+			r, err := http.NewRequestWithContext(ctx, http.MethodPost, "http://"+s.address+"/hash", strings.NewReader(`{"password":"`+angryMonkey+`"}`))
 			if err != nil {
 				return
 			}
@@ -73,7 +73,7 @@ func (s *server) load(t *testing.T) (stop func()) {
 			if answer, err := transport.RoundTrip(r); err == nil {
 				_ = answer.Body.Close()
 			}
-			time.Sleep(time.Duration(float64(5*time.Millisecond) * (1 + math.Sin(n/1500)/4)))
+			time.Sleep(time.Duration(float64(time.Millisecond) * (1 + math.Sin(n/9000)/4)))
 		}
 	})
 	return func() {

@@ -16,6 +16,7 @@ func TestPageIsGoodWhileJobsWait(t *testing.T) {
 	s := start(t, "--delay=1h")
 	f := newFront(t, s, "")
 	p := visit(t, f)
+	p.wantText(t, "#terminal", "$ curl "+f.page("/")+"hash -H")
 	p.wantGood(t, "empty")
 	p.enter(t, "#secret", kb.Enter)
 	p.wantText(t, "#err", "Enter a secret: 1 to 1,024 characters.")
@@ -74,7 +75,7 @@ func TestPageIsGoodWithHashes(t *testing.T) {
 	p.submit(t, "four")
 	p.until(t, stateIs("Full"))
 	p.enter(t, "#secret", "five"+kb.Enter)
-	p.wantText(t, "#err", "hashd is full")
+	p.wantText(t, "#err", "hashd is full", "submit it again in 59 min")
 	p.wantGood(t, "full")
 	p.wantClean(t, true)
 }
@@ -109,6 +110,7 @@ func TestPageIsGoodWithoutJobs(t *testing.T) {
 	p.keys(t, kb.Escape)
 	p.enter(t, "#key", token+kb.Enter)
 	p.until(t, shown("#form")) // it lacks the scopes for figures and hashes
+	p.wantText(t, "#terminal", `$ curl -H "Authorization: Bearer $KEY" `+f.page("/")+"hash -H")
 	p.wantGood(t, "key without stats")
 	p.do(t, "without scripts", emulation.SetScriptExecutionDisabled(true), chromedp.Reload())
 	p.wantText(t, "main", "This page needs JavaScript. The API does not: see the API docs.")

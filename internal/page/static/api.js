@@ -95,6 +95,11 @@ export class Server extends EventTarget {
     return this.status?.limits.delay ?? 5;
   }
 
+  /** Whether a key is shown with each request. */
+  get keyed() {
+    return this.#token !== "";
+  }
+
   /** What the server takes at most, once it has told. */
   get limits() {
     return this.status?.limits;

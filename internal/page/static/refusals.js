@@ -2,6 +2,7 @@
 
 import { isLost, kindOf } from "./api.js";
 import { InvalidAnswerError, ProblemError } from "./client/client.js";
+import { duration } from "./format.js";
 
 /**
  * A refusal in words. `wait`: seconds until submitting makes sense again. `id`: the request's, to tell an operator.
@@ -67,5 +68,5 @@ export function worded({ text, wait }, left, many = false) {
   if (wait === undefined) return text;
   const them = many ? "them" : "it";
   const seconds = Math.ceil(left / 1000);
-  return seconds > 0 ? `${text}; submit ${them} again in ${seconds.toLocaleString("en-US")} s.` : `${text}; submit ${them} again.`;
+  return seconds > 0 ? `${text}; submit ${them} again in ${duration(seconds)}.` : `${text}; submit ${them} again.`;
 }

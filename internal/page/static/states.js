@@ -114,6 +114,7 @@ export class States {
     for (const fact of document.querySelectorAll(".fact")) /** @type {HTMLElement} */ (fact).hidden = shut;
     for (const id of ["charts", "live-sub", "lim"]) byId(id, HTMLElement).hidden = blind;
     byId("terminal", HTMLElement).hidden = shut;
+    for (const part of document.querySelectorAll("[data-auth]")) /** @type {HTMLElement} */ (part).hidden = !this.#server.keyed;
     byId("empty-text", HTMLElement).hidden = shut;
     byId("empty-key", HTMLElement).hidden = !shut;
     const note = byId("nokey", HTMLElement);
