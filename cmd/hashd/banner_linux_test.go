@@ -177,21 +177,8 @@ func TestBannerIsForPeople(t *testing.T) {
 func TestDrainCountsDownOnATerminal(t *testing.T) {
 	t.Parallel()
 	h := atTerminal(t, nil, "--delay=4s")
-	url := h.await(t, `\n  API     (\S+),`)[1]
-	submit := func() {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/hash", strings.NewReader(`{"password":"angryMonkey"}`))
-		if err != nil {
-			t.Fatal(err)
-		}
-		request.Header.Set("Content-Type", "application/json")
-		answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
-		if err != nil {
-			t.Fatal(err)
-		}
-		_ = answer.Body.Close()
-	}
-	submit()
-	submit()
+	h.submit(t)
+	h.submit(t)
 	h.signals <- syscall.SIGTERM
 	h.await(t, `draining, jobs left: 2 \(\d+s at most\)`)
 	h.signals <- syscall.SIGTERM
@@ -199,9 +186,45 @@ func TestDrainCountsDownOnATerminal(t *testing.T) {
 	if code := <-h.ended; code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
+	h.wantNothingLeft(t)
+}
+
+// Nor does it leave anything where a person does not want to wait.
+func TestInterruptedDrainLeavesTheTerminalClean(t *testing.T) {
+	t.Parallel()
+	h := atTerminal(t, nil, "--delay=1h")
+	h.submit(t)
+	h.signals <- syscall.SIGINT
+	h.await(t, `draining, jobs left: 1 \(\S+ at most\)`)
+	h.signals <- syscall.SIGINT
+	if code := <-h.ended; code != exitInterrupted {
+		t.Errorf("exit code %d", code)
+	}
+	h.wantNothingLeft(t)
+}
+
+// submit submits a job at the address on the screen.
+func (h *onTerminal) submit(t *testing.T) {
+	t.Helper()
+	url := h.await(t, `\n  API     (\S+),`)[1]
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/hash", strings.NewReader(`{"password":"angryMonkey"}`))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/json")
+	answer, err := (&http.Client{Transport: &http.Transport{DisableKeepAlives: true}}).Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	_ = answer.Body.Close()
+}
+
+// wantNothingLeft looks at the lines as a person sees them in the end.
+func (h *onTerminal) wantNothingLeft(t *testing.T) {
+	t.Helper()
 	for line := range strings.SplitSeq(strings.ReplaceAll(h.screen.String(), "\r\n", "\n"), "\n") {
 		visible := line[strings.LastIndex(line, "\r")+1:]
-		if strings.Contains(visible, "jobs left") || strings.Contains(visible, "msg=") && !strings.HasPrefix(visible, "time=") {
+		if strings.HasPrefix(visible, "draining,") || strings.Contains(visible, "msg=") && !strings.HasPrefix(visible, "time=") {
 			t.Errorf("it leaves %q", visible)
 		}
 	}

@@ -75,6 +75,10 @@ func (o *outbox) close() {
 	o.mu.Lock()
 	if !o.closed {
 		o.closed = true
+		if o.line != "" { // what comes next on the terminal is the shell's
+			o.line = ""
+			wake.Up(o.wake)
+		}
 		close(o.wake)
 	}
 	o.mu.Unlock()

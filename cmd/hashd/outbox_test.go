@@ -114,3 +114,23 @@ func TestOutboxKeepsLines(t *testing.T) {
 		t.Errorf("%d lines, of them %d different", lines, len(seen))
 	}
 }
+
+// The last line of a terminal is below all that is written, and gone in the end, even if nobody has taken it away.
+func TestOutboxTakesTheLastLineAway(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var screen bytes.Buffer
+		o := newOutbox(&screen)
+		o.show("left: 2")
+		synctest.Wait()
+		_, _ = io.WriteString(o, "a line of the log\n")
+		synctest.Wait()
+		o.show("left: 1")
+		synctest.Wait()
+		o.close()
+		o.show("left: 0")
+		const gone = "\r       \r"
+		if want := "left: 2" + gone + "a line of the log\nleft: 2" + gone + "left: 1" + gone; screen.String() != want {
+			t.Errorf("written: %q, want %q", &screen, want)
+		}
+	})
+}
