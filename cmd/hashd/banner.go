@@ -16,9 +16,11 @@ import (
 )
 
 // screenOf returns where a person who has started the server by hand reads: the log's terminal, or the one of
-// standard output if the log goes elsewhere; nil if there is none. done ends the use of it.
-func screenOf(stdout io.Writer, stderr *outbox) (screen *outbox, done func()) {
+// standard output if the log goes elsewhere; nil if there is none. Who asked for JSON, or for less than what is usual, is
+// left alone. done ends the use of it.
+func screenOf(cfg *config.Config, stdout io.Writer, stderr *outbox) (screen *outbox, done func()) {
 	switch {
+	case cfg.LogFormat != config.LogText || cfg.LogLevel > slog.LevelInfo:
 	case isTerminal(stderr.w):
 		return stderr, func() {}
 	case isTerminal(stdout):
@@ -33,13 +35,11 @@ func isTerminal(w io.Writer) bool {
 	return ok && term.IsTerminal(int(f.Fd()))
 }
 
-// greet tells a person at a terminal where the server is, what it allows, and how to try it. Who asked for JSON, or for
-// less than what is usual, is left alone.
+// greet tells a person at a terminal where the server is, what it allows, and how to try it.
 func (p *program) greet(url, ops string) {
-	if p.screen == nil || p.cfg.LogFormat != config.LogText || p.cfg.LogLevel > slog.LevelInfo {
-		return
+	if p.screen != nil {
+		_, _ = io.WriteString(p.screen, p.banner(url, ops))
 	}
-	_, _ = io.WriteString(p.screen, p.banner(url, ops))
 }
 
 // banner is what greet tells.

@@ -172,7 +172,7 @@ func TestBannerIsForPeople(t *testing.T) {
 			h.await(t, `fewer connections`) // which it says once it listens
 		}
 		h.signals <- syscall.SIGINT
-		if code := <-h.ended; code != exitOK || strings.Contains(h.screen.String(), "ready.") {
+		if code := <-h.ended; code != exitOK || strings.Contains(h.screen.String(), "ready.") || strings.Contains(h.screen.String(), "draining,") {
 			t.Errorf("%q: exit code %d, terminal %s", args, code, h.screen)
 		}
 	}

@@ -63,7 +63,7 @@ func serve(l loaded, stdout io.Writer, stderr *outbox, signals <-chan os.Signal)
 	if err != nil {
 		return err
 	}
-	screen, done := screenOf(stdout, stderr)
+	screen, done := screenOf(&p.cfg, stdout, stderr)
 	defer done()
 	p.screen = screen
 	return p.run(signals)
