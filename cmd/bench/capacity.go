@@ -9,6 +9,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/hashd-project/hashd/v2/internal/digest"
@@ -27,6 +28,7 @@ type capacityTask struct {
 	Algorithm digest.Algorithm
 	Hash      bool // until all are hashed; else none comes due
 	Keys      bool // one by one, each with an idempotency key
+	Requests  int  // if not 0, that many by HTTP, one after the other, in place of the jobs
 
 	Dir    string // of the file engine
 	URLs   []string
@@ -37,6 +39,8 @@ type capacityTask struct {
 type capacityResult struct {
 	Memory float64 // bytes
 	CPU    float64 // nanoseconds of all cores together
+
+	P50, P99 time.Duration // of requests
 }
 
 // capacityBatch is how many jobs are submitted at a time.
@@ -58,7 +62,7 @@ func newCapacity(fs *flag.FlagSet) runner {
 		defer func() { err = errors.Join(err, os.RemoveAll(data)) }()
 		b := capacityBench{s: s, task: capacityTask{Jobs: max(1, *jobs/capacityBatch) * capacityBatch, Secret: 12, Dir: data}}
 		b.t.title = fmt.Sprintf("capacity: what a job takes of the server's process, %d jobs", b.task.Jobs)
-		for _, add := range []func(context.Context) error{b.addEngines, b.addAlgorithms, b.addExtras, b.addCluster} {
+		for _, add := range []func(context.Context) error{b.addEngines, b.addAlgorithms, b.addExtras, b.addLatency, b.addCluster} {
 			if err := add(ctx); err != nil {
 				return err
 			}
@@ -130,6 +134,23 @@ func (b *capacityBench) addExtras(ctx context.Context) error {
 		b.add(ctx, keyed, "memory: memory of a pending job with an idempotency key", ""))
 }
 
+// addLatency adds how long one client waits for its receipt.
+func (b *capacityBench) addLatency(ctx context.Context) error {
+	for _, name := range []string{"memory", "file"} {
+		task := b.task
+		task.Engine, task.Requests = name, int(max(100, b.task.Jobs/200))
+		results, err := repeat[capacityResult](ctx, b.s, task)
+		if err != nil {
+			return err
+		}
+		line := func(what string, figure func(capacityResult) time.Duration) row {
+			return row{what: name + ": POST /hash over loopback, one client, " + what, unit: inMillis(), hashd: collect(results, func(r capacityResult) float64 { return millis(figure(r)) })}
+		}
+		b.t.add(line("p50", func(r capacityResult) time.Duration { return r.P50 }), line("p99", func(r capacityResult) time.Duration { return r.P99 }))
+	}
+	return nil
+}
+
 // addCluster adds the rows of an instance on one NATS server, which is not counted.
 func (b *capacityBench) addCluster(ctx context.Context) error {
 	if err := needModule(ctx, "capacity: nats-server"); err != nil {
@@ -167,6 +188,14 @@ func capacityCase(ctx context.Context, task capacityTask) (r capacityResult, err
 		return r, err
 	}
 	defer func() { err = errors.Join(err, e.Close()) }()
+	if task.Requests > 0 {
+		took, err := latencies(ctx, fullHandler(e), single(), task.Requests)
+		if err == nil {
+			slices.Sort(took)
+			r.P50, r.P99 = took[len(took)/2], took[len(took)*99/100]
+		}
+		return r, err
+	}
 	busy := cpuTime()
 	if err = task.submit(ctx, e); err != nil {
 		return r, err

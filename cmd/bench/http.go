@@ -187,28 +187,52 @@ func (w *countingWriter) WriteHeader(status int) {
 
 // callOverLoopback serves the handler on loopback, shares the requests out among the clients,
 // and returns how long they took.
-func callOverLoopback(ctx context.Context, handler http.Handler, what submission, requests, clients int) (time.Duration, error) {
+func callOverLoopback(ctx context.Context, handler http.Handler, what submission, requests, clients int) (took time.Duration, err error) {
+	err = overLoopback(ctx, handler, clients, func(transport *http.Transport, base string) error {
+		errs := make([]error, clients)
+		var active sync.WaitGroup
+		start := time.Now()
+		for n := range clients {
+			share := requests*(n+1)/clients - requests*n/clients
+			active.Go(func() { errs[n] = post(ctx, transport, base, what, share) })
+		}
+		active.Wait()
+		took = time.Since(start)
+		return errors.Join(errs...)
+	})
+	return took, err
+}
+
+// latencies returns how long each of the requests takes over loopback, one after the other.
+func latencies(ctx context.Context, handler http.Handler, what submission, requests int) (took []time.Duration, err error) {
+	err = overLoopback(ctx, handler, 1, func(transport *http.Transport, base string) error {
+		for range requests {
+			start := time.Now()
+			if err := post(ctx, transport, base, what, 1); err != nil {
+				return err
+			}
+			took = append(took, time.Since(start))
+		}
+		return nil
+	})
+	return took, err
+}
+
+// overLoopback serves the handler for as long as do runs, with as many connections as there are clients.
+func overLoopback(ctx context.Context, handler http.Handler, clients int, do func(transport *http.Transport, base string) error) error {
 	l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
-		return 0, fmt.Errorf("listen: %w", err)
+		return fmt.Errorf("listen: %w", err)
 	}
 	srv := &http.Server{Handler: handler, ReadHeaderTimeout: time.Minute}
 	served := make(chan error, 1)
 	go func() { served <- srv.Serve(l) }()
 	transport := &http.Transport{MaxIdleConnsPerHost: clients}
-	errs := make([]error, clients)
-	var active sync.WaitGroup
-	start := time.Now()
-	for n := range clients {
-		share := requests*(n+1)/clients - requests*n/clients
-		active.Go(func() { errs[n] = post(ctx, transport, "http://"+l.Addr().String(), what, share) })
-	}
-	active.Wait()
-	took := time.Since(start)
+	err = do(transport, "http://"+l.Addr().String())
 	transport.CloseIdleConnections()
-	err = errors.Join(append(errs, srv.Shutdown(ctx))...)
+	err = errors.Join(err, srv.Shutdown(ctx))
 	<-served
-	return took, err
+	return err
 }
 
 // post sends that many requests one after the other.

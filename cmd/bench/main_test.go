@@ -67,7 +67,7 @@ func TestEachCommandPrintsItsTable(t *testing.T) {
 			"give up, 10x: accepted for nobody ", "kept, 10x: health, the longest ",
 		}},
 		{"capacity -jobs 3000 -runs 1", []string{
-			"memory: memory of a pending job ", "file: memory of a result ", "CPU time to accept and hash, sha3-512 ", "with an idempotency key ", "jetstream: memory of a result ",
+			"memory: memory of a pending job ", "file: memory of a result ", "CPU time to accept and hash, sha3-512 ", "with an idempotency key ", "file: POST /hash over loopback, one client, p99 ", "jetstream: memory of a result ",
 		}},
 	} {
 		t.Run(tc.args, func(t *testing.T) {
