@@ -152,7 +152,7 @@ func TestScopes(t *testing.T) {
 	if status, _ := fetch(t, c.base+"/metrics", ""); status != http.StatusUnauthorized {
 		t.Errorf("metrics without a key: %d", status)
 	}
-	for _, open := range []string{"/healthz", "/readyz", "/docs", "/openapi.json", "/openapi.yaml"} {
+	for _, open := range []string{"/healthz", "/readyz", "/", "/page/main.js", "/docs", "/openapi.json", "/openapi.yaml"} {
 		if status, _ := fetch(t, c.base+open, ""); status != http.StatusOK {
 			t.Errorf("GET %s: %d", open, status)
 		}

@@ -74,7 +74,7 @@ var refusals = []struct {
 	{"GET", "/hash/1/", "", nil, 404, "unknown-path"},
 	{"GET", "/stats/", "", nil, 404, "unknown-path"},
 	{"GET", "//hash", "", nil, 404, "unknown-path"},
-	{"GET", "/", "", nil, 404, "unknown-path"},
+	{"GET", "//", "", nil, 404, "unknown-path"},
 	// Methods are checked.
 	{"GET", "/hash?limit=0", "", nil, 400, "invalid-request"},
 	{"PUT", "/hash", submission("x"), nil, 405, "method-not-allowed"},
