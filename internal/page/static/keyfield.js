@@ -21,6 +21,8 @@ export class KeyField {
   #hide;
   #taken;
   #said = "";
+  /** Whether a key was asked for and none was taken since. */
+  #trying = false;
 
   /**
    * @param {Server} server
@@ -59,9 +61,11 @@ export class KeyField {
     const was = !this.#form.hidden;
     this.#form.hidden = state !== "key";
     if (state !== "key") {
-      if (was) this.#clear();
+      const taken = !key.trying && state !== "connecting";
+      if (taken && this.#trying) this.#clear();
       return;
     }
+    this.#trying = true;
     this.#go.disabled = key.trying;
     write(this.#go, key.trying ? "Sending" : "Use key");
     this.#fail(faultOf(key));
@@ -70,6 +74,7 @@ export class KeyField {
 
   /** It was taken, and is dropped here. */
   #clear() {
+    this.#trying = false;
     const inside = isFocusLost() || this.#form.contains(document.activeElement);
     this.#field.value = "";
     this.#fail("");
