@@ -11,6 +11,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashd-project/hashd/v2/internal/needs"
 )
@@ -18,8 +19,15 @@ import (
 // prometheus is a Prometheus that scrapes a server and has the rules that come with hashd.
 type prometheus struct{ url string }
 
+// scraping says what a Prometheus does.
+type scraping struct {
+	targets []string
+	every   time.Duration
+	native  bool // it stores native histograms, and then no classic ones of the same names
+}
+
 // watch runs one until the test ends.
-func watch(t *testing.T, target string) prometheus {
+func watch(t *testing.T, what scraping) prometheus {
 	t.Helper()
 	path := needs.Tool(t, "prometheus", needs.Debian("prometheus"))
 	rules, err := filepath.Abs("../../deploy/prometheus/rules.yaml")
@@ -27,14 +35,17 @@ func watch(t *testing.T, target string) prometheus {
 		t.Fatal(err)
 	}
 	dir, address := t.TempDir(), freeAddress(t)
-	config := fmt.Sprintf("global: { scrape_interval: 200ms, scrape_timeout: 200ms, evaluation_interval: 200ms }\nrule_files: [%q]\n"+
-		"scrape_configs: [{ job_name: hashd, static_configs: [{ targets: [%q] }] }]\n", rules, target)
+	config := fmt.Sprintf("global: { scrape_interval: %[1]v, scrape_timeout: %[1]v, evaluation_interval: %[1]v }\nrule_files: [%[2]q]\n"+
+		"scrape_configs: [{ job_name: hashd, static_configs: [{ targets: [%[3]s] }] }]\n", what.every, rules, strings.Join(what.targets, ", "))
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	cmd := exec.CommandContext(ctx, path, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--enable-feature=native-histograms", "--log.level=warn")
+		"--web.listen-address="+address, "--log.level=warn")
+	if what.native {
+		cmd.Args = append(cmd.Args, "--enable-feature=native-histograms")
+	}
 	var log strings.Builder
 	cmd.Stdout, cmd.Stderr = &log, &log
 	if err := cmd.Start(); err != nil {
@@ -78,7 +89,7 @@ type vector struct {
 func TestPrometheusScrapes(t *testing.T) {
 	t.Parallel()
 	i, target := ops(t, "--delay=0s")
-	p := watch(t, strings.TrimPrefix(target, "http://"))
+	p := watch(t, scraping{[]string{strings.TrimPrefix(target, "http://")}, 200 * time.Millisecond, true})
 	c := i.client(t)
 	for range 20 {
 		c.do(t, http.MethodPost, "/hash", submission("angryMonkey")).want(t, http.StatusAccepted)
