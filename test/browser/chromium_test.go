@@ -255,12 +255,13 @@ func (b *tab) hide(t *testing.T, away bool) {
 	if away {
 		state = browser.WindowStateMinimized
 	}
+	id := chromedp.FromContext(b.ctx).Target.TargetID
 	b.do(t, "hide the window", emulation.SetFocusEmulationEnabled(!away), chromedp.ActionFunc(func(ctx context.Context) error {
 		ctx = ofBrowser(ctx)
-		id, _, err := browser.GetWindowForTarget().WithTargetID(chromedp.FromContext(b.ctx).Target.TargetID).Do(ctx)
+		window, _, err := browser.GetWindowForTarget().WithTargetID(id).Do(ctx)
 		if err != nil {
 			return err
 		}
-		return browser.SetWindowBounds(id, &browser.Bounds{WindowState: state}).Do(ctx)
+		return browser.SetWindowBounds(window, &browser.Bounds{WindowState: state}).Do(ctx)
 	}))
 }
