@@ -12,7 +12,7 @@ const LABELS = {
   "max-pending": ["Pending"],
   "max-results": ["Held in all"],
   "max-idempotency-keys": ["Idempotency keys"],
-  "max-secret-bytes": ["Memory for secrets", true],
+  "max-secret-bytes": ["Memory for long secrets", true],
   "max-batch-memory": ["Memory for batches", true],
   "max-connections": ["Connections"],
   "max-in-flight": ["Requests at once"],
