@@ -3,7 +3,9 @@ package deploy
 import (
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -15,10 +17,10 @@ import (
 
 const unitFile = "systemd/hashd.service"
 
-// unit returns the settings of the unit, each with its values.
-func unit(t *testing.T) map[string][]string {
+// unit returns the settings of a unit, each with its values.
+func unit(t *testing.T, file string) map[string][]string {
 	t.Helper()
-	data, err := os.ReadFile(unitFile)
+	data, err := os.ReadFile(file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -33,7 +35,7 @@ func unit(t *testing.T) map[string][]string {
 
 // The unit starts hashd with settings that it has, opens no door without a lock, and lets no secret out.
 func TestUnit(t *testing.T) {
-	u := unit(t)
+	u := unit(t, unitFile)
 	for name, want := range map[string]string{
 		"Type": "notify", "MemorySwapMax": "0", "LimitCORE": "0", "LimitMEMLOCK": "infinity", "User": "hashd", "StateDirectory": "hashd", "WatchdogSec": "30s",
 	} {
@@ -67,4 +69,47 @@ func TestUnitIsShutIn(t *testing.T) {
 	}
 	_, level, _ := strings.Cut(string(out), "Overall exposure level")
 	t.Logf("exposure%s", level)
+}
+
+// The socket of the unit is where hashd listens, and is held for one process that accepts by itself.
+func TestSocketUnit(t *testing.T) {
+	socket := unit(t, "systemd/hashd.socket")
+	port := strings.Join(socket["ListenStream"], " ")
+	if !slices.Contains(strings.Fields(unit(t, unitFile)["ExecStart"][0]), "--listen=:"+port) {
+		t.Errorf("the socket is at %s, and hashd is not", port)
+	}
+	if socket["Accept"] != nil || socket["FileDescriptorName"] != nil || socket["Service"] != nil {
+		t.Errorf("the socket is not hashd's own: %v", socket)
+	}
+}
+
+// systemd knows each setting of the units.
+func TestUnitsAreSystemds(t *testing.T) {
+	analyze := needs.Tool(t, "systemd-analyze", needs.Debian("systemd"))
+	dir := t.TempDir()
+	verify := func(edit func(string) string) string {
+		var files []string
+		for _, file := range []string{unitFile, "systemd/hashd.socket"} {
+			text, err := os.ReadFile(file)
+			if err != nil {
+				t.Fatal(err)
+			}
+			here := strings.Replace(edit(string(text)), "=/usr/bin/hashd", "=/bin/true", 1) // which must be there
+			files = append(files, filepath.Join(dir, filepath.Base(file)))
+			if err := os.WriteFile(files[len(files)-1], []byte(here), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		out, err := exec.CommandContext(t.Context(), analyze, append([]string{"verify", "--man=no"}, files...)...).CombinedOutput()
+		if err != nil {
+			t.Errorf("%v: %s", err, out)
+		}
+		return string(out)
+	}
+	if got := verify(func(text string) string { return text }); strings.Contains(got, dir) {
+		t.Error(got)
+	}
+	if got := verify(func(text string) string { return strings.Replace(text, "NoDelay", "NoDelays", 1) }); !strings.Contains(got, "NoDelays") {
+		t.Errorf("a misspelled setting is taken: %s", got)
+	}
 }

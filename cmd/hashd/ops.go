@@ -31,12 +31,12 @@ type ops struct {
 	served chan struct{}      // closed once it does no more
 }
 
-// startOps listens on the address, or does nothing if that is "".
-func startOps(address string, main *server.Server, metrics http.Handler, log *slog.Logger) (*ops, error) {
+// startOps serves on the listener, if there is one, or else on the address, or does nothing if that is "".
+func startOps(given net.Listener, address string, main *server.Server, metrics http.Handler, log *slog.Logger) (*ops, error) {
 	if address == "" {
 		return nil, nil //nolint:nilnil // a nil *ops is one that does nothing
 	}
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", address)
+	l, err := listen(given, address)
 	if err != nil {
 		return nil, fmt.Errorf("ops-listen: %w", err)
 	}

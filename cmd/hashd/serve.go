@@ -35,12 +35,17 @@ type program struct {
 	server  *server.Server
 	metrics http.Handler
 	screen  *outbox // the terminal of who has started it; nil for none
+	sockets sockets // of the service manager
 }
 
 // serve runs the server until a signal and then stops it gracefully. A signal during the start ends
 // that at once.
 func serve(l loaded, stdout io.Writer, stderr *outbox, signals <-chan os.Signal) error {
 	log, err := newLogger(l.cfg, stderr)
+	if err != nil {
+		return err
+	}
+	given, err := handedOver(&l.cfg)
 	if err != nil {
 		return err
 	}
@@ -66,6 +71,7 @@ func serve(l loaded, stdout io.Writer, stderr *outbox, signals <-chan os.Signal)
 	screen, done := screenOf(&p.cfg, stdout, stderr)
 	defer done()
 	p.screen = screen
+	p.sockets = given
 	return p.run(signals)
 }
 
@@ -177,12 +183,12 @@ func scheme(cfg *config.Config) string {
 // goroutine that it started has ended, unless one of them hangs.
 func (p *program) run(signals <-chan os.Signal) error {
 	defer p.files.close()
-	d, err := startOps(p.cfg.OpsListen, p.server, p.metrics, p.log)
+	d, err := startOps(p.sockets.ops, p.cfg.OpsListen, p.server, p.metrics, p.log)
 	if err != nil {
 		return errors.Join(err, p.close(signals))
 	}
 	defer d.close() // last, so that a stop which hangs can be looked into
-	l, err := new(net.ListenConfig).Listen(context.Background(), "tcp", p.cfg.Address())
+	l, err := listen(p.sockets.main, p.cfg.Address())
 	if err != nil {
 		return errors.Join(listenError(p.cfg.Address(), err), p.close(signals))
 	}

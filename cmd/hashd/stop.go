@@ -129,6 +129,9 @@ func (p *program) complete(ctx context.Context) error {
 // handOver leaves the jobs to the next start or to others. It answers long-polls that their jobs are
 // pending, and cuts requests that would hold it up.
 func (p *program) handOver(ctx context.Context) error {
+	if p.sockets.main != nil {
+		p.server.StopAccepting(ctx) // the next process has the same socket
+	}
 	over, cancel := context.WithCancel(ctx)
 	cancel()
 	err := p.service.Drain(over)

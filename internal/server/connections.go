@@ -356,6 +356,39 @@ func (cs *connections) admit(c *client) bool {
 	return room
 }
 
+// comingTime is how long a request may be on its way once its client has connected.
+const comingTime = 250 * time.Millisecond
+
+// coming says whether a request is on its way: it is arriving, or its client has just come.
+func (cs *connections) coming() bool {
+	cs.mu.Lock()
+	defer cs.mu.Unlock()
+	for c := range cs.all {
+		switch state := c.state.Load(); {
+		case c.multiplexed():
+		case state == stateArriving, state == stateSilent && (time.Since(c.since) < comingTime || arrived(c.Conn)):
+			return true
+		}
+	}
+	return false
+}
+
+// settle returns once no request is on its way, or after comingTime: net/http drops those that come whole after a
+// shutdown has begun.
+func (cs *connections) settle(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, comingTime)
+	defer cancel()
+	ticker := time.NewTicker(comingTime / 100)
+	defer ticker.Stop()
+	for cs.coming() {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+	}
+}
+
 // close closes the connections on which no request is under way, except those of HTTP/2, which net/http
 // tells to end, and has bodies that are still arriving cut at the given time. Connections that are accepted
 // later are closed at once.
@@ -389,15 +422,38 @@ func (cs *connections) open() int {
 // listener accepts connections for their owner.
 type listener struct {
 	net.Listener
-	conns  *connections
-	secure *security // nil for connections without TLS
-	closed chan struct{}
-	once   sync.Once
+	conns   *connections
+	secure  *security // nil for connections without TLS
+	resting atomic.Bool
+	rested  chan struct{} // closed once the last connection was handed on
+	closed  chan struct{}
+	once    sync.Once
+}
+
+func newListener(l net.Listener, conns *connections) *listener {
+	return &listener{Listener: l, conns: conns, rested: make(chan struct{}), closed: make(chan struct{})}
+}
+
+// rest accepts no more, as if nobody came. Others who have the same socket can.
+func (l *listener) rest() {
+	if !l.resting.Swap(true) {
+		_ = l.Listener.Close()
+	}
+}
+
+// parked waits for the end, after a rest. One goroutine accepts.
+func (l *listener) parked() (net.Conn, error) {
+	close(l.rested)
+	<-l.closed
+	return nil, net.ErrClosed
 }
 
 // Accept waits while even the reserve is used up by requests under way.
 func (l *listener) Accept() (net.Conn, error) {
 	for !l.conns.spareRoom() {
+		if l.resting.Load() {
+			return l.parked()
+		}
 		select {
 		case <-l.conns.freed:
 		case <-time.After(keepsSpare):
@@ -412,6 +468,8 @@ func (l *listener) Accept() (net.Conn, error) {
 			return l.conns.add(l.secure.over(c)), nil
 		case err == nil:
 			return l.conns.add(c), nil
+		case l.resting.Load():
+			return l.parked()
 		case (errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE)) && l.conns.release():
 		default:
 			return nil, err //nolint:wrapcheck // net/http looks at it
@@ -422,6 +480,9 @@ func (l *listener) Accept() (net.Conn, error) {
 // Close stops accepting, also where that waits.
 func (l *listener) Close() error {
 	l.once.Do(func() { close(l.closed) })
+	if l.resting.Load() {
+		return nil
+	}
 	return l.Listener.Close() //nolint:wrapcheck // the listener's own
 }
 

@@ -342,7 +342,7 @@ func TestNoFileLeft(t *testing.T) {
 			cs.add(accepted)
 		}
 		e := &exhausted{conns: cs}
-		l := &listener{Listener: e, conns: cs, closed: make(chan struct{})}
+		l := newListener(e, cs)
 		if _, err := l.Accept(); !errors.Is(err, errDeaf) || e.n != 4 {
 			t.Errorf("error %v after %d times", err, e.n)
 		}
@@ -365,6 +365,25 @@ func TestShutdownClosesSilentConnections(t *testing.T) {
 		began := time.Now()
 		if err := r.server.Shutdown(t.Context(), time.Hour); err != nil || time.Since(began) > time.Second {
 			t.Errorf("after %v: %v", time.Since(began), err)
+		}
+	})
+}
+
+// Clients that have just connected when a stop begins get their answer.
+func TestShutdownAnswersWhoHasJustCome(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := listen(t, on(fake{}))
+		come, halfway := r.call(), r.call()
+		halfway.say("GET /healthz HTTP/1.1\r\nHost:")
+		stopped := make(chan error, 1)
+		go func() { stopped <- r.server.Shutdown(t.Context(), time.Hour) }()
+		time.Sleep(comingTime / 2)
+		come.ask("GET /healthz", "").want(200)
+		halfway.last = httptest.NewRequest(http.MethodGet, "/healthz", http.NoBody)
+		halfway.say(" hashd\r\n\r\n")
+		halfway.answer().want(200)
+		if err := <-stopped; err != nil {
+			t.Error(err)
 		}
 	})
 }

@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	wire "github.com/hashd-project/hashd/v2/gen/server"
@@ -72,6 +73,9 @@ type Server struct {
 	gate    *gate // nil for none
 	refuser *refuser
 	http    *http.Server
+
+	resting  atomic.Bool
+	listener atomic.Pointer[listener] // Serve's
 }
 
 // parts are what a server and its handler share.
@@ -198,16 +202,37 @@ func (s *Server) Serve(l net.Listener) error {
 		defer s.gate.stop(nil) // nobody comes any more; or Shutdown was first
 	}
 	a := &answering{limit: s.cfg.WriteTimeout, parts: s.parts, log: s.cfg.Log, gate: s.gate, refuser: s.refuser}
-	own := &listener{Listener: l, conns: s.conns, closed: make(chan struct{})}
+	own := newListener(l, s.conns)
 	if s.cfg.TLS != nil {
 		own.secure = &security{s.cfg.TLS, s.cfg.WriteTimeout, s.cfg.Log, a.withoutTLS}
 	}
 	a.Listener = own
+	if s.listener.Store(own); s.resting.Load() {
+		own.rest()
+	}
 	err := s.http.Serve(a)
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}
 	return fmt.Errorf("serve: %w", err)
+}
+
+// StopAccepting leaves all who connect from now on to others who have the same socket, such as the next process of a
+// service manager that keeps it open: there they wait. It returns once those who have just connected have sent their
+// requests, or had time to. Those who are connected get one more answer each.
+func (s *Server) StopAccepting(ctx context.Context) {
+	s.resting.Store(true)
+	l := s.listener.Load()
+	if l == nil {
+		return
+	}
+	l.rest()
+	select {
+	case <-l.rested:
+	case <-l.closed: // it accepts no more anyway
+	}
+	s.http.SetKeepAlivesEnabled(false)
+	s.conns.settle(ctx)
 }
 
 // Shutdown stops listening, closes the connections on which no request is under way, and returns once
@@ -216,6 +241,7 @@ func (s *Server) Serve(l net.Listener) error {
 func (s *Server) Shutdown(ctx context.Context, patience time.Duration) error {
 	defer s.parts.refused.close()
 	defer s.conns.crowd.stop()
+	s.StopAccepting(ctx)
 	s.conns.close(time.Now().Add(patience))
 	s.gate.stop(ctx.Done())
 	defer follow.Every(partingTime, s.conns.part)()
