@@ -77,6 +77,24 @@ func TestPageAfterARestart(t *testing.T) {
 	p.wantClean(t, true)
 }
 
+// What a durable server has accepted is there after a crash: the page collects it.
+func TestPageAfterARestartOfADurableServer(t *testing.T) {
+	t.Parallel()
+	store := []string{"--engine=file", "--data-dir=" + t.TempDir(), "--delay=3s"}
+	first := start(t, store...)
+	f := newFront(t, first, "")
+	p := visit(t, f)
+	p.submit(t, "secret that a crash spares")
+	first.crash(t)
+	p.until(t, stateIs("No connection"))
+	f.lead(start(t, store...))
+	p.until(t, hashIs(0, hashOf("secret that a crash spares")))
+	p.press(t, 0, "Erase")
+	p.until(t, rowIs(0, "erased"))
+	p.wantNowhere(t, "secret that a crash spares")
+	p.wantClean(t, true)
+}
+
 // Without a connection the page says so, keeps what was entered, and goes on by itself once there is one.
 func TestPageOfflineAndBack(t *testing.T) {
 	t.Parallel()
