@@ -8,6 +8,7 @@ import (
 	"os"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	policyv1 "k8s.io/api/policy/v1"
@@ -20,8 +21,9 @@ func kinds() map[string]any {
 	return map[string]any{
 		"v1/Service": new(corev1.Service), "v1/ConfigMap": new(corev1.ConfigMap),
 		"apps/v1/Deployment": new(appsv1.Deployment), "apps/v1/StatefulSet": new(appsv1.StatefulSet),
-		"policy/v1/PodDisruptionBudget":      new(policyv1.PodDisruptionBudget),
-		"networking.k8s.io/v1/NetworkPolicy": new(networkingv1.NetworkPolicy),
+		"policy/v1/PodDisruptionBudget":          new(policyv1.PodDisruptionBudget),
+		"networking.k8s.io/v1/NetworkPolicy":     new(networkingv1.NetworkPolicy),
+		"autoscaling/v2/HorizontalPodAutoscaler": new(autoscalingv2.HorizontalPodAutoscaler),
 	}
 }
 

@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -124,5 +125,19 @@ func TestPrometheusScrapes(t *testing.T) {
 		}
 		return len(rules.Data.Groups[0].Rules) > 0
 	})
+	adapter, err := os.ReadFile("../../deploy/prometheus/adapter.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	series := regexp.MustCompile(`seriesQuery: (\w+)`).FindSubmatch(adapter)
+	query := regexp.MustCompile(`metricsQuery: (.*)`).FindSubmatch(adapter)
+	if series == nil || query == nil {
+		t.Fatalf("adapter.yaml has no query: %s", adapter)
+	}
+	scaled := strings.NewReplacer("<<.Series>>", string(series[1]), "<<.LabelMatchers>>", `job="hashd"`, "<<.GroupBy>>", "job").Replace(string(query[1]))
+	var v vector
+	if !p.get(t, "/api/v1/query?query="+url.QueryEscape(scaled), &v) || len(v.Data.Result) != 1 || v.Data.Result[0].Value[1] != "0" {
+		t.Errorf("what pods are scaled on, %s, is %+v", scaled, v)
+	}
 	i.stop(t)
 }
