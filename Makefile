@@ -21,6 +21,8 @@ GOVULNCHECK_VERSION := $(call pinned,govulncheck)
 GOVULNCHECK := $(CACHE)/govulncheck-$(GOVULNCHECK_VERSION)
 CYCLONEDX_VERSION := $(call pinned,cyclonedx)
 CYCLONEDX := $(CACHE)/cyclonedx-gomod-$(CYCLONEDX_VERSION)
+GORELEASER_VERSION := $(call pinned,goreleaser)
+GORELEASER := $(CACHE)/goreleaser-$(GORELEASER_VERSION)
 # Lists of what is installed beside them, written when all of it is.
 PYTHON := $(CACHE)/venv/requirements.txt
 REDOCLY := $(CACHE)/redocly/node_modules/.package-lock.json
@@ -29,7 +31,7 @@ OGEN := $(CACHE)/ogen
 MANIFESTS := $(CACHE)/manifests
 IMAGE := $(CACHE)/image
 CHECKERS := $(PYTHON) $(OGEN)
-ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX) $(MANIFESTS) $(IMAGE)
+ASSURANCE := $(GOVULNCHECK) $(CYCLONEDX) $(GORELEASER) $(MANIFESTS) $(IMAGE)
 TELL := .ci/tell
 CODEGEN := go run github.com/oapi-codegen/oapi-codegen/v2/cmd/oapi-codegen
 
@@ -147,12 +149,12 @@ $(GOVULNCHECK):
 
 $(CYCLONEDX):
 	@mkdir -p $(CACHE)/install
-	@GOBIN=$(CACHE)/install $(TELL) "building cyclonedx-gomod $(CYCLONEDX_VERSION)" go install github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
+	@GOBIN=$(CACHE)/install $(TELL) "building cyclonedx-gomod $(CYCLONEDX_VERSION)" go install -trimpath github.com/CycloneDX/cyclonedx-gomod/cmd/cyclonedx-gomod@$(CYCLONEDX_VERSION)
 	mv $(CACHE)/install/cyclonedx-gomod $@
 
 .PHONY: sbom
 sbom: build $(CYCLONEDX) ## List the modules in bin/hashd and bin/hashctl, as CycloneDX files beside them
-	CYCLONEDX=$(CYCLONEDX) .ci/sbom bin/hashd bin/hashctl
+	for name in hashd hashctl; do CYCLONEDX=$(CYCLONEDX) .ci/sbom bin/$$name; done
 
 .PHONY: image
 image: $(IMAGE) ## Build bin/hashd-image.tar, the image of a release, without a container engine
@@ -162,6 +164,19 @@ image: $(IMAGE) ## Build bin/hashd-image.tar, the image of a release, without a 
 .PHONY: push-image
 push-image: image ## Build the image and push it to the names in TO, such as TO=ghcr.io/hashd-project/hashd:2.0.0
 	$(IMAGE) push bin/hashd-image.tar $(or $(TO),$(error TO names no image))
+
+$(GORELEASER):
+	@mkdir -p $(CACHE)/install
+	@GOBIN=$(CACHE)/install $(TELL) "building goreleaser $(GORELEASER_VERSION)" go install github.com/goreleaser/goreleaser/v2@$(GORELEASER_VERSION)
+	mv $(CACHE)/install/goreleaser $@
+
+.PHONY: release
+release: $(GORELEASER) $(CYCLONEDX) ## Tag the commit as VERSION, such as VERSION=v2.0.0-rc.1, and make all of that release in dist/, twice
+	CYCLONEDX=$(CYCLONEDX) GORELEASER=$(GORELEASER) .ci/release $(or $(VERSION),$(error VERSION names no version))
+
+.PHONY: publish
+publish: $(GORELEASER) $(CYCLONEDX) ## Make the release of the tag that is checked out, and publish it: what CI does with a tag
+	CYCLONEDX=$(CYCLONEDX) GORELEASER=$(GORELEASER) .ci/publish
 
 .PHONY: vulncheck
 vulncheck: $(GOVULNCHECK) ## Check with the newest database that nothing in the binaries has a known vulnerability

@@ -16,6 +16,7 @@ const (
 	govulncheck  = "v1.9.0"
 	cyclonedx    = "v1.10.0" // cyclonedx-gomod
 	cyclonedxGo  = "v0.12.0" // whose schemas judge what that writes
+	goreleaser   = "v2.14.3" // later ones need a module that the Go proxy does not have: go.digitalxero.dev/go-msix
 )
 
 // The Go vulnerability database is a module too. The date in its version says how new it is: make vulndb pins the newest.
