@@ -163,6 +163,29 @@ func TestTraceparentOfARequest(t *testing.T) {
 	}
 }
 
+// What is left is sent at the end, and no goroutine stays. A token for the collector is shown to it.
+func TestCloseSendsWhatIsLeft(t *testing.T) {
+	got := make(chan string, 2)
+	collector := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		got <- r.URL.Path + " " + r.Header.Get("Authorization")
+	}))
+	defer collector.Close()
+	t.Setenv("OTEL_EXPORTER_OTLP_ENDPOINT", collector.URL)
+	t.Setenv("OTEL_EXPORTER_OTLP_HEADERS", "Authorization=Bearer%20zq7")
+	tracing, err := NewTracing(t.Context(), Build{}, slog.New(slog.DiscardHandler))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, end := tracing.Begin(requestWith(), "POST", "/hash")
+	end(http.StatusAccepted)
+	if err := tracing.Close(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if path := <-got; path != "/v1/traces Bearer zq7" || len(got) > 0 {
+		t.Errorf("it got %q, and %d more", path, len(got))
+	}
+}
+
 // An exporter that cannot be made ends the start, with the reason.
 func TestTracingOfAnUnknownKind(t *testing.T) {
 	t.Setenv("OTEL_TRACES_EXPORTER", "pigeon")
