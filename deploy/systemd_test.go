@@ -5,7 +5,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 	"testing"
 
@@ -75,8 +74,8 @@ func TestUnitIsShutIn(t *testing.T) {
 func TestSocketUnit(t *testing.T) {
 	socket := unit(t, "systemd/hashd.socket")
 	port := strings.Join(socket["ListenStream"], " ")
-	if !slices.Contains(strings.Fields(unit(t, unitFile)["ExecStart"][0]), "--listen=:"+port) {
-		t.Errorf("the socket is at %s, and hashd is not", port)
+	if listen := at(t, documents(t, "systemd/hashd.yaml")[0], "listen"); listen != ":"+port {
+		t.Errorf("the socket is at %s, and hashd at %v", port, listen)
 	}
 	if socket["Accept"] != nil || socket["FileDescriptorName"] != nil || socket["Service"] != nil {
 		t.Errorf("the socket is not hashd's own: %v", socket)

@@ -12,7 +12,7 @@ export LC_ALL=C PATH=/usr/sbin:/usr/bin:/sbin:/bin
 chroot "$top/root" sh -euc '
 	dpkg --no-triggers -i /run/release/hashd.deb >/run/release/log 2>&1 || { cat /run/release/log; exit 1; }
 	echo "user: $(getent passwd hashd | cut -d: -f6,7)"
-	stat -c "%n %U:%G %a" /etc/hashd /etc/hashd/hashd.yaml /usr/bin/hashd /usr/bin/hashctl /usr/lib/systemd/system/hashd.service
+	stat -c "%n %U:%G %a" /etc/hashd /etc/hashd/hashd.yaml /usr/bin/hashd /usr/bin/hashctl /usr/lib/systemd/system/hashd.service /usr/lib/systemd/system/hashd.socket
 	echo "version: $(hashd version)"
 	echo "version: $(hashctl version)"
 	echo "# changed" >>/etc/hashd/hashd.yaml
@@ -27,7 +27,7 @@ chroot "$top/root" sh -euc '
 		--engine=file --data-dir=/var/lib/hashd --ring-file=/etc/hashd/ring.json --insecure-no-tls)"
 
 	dpkg --no-triggers -r hashd >/run/release/log 2>&1 || { cat /run/release/log; exit 1; }
-	echo "removed: $(ls /usr/bin/hashd /usr/bin/hashctl /usr/lib/systemd/system/hashd.service /usr/share/man/man1/hashd.1.gz 2>/dev/null | wc -l)"
+	echo "removed: $(ls /usr/bin/hashd /usr/bin/hashctl /usr/lib/systemd/system/hashd.service /usr/lib/systemd/system/hashd.socket /usr/share/man/man1/hashd.1.gz 2>/dev/null | wc -l)"
 	echo "left: $(ls /etc/hashd | tr "\n" " ")"
 	dpkg --no-triggers -P hashd >/run/release/log 2>&1 || { cat /run/release/log; exit 1; }
 	echo "left: $(ls /etc/hashd | tr "\n" " ")"

@@ -25,7 +25,7 @@ func wantInstalls(t *testing.T, deb string) {
 	want := []string{
 		"user: /var/lib/hashd:/usr/sbin/nologin",
 		"/etc/hashd root:hashd 750", "/etc/hashd/hashd.yaml root:hashd 640", "/usr/bin/hashd root:root 755", "/usr/bin/hashctl root:root 755",
-		"/usr/lib/systemd/system/hashd.service root:root 644",
+		"/usr/lib/systemd/system/hashd.service root:root 644", "/usr/lib/systemd/system/hashd.socket root:root 644",
 		"version: hashd " + version + " (", "version: hashctl " + version + " (",
 		"kept: # changed", "checked: the settings are good", "removed: 0",
 		"left: hashd.yaml keys.json ring.json ", "left: keys.json ring.json ", "installed: 0",
