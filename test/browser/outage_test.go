@@ -77,6 +77,36 @@ func TestPageAfterARestart(t *testing.T) {
 	p.wantClean(t, true)
 }
 
+// A new server may be there at once, while the page waits for a hash of the old one. Its answer is not taken for that.
+func TestPageTakesNoHashOfAnotherServer(t *testing.T) {
+	t.Parallel()
+	const strangers = "secret of a stranger's"
+	first, second := start(t, "--delay=20s"), start(t, "--delay=0s")
+	second.submit(t, strangers, strangers, strangers, strangers)
+	f := newFront(t, first, "")
+	p := visit(t, f)
+	p.submit(t, "secret of mine")
+	p.paste(t, "#secret", "mine\nmine too\n")
+	p.clickOn(t, "#go")
+	p.until(t, `document.querySelectorAll("#list > .job").length === 2`)
+	for f.count(0, "GET /hash/1") == 0 { // which the server holds
+		p.until(t, rowIs(1, "due in"))
+	}
+	before := len(f.requests(0))
+	f.lead(second)
+	first.crash(t)
+	p.until(t, rowIs(0, "lost")+" && "+rowIs(1, "lost"))
+	p.until(t, `!document.querySelector("#go").disabled`)
+	time.Sleep(moment)
+	if asked := f.count(before, "GET /hash/1"); asked > 1 || f.count(before, "GET /hash/batch") > 0 { // Chromium repeats what got no answer
+		t.Errorf("the new server is asked %d times for a job of the old one", asked)
+	}
+	if strings.Contains(value[string](t, p.tab, everything), hashOf(strangers)) {
+		t.Error("the page shows a stranger's hash")
+	}
+	p.wantClean(t, true)
+}
+
 // What a durable server has accepted is there after a crash: the page collects it.
 func TestPageAfterARestartOfADurableServer(t *testing.T) {
 	t.Parallel()

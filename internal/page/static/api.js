@@ -170,6 +170,7 @@ export class Server extends EventTarget {
    * Throws if there is no answer.
    */
   async identify() {
+    await this.#status?.catch(() => {}); // which was asked before
     await this.#askStatus();
     return this.status?.store ?? "";
   }

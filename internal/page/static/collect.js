@@ -3,7 +3,7 @@
 /** Longest that a request is held, in seconds: under what proxies allow. */
 const HOLD = 30;
 
-/** Milliseconds after an answer for which the server surely has the same store: no new one has started in between. */
+/** Milliseconds for which the server surely has the same store as it had: no new one has started in between. */
 const FRESH = 50;
 
 /** Milliseconds until the next try after a failure that does not say when. */
@@ -122,7 +122,7 @@ export class Collector {
       if (row.state !== "waiting") return;
       const { results, retryAfter } = await this.#ask(row);
       this.#row = undefined;
-      this.#sure = performance.now();
+      await this.#confirm();
       this.#jobs.collect(row, results);
       if (row.state === "waiting" && retryAfter !== undefined) this.#later(row, retryAfter);
     } catch (error) {
@@ -142,6 +142,19 @@ export class Collector {
     if (performance.now() - this.#sure < FRESH) return;
     this.#jobs.enter(await this.#server.identify());
     this.#sure = performance.now();
+  }
+
+  /**
+   * Makes sure that an answer is of the store that was asked: where none comes, a browser or a proxy asks once more by
+   * itself, and maybe another server. If nothing can be learned now, the answer was the last of a server that stopped.
+   */
+  async #confirm() {
+    this.#sure = -Infinity;
+    try {
+      await this.#verify();
+    } catch (error) {
+      this.#server.report(error);
+    }
   }
 
   /**

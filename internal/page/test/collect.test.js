@@ -129,7 +129,7 @@ test("a batch that is larger than a range is asked for in parts", async (t) => {
 });
 
 test("after a new start of a memory server no id of before is asked for", async (t) => {
-  const { server, jobs, add } = make(t);
+  const { server, add } = make(t);
   const row = add(1);
   await until(() => server.held === 1);
   server.store = "b";
@@ -137,11 +137,28 @@ test("after a new start of a memory server no id of before is asked for", async 
   await until(() => row.state === "lost");
   assert.deepEqual(server.asked, ["status", "1 wait 30", "status"]);
   assert.deepEqual(server.reports, ["refused"]);
-  const batch = jobs.addBatch({ first: 1, count: 2, algorithm: "sha512", retryAfter: 1 });
+});
+
+test("an answer that another server gave, asked by a browser or a proxy, is not taken", async (t) => {
+  const { server, add } = make(t);
+  const row = add(1);
   await until(() => server.held === 1);
-  server.store = "c"; // while nothing is known of it: the answer counts for what was asked before
-  server.answer({ results: [{ ...done(1) }, { ...done(2) }], pending: 0, retryAfter: 1 });
-  await until(() => batch.state === "done");
+  server.store = "b";
+  server.answer(done(1));
+  await until(() => row.state === "lost");
+  assert.deepEqual(row.hashes, []);
+  assert.deepEqual(server.asked, ["status", "1 wait 30", "status"]);
+});
+
+test("the last answer of a server that stops is taken", async (t) => {
+  const { server, add } = make(t);
+  const row = add(1);
+  await until(() => server.held === 1);
+  server.down = true;
+  server.answer(done(1));
+  await until(() => row.state === "done");
+  assert.deepEqual(row.hashes, ["hash 1"]);
+  assert.deepEqual(server.reports, ["no answer"]);
 });
 
 test("before it asks anew after a while, it makes sure that the store is the same", async (t) => {
@@ -154,7 +171,7 @@ test("before it asks anew after a while, it makes sure that the store is the sam
   server.store = "b"; // within a second: no other request has met it
   const batch = jobs.addBatch({ first: 2, count: 2, algorithm: "sha512", retryAfter: 1 });
   await until(() => batch.state === "lost");
-  assert.deepEqual(server.asked, ["status", "1 wait 30", "status"]);
+  assert.deepEqual(server.asked, ["status", "1 wait 30", "status", "status"]);
 });
 
 test("without a connection, without a key and while the page is hidden nothing is asked", async (t) => {
