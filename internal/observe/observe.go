@@ -1,7 +1,9 @@
-// Package observe shows what the server does to those who operate it, as metrics for Prometheus. Nearly all are read
-// from what the engine and the server count anyway, when they are asked for. It must not know how a request is answered.
+// Package observe shows what the server does to those who operate it: as metrics for Prometheus, nearly all of
+// which are read from what the engine and the server count anyway, when they are asked for; and as traces by OpenTelemetry.
+// It must not know how a request is answered.
 //
-// No label has anything that a client sends: each has a value of a short list, such as the operations of the contract.
+// No label or attribute has anything that a client sends: each has a number, or a value of a short list, such as the
+// operations of the contract.
 package observe
 
 import (
