@@ -86,7 +86,7 @@ func TestPageTakesNoHashOfAnotherServer(t *testing.T) {
 	f := newFront(t, first, "")
 	p := visit(t, f)
 	p.submit(t, "secret of mine")
-	p.paste(t, "#secret", "mine\nmine too\n")
+	p.paste(t, "#secret", "one of mine\nanother\n")
 	p.clickOn(t, "#go")
 	p.until(t, `document.querySelectorAll("#list > .job").length === 2`)
 	for f.count(0, "GET /hash/1") == 0 { // which the server holds
