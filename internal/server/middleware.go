@@ -41,7 +41,9 @@ func (h *handler) around(next echoHandler) echoHandler {
 		if client != nil && client.secure != nil {
 			r.TLS = client.secure.state.Load() // net/http does not know of it
 		}
-		defer h.trace(c)()
+		if h.cfg.Begin != nil {
+			defer h.trace(c)()
+		}
 		if err := h.call(next, c); err != nil {
 			h.answerError(err, c)
 		}
@@ -203,7 +205,7 @@ func (h *handler) identity(c echoContext) []slog.Attr {
 
 // trace begins the span of a request, and returns what ends it. Probes and scrapes have none.
 func (h *handler) trace(c echoContext) (end func()) {
-	if h.cfg.Begin == nil || isHealth(c.Path()) || c.Path() == metricsPath {
+	if isHealth(c.Path()) || c.Path() == metricsPath {
 		return func() {}
 	}
 	r := c.Request()
