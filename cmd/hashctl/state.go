@@ -9,6 +9,8 @@ import (
 	"io"
 	"os"
 	"sync"
+
+	"github.com/hashd-project/hashd/v2/internal/filelock"
 )
 
 // stateSuffix makes the name of the state file from that of the output.
@@ -76,9 +78,12 @@ func openState(name string, a asked) (*state, error) {
 	}
 	s := newState(a)
 	s.file = file
-	if err = lock(file); err != nil {
+	switch locked, failed := filelock.Try(file); {
+	case failed != nil:
+		err = failed
+	case !locked:
 		err = &usageError{name + " is in use", "wait for the other hashctl that writes this output"}
-	} else {
+	default:
 		err = s.load(a)
 	}
 	if err != nil {
@@ -247,7 +252,7 @@ func (s *state) close(finished bool) error {
 	if finished {
 		err = os.Remove(s.file.Name())
 	}
-	return errors.Join(err, unlock(s.file), s.file.Close())
+	return errors.Join(err, filelock.Unlock(s.file), s.file.Close())
 }
 
 func seek(f *os.File, offset int64) error {

@@ -1,4 +1,4 @@
-//go:build !(linux || darwin || freebsd || netbsd || openbsd || dragonfly)
+//go:build !(windows || linux || darwin || freebsd || netbsd || openbsd || dragonfly)
 
 package private
 
@@ -9,6 +9,4 @@ import (
 
 func owner(fs.FileInfo) (uid int, known bool) { return 0, false }
 
-func keepOwner(*os.File, fs.FileInfo) error { return nil }
-
-func lock(*os.File) error { return nil }
+func keepOwner(*os.File, string, fs.FileInfo) error { return nil }

@@ -7,8 +7,6 @@ import (
 	"io/fs"
 	"os"
 	"syscall"
-
-	"golang.org/x/sys/unix"
 )
 
 // owner returns whose the file is.
@@ -21,7 +19,7 @@ func owner(info fs.FileInfo) (uid int, known bool) {
 }
 
 // keepOwner gives the file the owner and group of the one that it is to replace.
-func keepOwner(f *os.File, before fs.FileInfo) error {
+func keepOwner(f *os.File, _ string, before fs.FileInfo) error {
 	info, err := f.Stat()
 	if err != nil {
 		return err
@@ -36,6 +34,3 @@ func keepOwner(f *os.File, before fs.FileInfo) error {
 	}
 	return nil
 }
-
-// lock waits until no other process holds the folder. Closing it lets it go.
-func lock(d *os.File) error { return unix.Flock(int(d.Fd()), unix.LOCK_EX) }

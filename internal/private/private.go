@@ -4,6 +4,8 @@
 // The rule is the one PostgreSQL has for its private keys. The file belongs to the user of this process,
 // who alone can read it, or to root, who may let a group read it: that is how secrets are mounted where
 // an orchestrator runs containers. Nobody else may be able to put another file in its place.
+// On Windows the access list takes the place of mode and owner: the user of this process, the system and
+// the administrators may be on it, and nobody else.
 package private
 
 import (
@@ -13,12 +15,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-)
-
-// The permissions that a file must not grant, by its owner.
-const (
-	notOwn   = 0o077
-	notRoots = 0o037
 )
 
 // maxBytes is far more than any key takes, so that reading ends whatever the path leads to.
@@ -61,7 +57,7 @@ func open(path string) (*os.File, error) {
 	}
 	info, err := f.Stat()
 	if err == nil {
-		err = judge(path, info, os.Geteuid())
+		err = check(f, path, info)
 	}
 	if err == nil && info.Mode().IsRegular() {
 		err = checkFolders(path)
@@ -100,27 +96,9 @@ func read(f *os.File) ([]byte, error) {
 
 func unreadable(err error) error {
 	if errors.Is(err, fs.ErrPermission) {
-		return fmt.Errorf("%w %d: have it own the file, or root with a group that may read it (mode 640): %w", ErrUnreadable, os.Geteuid(), err)
+		return fmt.Errorf("%w %s: %w", ErrUnreadable, howToRead(), err)
 	}
 	return err
-}
-
-// judge looks at the owner and the permissions, for a process of that user.
-func judge(path string, info fs.FileInfo, me int) error {
-	uid, known := owner(info)
-	forbidden := fs.FileMode(notOwn)
-	switch {
-	case known && uid != me && uid != 0:
-		return &ExposedError{path, fmt.Sprintf("belongs to uid %d", uid),
-			fmt.Sprintf("chown it to root or to uid %d, which runs this", me)}
-	case known && uid == 0:
-		forbidden = notRoots
-	}
-	if mode := info.Mode().Perm(); mode&forbidden != 0 {
-		return &ExposedError{path, fmt.Sprintf("has mode %04o, open to others", mode),
-			"chmod 600 it, or have root own it with mode 640 (in Kubernetes: defaultMode 0440 and an fsGroup)"}
-	}
-	return nil
 }
 
 // checkFolders looks at the folder of the file and, where links lead to it, at that of the first link.
@@ -136,13 +114,4 @@ func checkFolders(path string) error {
 }
 
 // CheckFolder refuses a folder in which anybody can replace the files of others, with an *ExposedError.
-func CheckFolder(dir string) error {
-	info, err := os.Stat(dir)
-	if err != nil {
-		return err
-	}
-	if info.Mode().Perm()&0o002 != 0 && info.Mode()&fs.ModeSticky == 0 {
-		return &ExposedError{"folder " + dir, fmt.Sprintf("has mode %04o: anybody can replace what is in it", info.Mode().Perm()), "chmod o-w it"}
-	}
-	return nil
-}
+func CheckFolder(dir string) error { return checkFolder(dir) }

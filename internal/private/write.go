@@ -17,7 +17,7 @@ func Create(path string, content []byte) error {
 		return errors.Join(&fs.PathError{Op: "create", Path: path, Err: fs.ErrExist}, err)
 	}
 	return inFolder(path, func(temp string) error {
-		f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // beside a file that the operator names
+		f, err := create(temp)
 		if err != nil {
 			return err
 		}
@@ -48,13 +48,12 @@ func Replace(path string, edit func(old []byte) ([]byte, error)) error {
 		if err != nil {
 			return err
 		}
-		defer func() { _ = old.Close() }()
 		before, err := old.Stat()
 		if err != nil {
-			return err
+			return errors.Join(err, old.Close())
 		}
 		content, err := read(old)
-		if err != nil {
+		if err := errors.Join(err, old.Close()); err != nil { // Windows replaces no file that is open
 			return err
 		}
 		defer clear(content)
@@ -69,11 +68,11 @@ func Replace(path string, edit func(old []byte) ([]byte, error)) error {
 
 // put writes the new content beside the file and then moves it there.
 func put(temp, target string, content []byte, before fs.FileInfo) error {
-	f, err := os.OpenFile(temp, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600) //nolint:gosec // beside a file that the operator names
+	f, err := create(temp)
 	if err != nil {
 		return err
 	}
-	if err := keepOwner(f, before); err != nil {
+	if err := keepOwner(f, target, before); err != nil {
 		return errors.Join(err, f.Close())
 	}
 	if err := errors.Join(f.Chmod(before.Mode().Perm()), fill(f, content)); err != nil {
@@ -92,14 +91,11 @@ func fill(f *os.File, content []byte) error {
 // Then it syncs the folder.
 func inFolder(path string, write func(temp string) error) error {
 	dir := filepath.Dir(path)
-	d, err := os.Open(dir) //nolint:gosec // the folder of a file that the operator names
+	d, err := lockFolder(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = d.Close() }() // and with it the lock
-	if err := lock(d); err != nil {
-		return fmt.Errorf("lock %s: %w", dir, err)
-	}
 	temp := filepath.Join(dir, "."+filepath.Base(path)+".new")
 	if err := remove(temp); err != nil {
 		return explain(path, err)
@@ -107,7 +103,7 @@ func inFolder(path string, write func(temp string) error) error {
 	if err := write(temp); err != nil {
 		return errors.Join(explain(path, err), remove(temp))
 	}
-	return errors.Join(remove(temp), d.Sync())
+	return errors.Join(remove(temp), syncFolder(d))
 }
 
 func remove(path string) error {

@@ -19,10 +19,11 @@ const module = "github.com/hashd-project/hashd/v2/"
 // root is the module's folder.
 var root = filepath.Join("..", "..")
 
-// mistyped and version know nobody and nothing of hashd: each program may import them.
+// mistyped, version and filelock know nobody and nothing of hashd: each program may import them.
 const (
 	mistyped = module + "internal/mistyped"
 	version  = module + "internal/version"
+	filelock = module + "internal/filelock"
 	private  = module + "internal/private" // who may read a file of keys is the same for all
 )
 
@@ -57,11 +58,11 @@ var rules = []rule{
 		because: "the Go client is for others to import, and knows hashd by its contract alone"},
 	{who: []string{"gen/client"}, mayNot: []string{module},
 		because: "what is generated for others to import knows nobody"},
-	{who: []string{"cmd/hashctl"}, mayNot: []string{module + "api", module + "internal", module + "gen/server"}, but: []string{mistyped, private, version},
+	{who: []string{"cmd/hashctl"}, mayNot: []string{module + "api", module + "internal", module + "gen/server"}, but: []string{mistyped, private, version, filelock},
 		because: "hashctl knows hashd by the Go client alone"},
 	{who: []string{"internal/server", "internal/service", "internal/engine"}, mayNot: []string{module + "internal/config"},
 		because: "settings are handed down by the command"},
-	{who: []string{"api", "internal/digest", "internal/secret", "internal/header", "internal/mistyped", "internal/wake", "internal/follow", "internal/version"}, mayNot: []string{module},
+	{who: []string{"api", "internal/digest", "internal/secret", "internal/header", "internal/mistyped", "internal/wake", "internal/follow", "internal/version", "internal/filelock"}, mayNot: []string{module},
 		because: "these packages know nobody"},
 	{who: []string{"internal/auth"}, mayNot: []string{"net/http", module + "api", module + "gen", module + "internal/engine", module + "internal/config"},
 		because: "keys know nothing of jobs, nor how a token arrives"},

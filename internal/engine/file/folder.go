@@ -10,6 +10,7 @@ import (
 	"runtime"
 	"time"
 
+	"github.com/hashd-project/hashd/v2/internal/filelock"
 	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
@@ -86,8 +87,11 @@ func makeFolder(dir string) error {
 	return syncFolder(parent)
 }
 
-// syncFolder makes the names in the folder durable.
+// syncFolder makes the names in the folder durable. Windows has no way to, and its file systems keep a journal of names.
 func syncFolder(dir string) error {
+	if runtime.GOOS == "windows" {
+		return nil
+	}
 	d, err := os.Open(dir) //nolint:gosec // the operator names it
 	if err != nil {
 		return err
@@ -146,7 +150,7 @@ func openLocked(path string, flag int) (*os.File, error) {
 		if err != nil {
 			return nil, unreadable(err)
 		}
-		locked, err := tryLock(f)
+		locked, err := filelock.Try(f)
 		if err == nil && locked {
 			locked, err = isAt(f, path)
 		}

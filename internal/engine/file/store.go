@@ -13,6 +13,7 @@ import (
 
 	bolt "go.etcd.io/bbolt"
 
+	"github.com/hashd-project/hashd/v2/internal/filelock"
 	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
@@ -342,7 +343,7 @@ func (s *store) close() error {
 	if s.db != nil && s.broken == nil {
 		return s.db.Close()
 	}
-	_ = unlock(s.file) // fails if the library has refused the file, and closed it
+	_ = filelock.Unlock(s.file) // fails if the library has refused the file, and closed it
 	if err := s.file.Close(); !errors.Is(err, os.ErrClosed) {
 		return err
 	}
