@@ -123,7 +123,7 @@ func TestRelease(t *testing.T) {
 	goreleaser := tool(t, "goreleaser", "goreleaser")
 	one, two := t.TempDir(), filepath.Join(t.TempDir(), "in", "another", "folder")
 	tagged(t, one)
-	run(t, one, goreleaser, "release", "--clean", "--skip=publish")
+	run(t, one, goreleaser, "release", "--parallelism=1", "--clean", "--skip=publish")
 	dist := filepath.Join(one, "dist")
 	programs := filepath.Join(dist, "unpacked")
 	files := unpack(t, only(t, dist, "*.tar.gz"), programs)
@@ -153,7 +153,7 @@ func TestRelease(t *testing.T) {
 	})
 	t.Run("a second build is the same", func(t *testing.T) {
 		run(t, one, "git", "clone", "-q", one, two)
-		run(t, two, goreleaser, "release", "--clean", "--skip=publish")
+		run(t, two, goreleaser, "release", "--parallelism=1", "--clean", "--skip=publish")
 		sums := "SHA256SUMS"
 		if first, second := digests(t, dist, sums), digests(t, filepath.Join(two, "dist"), sums); !maps.Equal(first, second) {
 			t.Errorf("two builds differ:\n%s", run(t, one, "sh", "-c", `diff dist/SHA256SUMS "$1" || true`, "diff", filepath.Join(two, "dist", sums)))
