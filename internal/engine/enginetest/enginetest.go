@@ -86,7 +86,6 @@ func tests() []test {
 		{"KeyOfACanceledJob", keyOfACanceledJob},
 		{"KeysAreApart", keysAreApart},
 		{"ClientsMistakesAreNotRejected", clientsMistakesAreNotRejected},
-
 		{"UnknownIDs", unknownIDs},
 		{"OneResultPerID", oneResultPerID},
 		{"ResultExpiresAndMakesRoom", resultExpiresAndMakesRoom},
@@ -114,7 +113,6 @@ func tests() []test {
 		{"CloseEndsDrain", closeEndsDrain},
 		{"UncollectedAreCounted", uncollectedAreCounted},
 		{"UncollectedExpire", uncollectedExpire},
-
 		{"CloseIsIdempotent", closeIsIdempotent},
 		{"ClosedEngineRefuses", closedEngineRefuses},
 		{"CloseAmongSubmitters", closeAmongSubmitters},
