@@ -74,6 +74,8 @@ type client struct {
 	gated  *gated      // the same connection behind a gate; nil without one
 	secure *secured    // the same connection, if it has TLS
 	ended  atomic.Bool // what is still read is not looked at any more
+	// unhandled is a request that net/http has and no handler yet: a shutdown would drop it. It is not told of HTTP/2.
+	unhandled atomic.Bool
 
 	streamTokens streamTokens // of requests of HTTP/2
 
@@ -322,10 +324,12 @@ func (cs *connections) changed(nc net.Conn, state http.ConnState) {
 		c.tokens.clear()
 		c.streamTokens.close()
 	case state == http.StateActive: // the header is complete
+		c.unhandled.Store(!c.multiplexed())
 		if !c.state.CompareAndSwap(stateArriving, stateWorking) {
 			cs.speaks(c, stateWorking) // it came along with the request before
 		}
 	case state == http.StateIdle:
+		c.unhandled.Store(false)
 		cs.mu.Lock()
 		if c.state.CompareAndSwap(stateWorking, stateSilent) {
 			cs.listen(c)
@@ -338,6 +342,7 @@ func (cs *connections) changed(nc net.Conn, state http.ConnState) {
 // served only if there is room by now. admit panics with http.ErrAbortHandler if the connection is
 // closed already: an answer could not be sent.
 func (cs *connections) admit(c *client) bool {
+	c.unhandled.Store(false)
 	if c.state.Load() == stateGone {
 		panic(http.ErrAbortHandler)
 	}
@@ -355,27 +360,31 @@ func (cs *connections) admit(c *client) bool {
 	return room
 }
 
-// comingTime is how long a request may be on its way once its client has connected.
-const comingTime = 250 * time.Millisecond
+// comingTime is how long a request may be on its way once its client has connected, and settleTime is how long a
+// shutdown waits for all of them.
+const (
+	comingTime = 250 * time.Millisecond
+	settleTime = 750 * time.Millisecond
+)
 
-// coming says whether a request is on its way: it is arriving, or its client has just come.
+// coming says whether a request is on its way: it is arriving, has not reached its handler, or its client has just come.
 func (cs *connections) coming() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for c := range cs.all {
 		switch state := c.state.Load(); {
 		case c.multiplexed():
-		case state == stateArriving, state == stateSilent && (time.Since(c.since) < comingTime || arrived(c.Conn)):
+		case state == stateArriving, c.unhandled.Load(), state == stateSilent && (time.Since(c.since) < comingTime || arrived(c.Conn)):
 			return true
 		}
 	}
 	return false
 }
 
-// settle returns once no request is on its way, or after comingTime: net/http drops those that come whole after a
+// settle returns once no request is on its way, or after settleTime: net/http drops those that come whole after a
 // shutdown has begun.
 func (cs *connections) settle(ctx context.Context) {
-	ctx, cancel := context.WithTimeout(ctx, comingTime)
+	ctx, cancel := context.WithTimeout(ctx, settleTime)
 	defer cancel()
 	ticker := time.NewTicker(comingTime / 100)
 	defer ticker.Stop()

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -386,6 +387,33 @@ func TestShutdownAnswersWhoHasJustCome(t *testing.T) {
 			t.Error(err)
 		}
 	})
+}
+
+// A stop waits for a request that net/http has read and handed to nobody yet: it would be dropped.
+func TestShutdownWaitsForWhatIsHandedOver(t *testing.T) {
+	cs := newConnections(1, slog.New(slog.DiscardHandler))
+	ours, theirs := net.Pipe()
+	defer theirs.Close()
+	c := cs.add(ours)
+	defer c.Close()
+	for _, state := range []http.ConnState{http.StateActive, http.StateIdle} {
+		c.state.Store(stateArriving)
+		cs.changed(c, http.StateActive)
+		if !cs.coming() {
+			t.Error("a request that no handler has is not waited for")
+		}
+		if state == http.StateIdle { // without a handler of ours
+			cs.changed(c, state)
+			cs.mu.Lock()
+			c.since = c.since.Add(-comingTime)
+			cs.mu.Unlock()
+		} else {
+			cs.admit(c)
+		}
+		if cs.coming() {
+			t.Errorf("state %v: it is waited for still", state)
+		}
+	}
 }
 
 // A stop waits for a body as long as it is told to, and then refuses it.
