@@ -132,24 +132,21 @@ func (s *store) carryOut(f func(*bolt.Tx) error) error {
 	}
 	s.size.Store(size)
 	s.tx++
-	return s.countFsyncs()
+	s.countFsyncs()
+	return nil
 }
 
 // countFsyncs counts those of a transaction: the library has the disk write what is new, and then the page that
 // says where that is, and before both the length of a file that has grown.
-func (s *store) countFsyncs() error {
-	info, err := s.file.Stat()
-	if err != nil {
-		return unreadable(err)
-	}
+func (s *store) countFsyncs() {
 	if s.synced {
 		s.fsyncs.Add(2)
 	}
-	if info.Size() > s.length {
+	info, err := s.file.Stat() // an error is the next one's to meet: the transaction was carried out
+	if err == nil && info.Size() > s.length {
 		s.fsyncs.Add(1)
 		s.length = info.Size()
 	}
-	return nil
 }
 
 func options(noSync bool, file *os.File) *bolt.Options {
