@@ -1,5 +1,7 @@
 // Copies texts, or has the visitor do it where the page may not.
 
+import { flash } from "./buttons.js";
+
 /** Milliseconds for which a button says what has happened, and for which it asks for a key to be pressed. */
 const SAID = 1_500;
 const ASKED = 6_000;
@@ -19,6 +21,19 @@ export async function copy(text, shown) {
     onceCopied(text, shown);
     return { says: /Mac|iP/.test(navigator.platform) ? "Press ⌘ C" : "Press Ctrl C", lasts: ASKED };
   }
+}
+
+/**
+ * Copies for a button that was pressed, which says what has happened.
+ * @param {HTMLElement} pressed
+ * @param {string} text
+ * @param {Node} shown
+ * @param {(text: string) => void} say
+ */
+export async function copyBy(pressed, text, shown, say) {
+  const { says, lasts } = await copy(text, shown);
+  flash(pressed, says, lasts);
+  say(says === "Copied" ? "Copied." : `${says} to copy.`);
 }
 
 /** Ends the wait for the visitor to copy. */

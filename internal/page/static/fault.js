@@ -1,6 +1,7 @@
 // What is wrong with what was entered or sent: a line below the field, said aloud once.
 
 import { after, now } from "./clock.js";
+import { copy } from "./copy.js";
 import { byId, write } from "./page.js";
 import { worded } from "./refusals.js";
 
@@ -87,13 +88,11 @@ export class Fault {
 
   /** @param {string} text */
   async #copy(text) {
-    try {
-      await navigator.clipboard.writeText(text);
-      write(this.#button, "Copied");
-      after(1500, () => write(this.#button, "Copy"));
-    } catch {
-      getSelection()?.selectAllChildren(this.#text); // there is no clipboard without TLS
-      write(this.#button, "Press Ctrl C");
-    }
+    const action = this.#action;
+    const { says, lasts } = await copy(text, this.#text);
+    if (this.#action !== action) return; // something else shows by now
+    write(this.#button, says);
+    this.#stop?.();
+    this.#stop = after(lasts, () => write(this.#button, "Copy"));
   }
 }

@@ -1,5 +1,7 @@
 // Many secrets, one a line, from a file or a paste: read strictly, and told of by number, never by content.
 
+import { count } from "./format.js";
+
 /** More lines are for hashctl. */
 export const MOST_LINES = 100_000;
 
@@ -22,7 +24,7 @@ const UNMEANT = /[\0-\x08\x0a-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffd]|\p{Surrogat
  */
 export function flawOf(secret, longest = LONGEST) {
   if (secret === "") return "is empty";
-  if (secret.length > longest && lengthOf(secret) > longest) return `is longer than ${longest.toLocaleString("en-US")} characters`;
+  if (secret.length > longest && lengthOf(secret) > longest) return `is longer than ${count(longest)} characters`;
   const code = UNMEANT.exec(secret)?.[0].codePointAt(0);
   if (code === undefined) return "";
   if (code === 0) return "has a NUL character, as UTF-16 has";
@@ -70,9 +72,9 @@ export class Lines {
   /** What is wrong, in words; "" if nothing is. */
   get fault() {
     const [first] = this.flaws;
-    if (this.tooMany) return `More than ${MOST_LINES.toLocaleString("en-US")} lines: use hashctl bulk, which goes on where it stopped.`;
+    if (this.tooMany) return `More than ${count(MOST_LINES)} lines: use hashctl bulk, which goes on where it stopped.`;
     if (this.count === 0) return "There are no lines. Enter at least one.";
-    if (first) return `Line ${first.number.toLocaleString("en-US")} ${first.what}. Nothing was sent.`;
+    if (first) return `Line ${count(first.number)} ${first.what}. Nothing was sent.`;
     return "";
   }
 

@@ -1,7 +1,6 @@
 // The list of the jobs: its rows, newest first, of which only those in sight are in the page if there are many.
 
-import { flash } from "./buttons.js";
-import { copy } from "./copy.js";
+import { copyBy } from "./copy.js";
 import { RowView } from "./row.js";
 import { Stack } from "./stack.js";
 
@@ -196,11 +195,9 @@ export class List {
     if (next < Infinity) this.#tick = setTimeout(() => this.#schedule(), next);
   }
 
-  async #copyAll() {
+  #copyAll() {
     const { copyAll, list } = this.#parts;
-    const { says, lasts } = await copy(this.#jobs.hashes().join("\n"), list);
-    flash(copyAll, says, lasts);
-    this.#around.say(says === "Copied" ? "Copied." : `${says} to copy.`);
+    return copyBy(copyAll, this.#jobs.hashes().join("\n"), list, this.#around.say);
   }
 
   #clear() {

@@ -11,15 +11,12 @@ import { KeyField } from "./keyfield.js";
 import { listen } from "./keyboard.js";
 import { Limits } from "./limits.js";
 import { List } from "./list.js";
+import { byId } from "./page.js";
 import { Rail } from "./rail.js";
 import { States } from "./states.js";
 
-/**
- * The element with the id, which is in index.html.
- * @template {HTMLElement} [Kind=HTMLElement]
- * @param {string} id
- */
-const at = (id) => /** @type {Kind} */ (document.getElementById(id));
+/** @param {string} id */
+const at = (id) => byId(id, HTMLElement);
 
 const server = new Server({ baseUrl: folderOf(document.baseURI) });
 const jobs = new Jobs();
@@ -51,7 +48,15 @@ const say = (/** @type {string} */ text) => announcer.say(text);
 const offline = () => server.state === "offline";
 const list = new List(
   jobs,
-  { list: at("list"), empty: at("empty"), older: at("older"), copyAll: at("copyall"), clear: at("clear"), template: at("row"), rest },
+  {
+    list: at("list"),
+    empty: at("empty"),
+    older: at("older"),
+    copyAll: byId("copyall", HTMLButtonElement),
+    clear: byId("clear", HTMLButtonElement),
+    template: byId("row", HTMLTemplateElement),
+    rest,
+  },
   {
     server: () => ({ offline: offline(), engine: server.status?.engine ?? "" }),
     end: (row) => void end(row, { jobs, server, say, fail: (failed, fault) => (list.fail(failed, fault), announcer.alert(fault)) }),
@@ -75,7 +80,7 @@ server.addEventListener("state", () => {
   rail.arrive();
   list.refresh();
 });
-listen({ help: at("help"), single: at("single"), opener: at("keys"), field, list });
+listen({ help: byId("help", HTMLDialogElement), single: byId("single", HTMLInputElement), opener: at("keys"), field, list });
 
 /* ---- Server ---- */
 

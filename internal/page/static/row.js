@@ -1,7 +1,7 @@
 // One row of the list: what stands in it, its bar, and its buttons.
 
-import { button, flash, relabel } from "./buttons.js";
-import { copy } from "./copy.js";
+import { button, relabel } from "./buttons.js";
+import { copyBy } from "./copy.js";
 import { save } from "./csv.js";
 import { count as grouped, clock } from "./format.js";
 import { hashBox } from "./hashes.js";
@@ -146,10 +146,8 @@ export class RowView {
   }
 
   /** @param {HTMLButtonElement} pressed */
-  async #copy(pressed) {
-    const { says, lasts } = await copy(this.row.hashes[0] ?? "", this.#part(".hash"));
-    flash(pressed, says, lasts);
-    this.#around.say(says === "Copied" ? "Copied." : `${says} to copy.`);
+  #copy(pressed) {
+    return copyBy(pressed, this.row.hashes[0] ?? "", this.#part(".hash"), this.#around.say);
   }
 
   #unfolding() {
