@@ -3,17 +3,13 @@ package browser
 
 import (
 	"context"
-	"flag"
-	"fmt"
-	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/hashd-project/hashd/v2/internal/binaries"
+	"github.com/hashd-project/hashd/v2/internal/binaries/binariestest"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it: a
@@ -38,20 +34,4 @@ func (r run) Run() int {
 	return r.M.Run()
 }
 
-// TestMain removes the binary in the end, and checks that no test left a goroutine behind.
-func TestMain(m *testing.M) {
-	if flag.Parse(); testing.Short() {
-		fmt.Println("-short: no other programs")
-		return
-	}
-	dir, err := built()
-	finish := func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		finish(1)
-	}
-	goleak.VerifyTestMain(run{m}, goleak.Cleanup(finish))
-}
+func TestMain(m *testing.M) { binariestest.Main(run{m}, built) }

@@ -3,17 +3,14 @@ package e2e
 
 import (
 	"context"
-	"flag"
-	"fmt"
 	"os"
 	"path/filepath"
 	"sync"
 	"testing"
 	"time"
 
-	"go.uber.org/goleak"
-
 	"github.com/hashd-project/hashd/v2/internal/binaries"
+	"github.com/hashd-project/hashd/v2/internal/binaries/binariestest"
 )
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it: a
@@ -46,20 +43,4 @@ func binaryDir() string {
 
 func binary() string { return filepath.Join(binaryDir(), "hashd") }
 
-// TestMain removes the binaries in the end, and checks that no test left a goroutine behind.
-func TestMain(m *testing.M) {
-	if flag.Parse(); testing.Short() {
-		fmt.Println("-short: no other programs")
-		return
-	}
-	dir, err := built()
-	finish := func(code int) {
-		_ = os.RemoveAll(dir)
-		os.Exit(code)
-	}
-	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
-		finish(1)
-	}
-	goleak.VerifyTestMain(m, goleak.Cleanup(finish))
-}
+func TestMain(m *testing.M) { binariestest.Main(m, built) }
