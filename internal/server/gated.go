@@ -88,7 +88,7 @@ func (g *gated) meet(p []byte) (answered bool, err error) {
 		g.refused = true
 	case admitted:
 	}
-	g.client.unhandled.Store(true)
+	g.unhandled.Store(true)
 	return false, nil
 }
 

@@ -14,7 +14,7 @@ import (
 // are in, and fails if a test left a goroutine behind. Under -short there are no tests to run: all start a program.
 func Main(m goleak.TestingM, built func() (dir string, err error)) {
 	if flag.Parse(); testing.Short() {
-		fmt.Fprintln(os.Stdout, "-short: no other programs")
+		fmt.Fprintln(os.Stderr, "-short: no other programs")
 		return
 	}
 	dir, err := built()
