@@ -71,7 +71,7 @@ func visits() []visit {
 		{"unknown member", post(400, "/hash", func(s string) string { return `{"` + s + `": 1}` })},
 		{"repeated member", post(400, "/hash", func(s string) string { return `{"password":"` + s + `","password":"` + s + `"}` })},
 		{"wrong type", post(400, "/hash", func(s string) string { return `{"password":["` + s + `"]}` })},
-		{"too large", post(413, "/hash", func(s string) string { return submission(strings.Repeat(s, 1+(17<<10)/len(s))) })},
+		{"too large", post(413, "/hash", func(s string) string { return submission(spread(s, 17<<10)) })},
 		{"wrong media type", post(415, "/hash", submission, header("Content-Type", "text/plain"))},
 		{"no such path", post(404, "/hush", submission)},
 		{"no such method", post(405, "/hash/1", submission)},
@@ -79,7 +79,7 @@ func visits() []visit {
 		{"refused, on connections of their own", post(404, "/hush", submission, once)},
 		{"wrong media type, on connections of their own", post(415, "/hash", submission, header("Content-Type", "text/plain"), once)},
 		{"announced, refused", post(404, "/hush", submission, header("Expect", "100-continue"))},
-		{"in much that is refused", post(404, "/hush", func(s string) string { return strings.Repeat(submission(s), (300<<10)/len(s)) })},
+		{"in much that is refused", post(404, "/hush", func(s string) string { return spread(submission(s), 300<<10) })},
 		{"where no body is read", visitWithBody("GET", "/stats")},
 		{"where no body is read before a long answer", visitWithBody("GET", "/docs")},
 		{"where no body is read, on connections of their own", visitWithBody("GET", "/docs", once)},
@@ -105,6 +105,13 @@ func visits() []visit {
 			c.do(t, http.MethodDelete, path(id), "").want(t, http.StatusNoContent)
 		}},
 	}
+}
+
+// spread repeats a text up to a length or more, so far apart that all registers of a processor together, which may
+// outlive a request as a stray, have one copy at a time.
+func spread(text string, length int) string {
+	const apart = 2 << 10
+	return strings.Repeat(text+strings.Repeat("p", apart), 1+length/(len(text)+apart))
 }
 
 // rawVisits are more ways in over HTTP/1, which no client takes.
