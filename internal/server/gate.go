@@ -69,7 +69,7 @@ func newGate(limit int) *gate {
 // slot is a request's place in a gate. It may be used again for the next.
 type slot struct {
 	gate *gate
-	gone func() bool // whether its client has left; asked once it has waited
+	gone func() bool // whether its client seems to have left; asked once it has waited for long
 	held atomic.Bool // it is under way
 
 	before, after *slot // among the waiting; the gate's, under its lock
@@ -87,7 +87,6 @@ type verdict int
 const (
 	admitted verdict = iota
 	tooLate          // it has waited for too long
-	deserted         // its client has left
 )
 
 // start begins the rounds. In each round at most limit requests are let in. The next one begins once all that
@@ -237,27 +236,18 @@ func (g *gate) round() {
 	news, olds := g.choose(in[:0], out[:0])
 	now := time.Now()
 	for _, s := range news {
-		if now.Sub(s.since) > soon && s.gone() {
+		if now.Sub(s.since) > turnLimit && s.gone() {
 			s.leave()
-			s.told <- deserted
+			s.told <- tooLate // it may have ended its side alone, and read on
 			continue
 		}
 		s.told <- admitted
 	}
-	for _, s := range olds {
-		if now.Sub(s.since) > waitLimit && s.gone() {
-			s.told <- deserted
-			continue
-		}
-		s.told <- tooLate
-	}
+	tell(olds, tooLate)
 }
 
 // perRound is for how many requests a round has room without an allocation.
 const perRound = 64
-
-// soon is after what time it is worth a look whether a client is still there.
-const soon = 5 * time.Millisecond
 
 // choose picks those that a round lets in, and those that it refuses.
 func (g *gate) choose(news, olds []*slot) (in, out []*slot) {

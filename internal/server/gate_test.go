@@ -158,7 +158,7 @@ func TestGateOfACrowdRefusesSooner(t *testing.T) {
 	})
 }
 
-// Who has left while it waited is not begun, and takes no place.
+// Who has left while it waited for long is not begun, and takes no place.
 func TestGateForgetsThoseWhoLeft(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := startGate(t, 1)
@@ -170,16 +170,16 @@ func TestGateForgetsThoseWhoLeft(t *testing.T) {
 			what <- v
 		}()
 		synctest.Wait()
-		time.Sleep(2 * soon)
+		time.Sleep(2 * turnLimit)
 		under.leave()
-		if v := <-what; v != deserted || g.working != 0 {
+		if v := <-what; v != tooLate || g.working != 0 {
 			t.Errorf("%v, %d under way", v, g.working)
 		}
 	})
 }
 
-// However many wait, who has waited for longer than waitLimit is refused with the next rounds, or forgotten if
-// it has left: it keeps no connection from others.
+// However many wait, who has waited for longer than waitLimit is refused with the next rounds, also if it has left:
+// it keeps no connection from others.
 func TestGateRefusesAllWhoWaitedTooLong(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		g := startGate(t, 1)
@@ -197,7 +197,7 @@ func TestGateRefusesAllWhoWaitedTooLong(t *testing.T) {
 		}
 		time.Sleep(waitLimit + 3*sweep)
 		synctest.Wait()
-		if counts[tooLate] != 50 || counts[deserted] != 50 || g.count != 0 {
+		if counts[tooLate] != 100 || g.count != 0 {
 			t.Errorf("%v, and %d wait", counts, g.count)
 		}
 	})

@@ -2,7 +2,6 @@ package server
 
 import (
 	"bytes"
-	"io"
 	"net/http"
 	"time"
 
@@ -77,16 +76,12 @@ func (g *gated) meet(p []byte) (answered bool, err error) {
 	if waited {
 		defer gate.settle()
 	}
-	switch verdict {
-	case deserted:
-		return false, io.EOF
-	case tooLate:
+	if verdict == tooLate {
 		var buffer [1024]byte
 		if answer := g.refuser.answer(buffer[:0], p); answer != nil {
 			return true, g.refuse(answer)
 		}
 		g.refused = true
-	case admitted:
 	}
 	g.unhandled.Store(true)
 	return false, nil
@@ -156,12 +151,8 @@ func letIn(c echoContext) (leave func(), err error) {
 		if waited {
 			s.gate.settle()
 		}
-		switch verdict {
-		case deserted:
-			panic(http.ErrAbortHandler)
-		case tooLate:
+		if verdict == tooLate {
 			return nil, overloaded()
-		case admitted:
 		}
 	}
 	if r.ProtoMajor > 1 {

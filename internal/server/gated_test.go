@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -213,6 +215,42 @@ func TestHealthChecksPassTheGate(t *testing.T) {
 			t.Errorf("they waited %v", took)
 		}
 	})
+}
+
+// A client that has ended its side of the connection, and reads on, is answered like any other. Nobody can tell it from one
+// that has left.
+func TestOverloadAnswersWhoHasEndedItsSide(t *testing.T) {
+	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
+		return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
+	}
+	begun, release := make(chan struct{}), make(chan struct{})
+	e := fake{accept: func(engine.Job) { close(begun); <-release }}
+	serve(newSite(t, on(e), func(cfg *Config) { cfg.MaxInFlight = 1 }), l, dial)
+	defer close(release)
+	ask := func(request string) net.Conn {
+		c, err := dial(t.Context(), "", "")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = c.Close() })
+		if _, err := io.WriteString(c, request); err != nil {
+			t.Fatal(err)
+		}
+		return c
+	}
+	ask("POST /hash HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " + strconv.Itoa(len(password)) + "\r\n\r\n" + password)
+	<-begun
+	c := ask("GET /hash/42 HTTP/1.1\r\nHost: localhost\r\n\r\n")
+	if err := c.(*net.TCPConn).CloseWrite(); err != nil {
+		t.Fatal(err)
+	}
+	if reply, err := io.ReadAll(c); !strings.HasPrefix(string(reply), "HTTP/1.1 503 ") {
+		t.Errorf("reply %q, error %v", reply, err)
+	}
 }
 
 // Requests that are refused keep their connection alive, and the time for the next begins anew.
