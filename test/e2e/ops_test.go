@@ -112,7 +112,7 @@ func TestOpsListenBeyondLoopback(t *testing.T) {
 func TestOpsListenHasHealth(t *testing.T) {
 	t.Parallel()
 	files := newPair(t)
-	i, url := ops(t, append(files.args(), "--delay=2s")...)
+	i, url := ops(t, append(files.args(), "--delay=1h")...)
 	for _, path := range []string{"/healthz", "/readyz"} {
 		if status, text := fetch(t, url+path, ""); status != http.StatusOK || !strings.Contains(text, "ok") {
 			t.Errorf("%s: %d %s", path, status, text)
@@ -127,12 +127,14 @@ func TestOpsListenHasHealth(t *testing.T) {
 	if got := finish(t, nil, "healthcheck", "--port=1", "--ops-listen=127.0.0.1:"+port); got.code != 0 {
 		t.Errorf("a health check by ops-listen: %+v", got)
 	}
-	files.client(t, i).submit(t, "angryMonkey")
+	c := files.client(t, i)
+	job := c.submit(t, "angryMonkey")
 	i.signal(t, syscall.SIGTERM)
 	i.log(t, "draining", 1)
 	if status, _ := fetch(t, url+"/readyz", ""); status != http.StatusServiceUnavailable {
 		t.Errorf("readiness in a drain: %d", status)
 	}
+	c.do(t, http.MethodDelete, path(job.Id), "").want(t, http.StatusNoContent) // which ends the drain
 	i.wantExit(t, 0)
 }
 

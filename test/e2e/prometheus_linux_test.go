@@ -86,6 +86,15 @@ type vector struct {
 	}
 }
 
+// await returns once the query has that one value: a scrape may come late.
+func (p prometheus) await(t *testing.T, query, want string) {
+	t.Helper()
+	eventually(t, query+" is "+want, func() bool {
+		var v vector
+		return p.get(t, "/api/v1/query?query="+url.QueryEscape(query), &v) && len(v.Data.Result) == 1 && fmt.Sprint(v.Data.Result[0].Value[1]) == want
+	})
+}
+
 // A real Prometheus takes what hashd tells, native histograms too, and can evaluate every rule.
 func TestPrometheusScrapes(t *testing.T) {
 	t.Parallel()
@@ -99,10 +108,7 @@ func TestPrometheusScrapes(t *testing.T) {
 		"hashd_jobs_completed_total": "20", `hashd_http_requests_total{operation="submitHash",code="202"}`: "20",
 		"histogram_count(hashd_job_lateness_seconds)": "20", "hashd_jobs_pending": "0", `up{job="hashd"}`: "1", `count(hashd_build_info)`: "1",
 	} {
-		eventually(t, query+" is "+want, func() bool {
-			var v vector
-			return p.get(t, "/api/v1/query?query="+url.QueryEscape(query), &v) && len(v.Data.Result) == 1 && fmt.Sprint(v.Data.Result[0].Value[1]) == want
-		})
+		p.await(t, query, want)
 	}
 	eventually(t, "every rule is evaluated", func() bool {
 		var rules struct {
@@ -135,9 +141,6 @@ func TestPrometheusScrapes(t *testing.T) {
 		t.Fatalf("adapter.yaml has no query: %s", adapter)
 	}
 	scaled := strings.NewReplacer("<<.Series>>", string(series[1]), "<<.LabelMatchers>>", `job="hashd"`, "<<.GroupBy>>", "job").Replace(string(query[1]))
-	var v vector
-	if !p.get(t, "/api/v1/query?query="+url.QueryEscape(scaled), &v) || len(v.Data.Result) != 1 || v.Data.Result[0].Value[1] != "0" {
-		t.Errorf("what pods are scaled on, %s, is %+v", scaled, v)
-	}
+	p.await(t, scaled, "0") // what pods are scaled on
 	i.stop(t)
 }

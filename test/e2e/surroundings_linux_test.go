@@ -2,6 +2,9 @@ package e2e
 
 import (
 	"bytes"
+	"errors"
+	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"os"
@@ -83,15 +86,21 @@ func TestDrainsAsProcessOne(t *testing.T) {
 	i.log(t, stopped, 1).Want(t, "completed", len(jobs), "left", 0)
 }
 
-// freeAddress returns one of loopback that nobody uses at this moment.
+// freeAddress returns one of loopback that nobody uses, nor is given: its port is below those from which the system
+// gives one to whoever asks for any, as other tests do meanwhile.
 func freeAddress(t *testing.T) string {
 	t.Helper()
-	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	for {
+		address := fmt.Sprint("127.0.0.1:", 10_000+rand.IntN(20_000))
+		l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", address)
+		switch {
+		case err == nil:
+			_ = l.Close()
+			return address
+		case !errors.Is(err, syscall.EADDRINUSE):
+			t.Fatal(err)
+		}
 	}
-	defer func() { _ = l.Close() }()
-	return l.Addr().String()
 }
 
 // awaitAlive waits for a server that says nothing.

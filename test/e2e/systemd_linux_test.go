@@ -2,6 +2,7 @@ package e2e
 
 import (
 	"net"
+	"net/http"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -43,7 +44,8 @@ func (m manager) await(t *testing.T, says string) string {
 func TestSystemd(t *testing.T) {
 	t.Parallel()
 	m, socket := newManager(t)
-	p := launch(t, []string{socket, "WATCHDOG_USEC=200000"}, "--port=0", "--log-format=json", "--delay=1s", "--linger=0s", "--first-id=1")
+	// The socket takes a few messages that nobody reads: for a watchdog like this, those of some seconds.
+	p := launch(t, []string{socket, "WATCHDOG_USEC=1000000"}, "--port=0", "--log-format=json", "--delay=1h", "--linger=0s", "--first-id=1")
 	ready := m.await(t, "READY=1")
 	i := started(t, p)
 	if url, _ := i.listening["url"].(string); !strings.Contains(ready, "STATUS=serving "+url) {
@@ -51,11 +53,13 @@ func TestSystemd(t *testing.T) {
 	}
 	m.await(t, "WATCHDOG=1")
 	m.await(t, "WATCHDOG=1")
-	i.client(t).submit(t, "angryMonkey")
+	c := i.client(t)
+	job := c.submit(t, "angryMonkey")
 	i.signal(t, syscall.SIGTERM)
-	if stopping := m.await(t, "STOPPING=1"); !strings.Contains(stopping, "EXTEND_TIMEOUT_USEC=41000000") || !strings.Contains(stopping, "STATUS=draining, 1 jobs left") {
+	if stopping := m.await(t, "STOPPING=1"); !strings.Contains(stopping, "EXTEND_TIMEOUT_USEC=3640000000") || !strings.Contains(stopping, "STATUS=draining, 1 jobs left") {
 		t.Errorf("at the stop it is told %q", stopping)
 	}
-	m.await(t, "WATCHDOG=1") // a drain is alive too
+	m.await(t, "WATCHDOG=1")                                                   // a drain is alive too
+	c.do(t, http.MethodDelete, path(job.Id), "").want(t, http.StatusNoContent) // which ends the drain
 	i.wantExit(t, 0)
 }
