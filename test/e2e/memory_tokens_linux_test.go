@@ -3,6 +3,7 @@ package e2e
 import (
 	"crypto/sha256"
 	"crypto/tls"
+	"errors"
 	"fmt"
 	"hash/crc32"
 	"io"
@@ -103,17 +104,15 @@ func (c *client) raw(text string) (string, error) {
 	}
 	defer func() { _ = conn.Close() }()
 	_ = conn.SetDeadline(time.Now().Add(patience))
-	if _, err := io.WriteString(conn, text); err != nil {
-		return "", err
-	}
+	_, failed := io.WriteString(conn, text) // a server that refuses a request may not take all of it
 	if half, ok := conn.(interface{ CloseWrite() error }); ok {
 		_ = half.CloseWrite() // for bodies that are not whole
 	}
 	answer, err := io.ReadAll(conn)
 	if len(answer) > 0 {
-		err = nil // a server that refuses a request may reset its connection then
+		return string(answer), nil // such a server may also reset the connection then
 	}
-	return string(answer), err
+	return "", errors.Join(failed, err)
 }
 
 // No copy of a token outlives its request in the server's memory, but for strays, however it was refused.
