@@ -90,7 +90,7 @@ func (r *releaseImage) contain(t *testing.T) *contained {
 	address := fmt.Sprintf("127.%d.%d.%d:8443", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 	c := &contained{
 		T: t, become: asRoot(t), root: t.TempDir(), config: one.config, url: "http://" + address, exited: make(chan error, 1),
-		environ: []string{"HASHD_LISTEN=" + address, "HASHD_ENGINE=file", "HASHD_DATA_DIR=/var/lib/hashd", "HASHD_DELAY=500ms"},
+		environ: []string{"HASHD_LISTEN=" + address, "HASHD_ENGINE=file", "HASHD_DATA_DIR=/var/lib/hashd", "HASHD_DELAY=3s"},
 	}
 	args := append(c.become, "unshare", "--mount", "--pid", "--fork", "--kill-child", "env", "-i", "PATH="+os.Getenv("PATH"))
 	args = append(append(args, c.environ...), "sh", "-ec", enter, "enter", c.root, c.config.Config.User, "/var/lib/hashd")
@@ -164,7 +164,7 @@ func (c *contained) ask(method, path, body string) (int, string) {
 		c.Fatal(err)
 	}
 	req.Header.Set("Content-Type", "application/json")
-	req.Header.Set("Prefer", "wait=10")
+	req.Header.Set("Prefer", "wait=30")
 	resp, err := http.DefaultClient.Do(req)
 	if err != nil {
 		c.Fatal(err)
@@ -207,8 +207,8 @@ func (c *contained) drains(healthy []string) {
 		_, text := c.ask(http.MethodPost, "/hash", `{"password":"another"}`)
 		accepted <- text
 	}()
-	for pending := regexp.MustCompile(`"pending":\s*1\b`); ; {
-		if _, text := c.ask(http.MethodGet, "/stats", ""); pending.MatchString(text) {
+	for both := regexp.MustCompile(`"total":\s*2\b`); ; time.Sleep(10 * time.Millisecond) {
+		if _, text := c.ask(http.MethodGet, "/stats", ""); both.MatchString(text) {
 			break
 		}
 	}
