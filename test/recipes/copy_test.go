@@ -19,7 +19,7 @@ import (
 const root = "../.."
 
 // patience bounds each command. None is expected to take anywhere near it.
-const patience = 5 * time.Minute
+const patience = 10 * time.Minute
 
 // edit replaces a text, wherever it is in the file, by another.
 type edit struct{ old, with string }
@@ -123,7 +123,7 @@ func (s scratch) run(t *testing.T, command ...string) (string, bool) {
 	defer cancel()
 	c := exec.CommandContext(ctx, command[0], command[1:]...)
 	c.Dir = string(s)
-	c.WaitDelay = time.Second
+	c.WaitDelay = time.Minute
 	c.Env = append(os.Environ(), "GOFLAGS=", "GOWORK=off")
 	out, err := c.CombinedOutput()
 	return string(out), err == nil
