@@ -21,7 +21,7 @@ func serve(t *testing.T, answer http.HandlerFunc) string {
 	return s.URL
 }
 
-// jobsOf returns a Jobs of the server that gives up at the first failure.
+// jobsOf returns a Jobs of the server that gives up soon.
 func jobsOf(t *testing.T, server string, doer Doer) *Jobs {
 	t.Helper()
 	j, err := NewJobs(Config{Server: server, HTTP: doer, RetryFor: time.Nanosecond})

@@ -181,6 +181,15 @@ func TestRetryFor(t *testing.T) {
 	})
 }
 
+// However short RetryFor is, there is a last try at its end.
+func TestShortRetryForHasALastTry(t *testing.T) {
+	f := newFake(t, failing, answer(200, `{"total":3}`))
+	if _, err := f.jobs(Config{RetryFor: time.Nanosecond}).Stats(t.Context()); err != nil {
+		t.Error(err)
+	}
+	f.ended()
+}
+
 // The whole of RetryFor is used, whatever pauses the server asks for within it: a server that is
 // there again at its very end is still found.
 func TestRetryForIsUsedWhole(t *testing.T) {

@@ -34,10 +34,11 @@ func (j *Jobs) retryUnlimited(ctx context.Context, try func(context.Context) err
 		if err == nil || ctx.Err() != nil || !temporary(err) {
 			return err
 		}
-		if n == 0 && j.cfg.RetryFor > 0 {
-			until = time.Now().Add(j.cfg.RetryFor)
+		now := time.Now()
+		if n == 0 {
+			until = now.Add(j.cfg.RetryFor)
 		}
-		pause, again := j.pauseWithin(ctx, until, err, n)
+		pause, again := j.pauseWithin(ctx, until.Sub(now), err, n)
 		if !again {
 			return err
 		}
@@ -57,22 +58,21 @@ func limited(ctx context.Context, timeout time.Duration, try func(context.Contex
 }
 
 // pauseWithin returns how long to pause after the n-th failure, and whether another try makes sense:
-// none does past until, if that is set, past the context's deadline, or where the server asks for a
+// none does once nothing of RetryFor is left, past the context's deadline, or where the server asks for a
 // longer pause than there can be. A pause that would be too long is shortened, so that no time is given away.
-func (j *Jobs) pauseWithin(ctx context.Context, until time.Time, err error, n int) (pause time.Duration, again bool) {
+func (j *Jobs) pauseWithin(ctx context.Context, left time.Duration, err error, n int) (pause time.Duration, again bool) {
 	asked := askedPause(err)
 	pause = asked + backoff(n)
 	if deadline, ok := ctx.Deadline(); ok {
-		left := time.Until(deadline)
-		if asked > left || left < firstPause {
+		most := time.Until(deadline)
+		if asked > most || most < firstPause {
 			return 0, false
 		}
-		if pause > left { // the try needs some of it
-			pause = max(asked, left/2)
+		if pause > most { // the try needs some of it
+			pause = max(asked, most/2)
 		}
 	}
-	if !until.IsZero() {
-		left := time.Until(until)
+	if j.cfg.RetryFor > 0 {
 		if asked > j.cfg.RetryFor || left <= 0 {
 			return 0, false
 		}

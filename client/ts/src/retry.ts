@@ -47,8 +47,9 @@ export class Patience {
   async after(error: unknown): Promise<void> {
     if (!(error instanceof HashdError) || !error.retryable) throw error;
     const { signal, retryFor } = this.#options;
-    if (this.#failures === 0 && retryFor !== undefined) this.#until = performance.now() + retryFor;
-    const left = this.#until - performance.now();
+    const now = performance.now();
+    if (this.#failures === 0 && retryFor !== undefined) this.#until = now + retryFor;
+    const left = this.#until - now;
     const asked = (error.retryAfter ?? 0) * 1000;
     const spent = retryFor === undefined ? this.#failures >= RETRIES || asked > LONGEST * 1000 : left <= 0 || asked > retryFor;
     if (spent) throw error;
