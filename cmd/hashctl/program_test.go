@@ -134,6 +134,23 @@ func TestInterruptedWaitTellsID(t *testing.T) {
 	}
 }
 
+// A wait that times out says so, also where the server has answered in time that the job is pending.
+func TestTimedOutWaitIsTold(t *testing.T) {
+	url := foreign(t, func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Retry-After", "3600")
+		w.WriteHeader(http.StatusAccepted)
+		_, _ = io.WriteString(w, `{"id":1,"status":"pending","algorithm":"sha512","due":"2026-01-01T00:00:05Z"}`)
+	})
+	for _, args := range [][]string{{"wait", "1"}, {"submit", "--wait"}, {"wait", "1", "--json"}} {
+		p, stdout, stderr := newProgram(strings.TrimPrefix(url, "http://"), strings.NewReader("a"))
+		code := p.run(t.Context(), append(args, "--timeout=500ms"))
+		if code != exitPending || stdout.Len() > 0 || !strings.Contains(stderr.String(), "job 1 was not done within 500ms") {
+			t.Errorf("%q: exit code %d, stdout %q, stderr %q", args, code, stdout, stderr)
+		}
+	}
+}
+
 // Input that can't be read and output that can't be written are failures.
 func TestBrokenPipes(t *testing.T) {
 	address := server(t, "--delay=0s")

@@ -115,7 +115,7 @@ func (p *program) await(ctx context.Context, jobs *client.Jobs, id client.JobID,
 		defer cancel()
 	}
 	result, err := jobs.Wait(ctx, id)
-	if _, pending := errors.AsType[*client.PendingError](err); errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil && !pending {
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
 		return late
 	}
 	if err != nil {
