@@ -49,6 +49,15 @@ func (g *gate) change(key string) {
 	g.key = key
 }
 
+// rotate puts another key into the file and takes no other from now on. No request is judged in between.
+func (g *gate) rotate(t *testing.T, path, key string) {
+	t.Helper()
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	write(t, path, key+"\n")
+	g.key = key
+}
+
 // ServeHTTP implements http.Handler.
 func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	g.mu.Lock()
@@ -230,8 +239,7 @@ func TestKeyRotation(t *testing.T) {
 	tokens, rotations := [2]string{newToken, oldToken}, 0
 	g.on(func(hashes int) {
 		if hashes%10 == 5 {
-			write(t, path, tokens[rotations%2]+"\n")
-			g.change(tokens[rotations%2])
+			g.rotate(t, path, tokens[rotations%2])
 			rotations++
 			if state, err := os.ReadFile(w.out + stateSuffix); err == nil && bytes.Contains(state, []byte("hashd_")) {
 				t.Error("the state has a key in it")

@@ -48,6 +48,13 @@ func (f *fake) on(fetched func(hashes int)) {
 	f.fetched = fetched
 }
 
+// lie has it answer with hashes of other secrets, or no more.
+func (f *fake) lie(wrong bool) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.wrong = wrong
+}
+
 // restore makes it what it was before its first job, of the same name or another.
 func (f *fake) restore(store string) {
 	f.mu.Lock()

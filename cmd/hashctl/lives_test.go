@@ -100,7 +100,7 @@ func TestBulkServerRestoredMeanwhile(t *testing.T) {
 func TestBulkWrongHashes(t *testing.T) {
 	t.Parallel()
 	w, f := newWork(t, 15), newFake(t)
-	f.wrong = true
+	f.lie(true)
 	code, stderr := w.bulkHere(t.Context(), f.address)
 	if code != exitFailed || !strings.Contains(stderr.String(), "hashctl: the server answers with hashes of other secrets\n") {
 		t.Errorf("exit code %d: %s", code, stderr)
@@ -108,7 +108,7 @@ func TestBulkWrongHashes(t *testing.T) {
 	if out := read(t, w.out); out != "" {
 		t.Errorf("the output has %q", out)
 	}
-	f.wrong = false
+	f.lie(false)
 	if code, stderr = w.bulkHere(t.Context(), f.address); code != exitOK {
 		t.Errorf("exit code %d: %s", code, stderr)
 	}
