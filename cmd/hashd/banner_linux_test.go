@@ -181,13 +181,16 @@ func TestBannerIsForPeople(t *testing.T) {
 // A drain on a terminal counts down in one line, which no line of the log is mixed with and which is gone in the end.
 func TestDrainCountsDownOnATerminal(t *testing.T) {
 	t.Parallel()
-	h := atTerminal(t, nil, "--delay=4s")
+	h := atTerminal(t, nil, "--delay=1h", "--first-id=1")
 	h.submit(t)
 	h.submit(t)
 	h.signals <- syscall.SIGTERM
-	h.await(t, `draining, jobs left: 2 \(\d+s at most\)`)
+	h.await(t, `draining, jobs left: 2 \(\S+ at most\)`)
 	h.signals <- syscall.SIGTERM
-	h.await(t, `\n[^\n]*already draining[^\n]*\n[^\n]*draining, jobs left: [012] \(\d+s at most\)`)
+	h.await(t, `\n[^\n]*already draining[^\n]*\n[^\n]*draining, jobs left: 2 \(\S+ at most\)`)
+	h.ask(t, http.MethodDelete, "/hash/1", "")
+	h.await(t, `draining, jobs left: 1 \(\S+ at most\)`)
+	h.ask(t, http.MethodDelete, "/hash/2", "")
 	if code := <-h.ended; code != exitOK {
 		t.Errorf("exit code %d", code)
 	}
@@ -208,11 +211,17 @@ func TestInterruptedDrainLeavesTheTerminalClean(t *testing.T) {
 	h.wantNothingLeft(t)
 }
 
-// submit submits a job at the address on the screen.
+// submit submits a job.
 func (h *onTerminal) submit(t *testing.T) {
 	t.Helper()
+	h.ask(t, http.MethodPost, "/hash", `{"password":"angryMonkey"}`)
+}
+
+// ask sends a request to the address on the screen, which must be a success.
+func (h *onTerminal) ask(t *testing.T, method, path, body string) {
+	t.Helper()
 	url := h.await(t, `\n  API     (\S+),`)[1]
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url+"/hash", strings.NewReader(`{"password":"angryMonkey"}`))
+	request, err := http.NewRequestWithContext(t.Context(), method, url+path, strings.NewReader(body))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -222,6 +231,9 @@ func (h *onTerminal) submit(t *testing.T) {
 		t.Fatal(err)
 	}
 	_ = answer.Body.Close()
+	if answer.StatusCode/100 != 2 {
+		t.Fatalf("%s %s: %s", method, path, answer.Status)
+	}
 }
 
 // wantNothingLeft looks at the lines as a person sees them in the end.

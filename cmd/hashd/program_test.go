@@ -187,8 +187,9 @@ const angryMonkeyHash = "ZEHhWB65gUlzdVwtDQArEyx+KVLzp/aTaRaPlBzYRIFj6vjFdqEb0Q5
 
 // caller sends requests to the program and holds each answer to the contract.
 type caller struct {
-	base string
-	http *http.Client
+	base     string
+	http     *http.Client
+	contract *contracttest.Contract
 }
 
 // call returns the body of the answer, which must have that status. Of a job that is pending the
@@ -214,12 +215,11 @@ func (c caller) call(t *testing.T, method, path, body string, sent func(), statu
 		return nil
 	}
 	text, err := io.ReadAll(resp.Body)
-	contract, err2 := contracttest.New()
-	if err := errors.Join(err, resp.Body.Close(), err2); err != nil {
+	if err := errors.Join(err, resp.Body.Close()); err != nil {
 		t.Error(err)
 		return nil
 	}
-	if err := contract.Check(req, resp.StatusCode, resp.Header, text); err != nil || resp.StatusCode != status {
+	if err := c.contract.Check(req, resp.StatusCode, resp.Header, text); err != nil || resp.StatusCode != status {
 		t.Errorf("%s %s: %d %s, want %d: %v", method, path, resp.StatusCode, text, status, err)
 	}
 	return text
@@ -229,7 +229,11 @@ func (c caller) call(t *testing.T, method, path, body string, sent func(), statu
 // done and those who wait for them have their hashes.
 func TestListenerFails(t *testing.T) {
 	t.Parallel()
-	cfg := loadConfig(t, "--delay=5s")
+	cfg := loadConfig(t, "--delay=10s")
+	contract, err := contracttest.New() // now, for it can take long, and the job is to be pending when the listener fails
+	if err != nil {
+		t.Fatal(err)
+	}
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -246,7 +250,7 @@ func TestListenerFails(t *testing.T) {
 	// All on one connection: no other can be made.
 	transport := &http.Transport{MaxConnsPerHost: 1}
 	defer transport.CloseIdleConnections()
-	c := caller{base: "http://" + l.Addr().String(), http: &http.Client{Transport: transport, Timeout: patience}}
+	c := caller{base: "http://" + l.Addr().String(), http: &http.Client{Transport: transport, Timeout: patience}, contract: contract}
 	c.call(t, http.MethodPost, "/hash", `{"password":"angryMonkey"}`, nil, http.StatusAccepted)
 	sent, answered := make(chan struct{}), make(chan []byte, 1)
 	once := sync.OnceFunc(func() { close(sent) })
