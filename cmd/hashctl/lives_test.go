@@ -135,12 +135,12 @@ func TestBulkCollectsWhatDrainFinishes(t *testing.T) {
 	needs.Processes(t)
 	t.Parallel()
 	w := newWork(t, 500)
-	h, err := launch("--delay=2s")
+	h, err := launch("--delay=5s")
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(h.kill)
-	c := command(h.address, "bulk", w.in, "--output", w.out, "--batch=100", "--retry-for=5s").start(t)
+	c := command(h.address, "bulk", w.in, "--output", w.out, "--batch=100", "--retry-for=30s").start(t)
 	jobs, err := client.NewJobs(client.Config{Server: "http://" + h.address})
 	if err != nil {
 		t.Fatal(err)

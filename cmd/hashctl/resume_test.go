@@ -216,7 +216,9 @@ func TestBulkServerRestarts(t *testing.T) {
 			w, p := newWork(t, 45), newProxy(t, first)
 			next := server(t, "--delay=20ms")
 			c := w.bulk(p)
+			restarted := make(chan struct{})
 			p.once(t, tt.at, func() {
+				defer close(restarted)
 				if tt.killed {
 					c.kill()
 				}
@@ -233,6 +235,7 @@ func TestBulkServerRestarts(t *testing.T) {
 			c.start(t)
 			if tt.killed {
 				c.end(t, -1)
+				<-restarted
 				c = w.bulk(p).start(t)
 			}
 			c.end(t, exitOK)
