@@ -127,7 +127,7 @@ test("job-gone: a canceled job", async () => {
 });
 
 test("full, then draining", async (t) => {
-  const small = await start("--delay=10s", "--max-pending=1");
+  const small = await start("--delay=1h", "--max-pending=1");
   t.after(() => small.stop());
   const client = new HashdClient({ baseUrl: small.baseUrl });
   const { id } = await client.submitHash({ password: secret });
