@@ -37,6 +37,9 @@ type made struct {
 
 // make starts the engine.
 func (m *maker) make(ctx context.Context) (made, error) {
+	if err := context.Cause(ctx); err != nil { // nobody may wait for an engine any more, nor close it
+		return made{}, err
+	}
 	switch m.cfg.Engine {
 	case config.EngineMemory:
 		return m.memory()

@@ -119,6 +119,21 @@ func TestUnknownChoicesAreRefused(t *testing.T) {
 	}
 }
 
+// A start that a signal has ended makes no engine: nobody would close it.
+func TestEndedStartMakesNoEngine(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	dir := filepath.Join(t.TempDir(), "data")
+	m := &maker{loaded: loaded{cfg: loadConfig(t, "--engine=file", "--data-dir="+dir)}, log: slog.New(slog.DiscardHandler)}
+	if _, err := assemble(ctx, m); !errors.Is(err, context.Canceled) {
+		t.Errorf("error %v", err)
+	}
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the folder is there, or error %v", err)
+	}
+}
+
 // stuck is an engine of which some jobs are never done.
 type stuck struct {
 	engine.Engine
