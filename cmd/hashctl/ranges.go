@@ -171,7 +171,7 @@ func (p *program) awaitRange(ctx context.Context, jobs *client.Jobs, r idRange, 
 	err := pump(within, func(ctx context.Context) iter.Seq2[client.Result, error] {
 		return jobs.WaitBatch(ctx, r.first, r.count())
 	}, f.take)
-	if late := within.Err() != nil && ctx.Err() == nil; late && errors.Is(err, context.DeadlineExceeded) {
+	if timedOut(within, err) {
 		err = f.printNow(ctx, jobs, idRange{r.first + f.found, r.last})
 	}
 	return f.end(err)

@@ -115,11 +115,17 @@ func (p *program) await(ctx context.Context, jobs *client.Jobs, id client.JobID,
 		defer cancel()
 	}
 	result, err := jobs.Wait(ctx, id)
-	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() != nil {
+	if timedOut(ctx, err) {
 		return late
 	}
 	if err != nil {
 		return err
 	}
 	return p.print(result, result.Hash)
+}
+
+// timedOut reports whether the context's time was over before the server said anything else.
+func timedOut(ctx context.Context, err error) bool {
+	_, refused := errors.AsType[*client.ProblemError](err)
+	return err != nil && !refused && errors.Is(ctx.Err(), context.DeadlineExceeded)
 }
