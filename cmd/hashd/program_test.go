@@ -153,7 +153,7 @@ func runStuck(t *testing.T, left int64, args ...string) *running {
 	cfg := loadConfig(t, args...)
 	return run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
-		defer out.close()
+		defer out.closeWhole()
 		p, err := assembleOn(t, cfg, out)
 		if err != nil {
 			return err
@@ -255,7 +255,7 @@ func TestListenerFails(t *testing.T) {
 	}
 	r := run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
-		defer out.close()
+		defer out.closeWhole()
 		p, err := assembleOn(t, cfg, out)
 		if err != nil {
 			return err

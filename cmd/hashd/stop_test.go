@@ -30,7 +30,7 @@ func runHanging(t *testing.T) (r *running, h hanging) {
 	closed := make(chan struct{})
 	r = run(t, func(log *transcript.Transcript, signals <-chan os.Signal) error {
 		out := newOutbox(log)
-		defer out.close()
+		defer out.closeWhole()
 		p, err := assembleOn(t, cfg, out)
 		if err != nil {
 			return err
