@@ -2,8 +2,10 @@ package browser
 
 import (
 	"fmt"
+	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -58,20 +60,62 @@ func TestPageReadsFiles(t *testing.T) {
 	p.wantClean(t, false)
 }
 
+// submitQuickly submits secrets one after the other, with their numbers from 0 on, faster than a person does.
+func (p *livePage) submitQuickly(t *testing.T, secret string, n int) {
+	t.Helper()
+	for k := range n {
+		p.do(t, "submit", chromedp.Evaluate(fmt.Sprintf(`secret.value = %q, form.requestSubmit()`, fmt.Sprint(secret, k)), nil))
+		p.until(t, `secret.value === "" && !go.disabled`)
+	}
+}
+
+// Hashes of jobs that are due together take few requests, which leave out the ids of somebody else's jobs.
+func TestPageCollectsTogether(t *testing.T) {
+	t.Parallel()
+	const strangers = "secret of a stranger's"
+	s := start(t, "--delay=0s")
+	f := newFront(t, s, "")
+	held := make(chan struct{})
+	f.set(func() {
+		f.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet && r.URL.Path == "/hash/batch" {
+				select {
+				case <-held:
+				case <-r.Context().Done():
+				}
+			}
+			return false
+		}
+	})
+	p := visit(t, f)
+	p.submitQuickly(t, "early ", 5) // of which the first is asked for
+	s.submit(t, strangers)
+	p.submitQuickly(t, "late ", 5)
+	close(held)
+	p.until(t, `document.querySelector("#n-done").textContent === "10"`)
+	p.until(t, hashIs(0, hashOf("late 4"))+" && "+hashIs(5, hashOf("early 4"))+" && "+hashIs(9, hashOf("early 0")))
+	var asked []string
+	for _, r := range f.requests(0) {
+		if r.method == http.MethodGet && strings.HasPrefix(r.path, "/hash") {
+			asked = append(asked, r.path+"?"+r.query)
+		}
+	}
+	want := []string{"/hash/batch?first=1&count=1", "/hash/batch?first=2&count=4", "/hash/batch?first=7&count=5"}
+	if !slices.Equal(asked, want) {
+		t.Errorf("the page asks for %q, want %q", asked, want)
+	}
+	if strings.Contains(value[string](t, p.tab, everything), hashOf(strangers)) {
+		t.Error("the page shows a stranger's hash")
+	}
+	p.wantClean(t, false)
+}
+
 // Of many rows only those in sight are in the page, and the one that has the focus.
 func TestPageWithManyRows(t *testing.T) {
 	t.Parallel()
 	const n = 210
 	p := visit(t, newFront(t, start(t, "--delay=0s"), ""))
-	value[bool](t, p.tab, fmt.Sprintf(`(async () => {
-		const [secret, form] = ["secret", "form"].map(id => document.getElementById(id));
-		for (let n = 0; n < %d; n++) {
-			secret.value = "secret " + n;
-			form.requestSubmit();
-			for (let tries = 0; secret.value !== "" && tries < 1000; tries++) await new Promise(go => setTimeout(go, 10));
-		}
-		return true;
-	})()`, n))
+	p.submitQuickly(t, "secret ", n)
 	p.until(t, `document.querySelector("#n-done").textContent === "210"`)
 	p.until(t, `document.querySelectorAll("#list > .job").length < 100`)
 	p.until(t, row(0, `row.ariaSetSize === "210" && row.ariaPosInSet === "1" || row.getAttribute("aria-setsize") === "210" && row.getAttribute("aria-posinset") === "1"`))

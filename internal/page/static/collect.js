@@ -1,4 +1,8 @@
-// Collects the hashes: one request at a time, held by the server until the job that is due first is done.
+// Collects the hashes: one request at a time, held by the server until the job that is due first is done. Jobs that are
+// due by then are asked for together where their ids follow each other. Ids in between are somebody else's, and never
+// asked for: a server that drains would take their hashes for collected.
+
+import { kindOf } from "./api.js";
 
 /** Longest that a request is held, in seconds: under what proxies allow. */
 const HOLD = 30;
@@ -9,18 +13,23 @@ const FRESH = 50;
 /** Milliseconds until the next try after a failure that does not say when. */
 const AGAIN = 1_000;
 
+/** The most ids of a request, until the server tells. */
+const RANGE = 10_000;
+
 /** States in which the server answers nobody, or not this page. */
 const SHUT = ["connecting", "offline", "key"];
 
 /** @typedef {import("./jobs.js").Row} Row */
 /** @typedef {import("./jobs.js").Jobs} Jobs */
+/** @typedef {{ rows: Row[], first: number, count: number }} Run rows that one request asks for, by their ids */
+/** @typedef {{ rows: Row[], results: import("./jobs.js").Result[], retryAfter: number | undefined }} Answer */
 
 /**
  * What it needs of the server.
  * @typedef {EventTarget & {
  *   readonly state: string,
  *   readonly limits: { wait: number, range: number } | undefined,
- *   client: Pick<import("./client/client.js").HashdClient, "getHash" | "getBatch">,
+ *   client: Pick<import("./client/client.js").HashdClient, "getBatch">,
  *   identify(): Promise<string>,
  *   report(error: unknown): void,
  * }} Server
@@ -33,12 +42,14 @@ export class Collector {
   #hidden;
   /** When a row may be asked for again after a failure. @type {WeakMap<Row, number>} */
   #pause = new WeakMap();
+  /** Rows that are asked for alone: one of those that they were asked for with may be why that failed. @type {WeakSet<Row>} */
+  #alone = new WeakSet();
   /** When the store was last known to be that of the rows. */
   #sure = -Infinity;
   #stopped = true;
   #request = new AbortController();
-  /** @type {Row | undefined} the row that is asked for */
-  #row;
+  /** The rows that are asked for. @type {Row[]} */
+  #rows = [];
   /** Ends the present wait. */
   #wake = () => {};
 
@@ -59,10 +70,10 @@ export class Collector {
   async start() {
     this.#stopped = false;
     while (!this.#stopped) {
-      const row = this.#next();
-      const wait = row === undefined ? Infinity : this.#from(row) - performance.now();
-      if (row === undefined || wait > 0) await this.#sleep(wait);
-      else await this.#collect(row);
+      const rows = this.#next();
+      const wait = rows[0] === undefined ? Infinity : this.#from(rows[0]) - performance.now();
+      if (wait > 0) await this.#sleep(wait);
+      else await this.#collect(rows);
     }
   }
 
@@ -74,7 +85,7 @@ export class Collector {
 
   /** Looks again at what there is to do: something has changed. */
   look() {
-    if (this.#row !== undefined && (this.#shut() || this.#row.state !== "waiting")) this.#request.abort();
+    if (this.#rows.length > 0 && (this.#shut() || !this.#rows.some(isWaiting))) this.#request.abort();
     this.#wake();
   }
 
@@ -82,15 +93,13 @@ export class Collector {
     return this.#stopped || this.#hidden() || SHUT.includes(this.#server.state);
   }
 
-  /** The row to ask for next: of those that wait, the one whose turn is first. */
+  /** The rows to ask for next, as their turns come: those that are due, or else the one that is due first. */
   #next() {
-    if (this.#shut()) return undefined;
-    /** @type {Row | undefined} */
-    let first;
-    for (const row of this.#jobs.rows) {
-      if (row.state === "waiting" && !row.busy && (!first || this.#turn(row) <= this.#turn(first))) first = row;
-    }
-    return first;
+    if (this.#shut()) return [];
+    const waiting = this.#jobs.rows.filter((row) => isWaiting(row) && !row.busy);
+    const [first, ...others] = waiting.sort((a, b) => this.#turn(a) - this.#turn(b) || a.first - b.first);
+    const now = performance.now();
+    return first === undefined ? [] : [first, ...others.filter((row) => this.#turn(row) <= now)];
   }
 
   /**
@@ -113,25 +122,57 @@ export class Collector {
     return Math.min(this.#server.limits?.wait ?? HOLD, HOLD);
   }
 
-  /** @param {Row} row */
-  async #collect(row) {
-    this.#row = row;
+  /**
+   * Asks for rows, one request after the other while the store is surely the same, and takes in what has come.
+   * @param {Row[]} rows
+   */
+  async #collect(rows) {
+    /** @type {Answer[]} */
+    const answers = [];
+    let asked = rows;
+    this.#rows = rows;
     this.#request = new AbortController();
     try {
       await this.#verify();
-      if (row.state !== "waiting") return;
-      const { results, retryAfter } = await this.#ask(row);
-      this.#row = undefined;
-      await this.#confirm();
-      this.#jobs.collect(row, results);
-      if (row.state === "waiting" && retryAfter !== undefined) this.#later(row, retryAfter);
+      for (const run of this.#runs(rows)) {
+        if (this.#request.signal.aborted) break;
+        asked = run.rows;
+        answers.push(await this.#ask(run, answers.length === 0));
+        if (!this.#isSure()) break;
+      }
     } catch (error) {
-      if (this.#request.signal.aborted) return;
-      this.#later(row, retryAfterOf(error));
-      this.#server.report(error);
-    } finally {
-      this.#row = undefined;
+      this.#fail(asked, error);
     }
+    this.#rows = [];
+    if (answers.length === 0) return;
+    await this.#confirm();
+    for (const answer of answers) this.#take(answer);
+  }
+
+  /**
+   * Joins single jobs whose ids follow each other.
+   * @param {Row[]} rows
+   */
+  #runs(rows) {
+    const range = this.#server.limits?.range ?? RANGE;
+    const joins = (/** @type {Row | undefined} */ row) => row?.count === 1 && !this.#alone.has(row);
+    /** @type {Run[]} */
+    const runs = [];
+    for (const row of rows) {
+      const run = runs.at(-1);
+      if (run && joins(run.rows[0]) && joins(row) && row.first === run.first + run.count && run.count < range) {
+        run.rows.push(row);
+        run.count++;
+      } else {
+        const begin = firstMissing(row);
+        runs.push({ rows: [row], first: row.first + begin, count: Math.min(row.count - begin, range) });
+      }
+    }
+    return runs;
+  }
+
+  #isSure() {
+    return performance.now() - this.#sure < FRESH;
   }
 
   /**
@@ -139,7 +180,7 @@ export class Collector {
    * somebody else's jobs.
    */
   async #verify() {
-    if (performance.now() - this.#sure < FRESH) return;
+    if (this.#isSure()) return;
     this.#jobs.enter(await this.#server.identify());
     this.#sure = performance.now();
   }
@@ -158,34 +199,41 @@ export class Collector {
   }
 
   /**
-   * Asks for a row, and holds the request until it is done.
-   * @param {Row} row
-   * @returns {Promise<{ results: import("./jobs.js").Result[], retryAfter?: number | undefined }>}
+   * @param {Run} run
+   * @param {boolean} hold whether the request is held until all of the run is done: else what is not is asked for again
+   * @returns {Promise<Answer>}
    */
-  async #ask(row) {
-    const { client, limits } = this.#server;
-    const options = { wait: this.#hold(), signal: this.#request.signal };
-    if (row.count > 1) {
-      const begin = firstMissing(row);
-      return client.getBatch(row.first + begin, Math.min(row.count - begin, limits?.range ?? 10_000), options);
-    }
-    try {
-      const job = await client.getHash(row.first, options);
-      if (job.status === "done") return { results: [job] };
-      return { results: [], retryAfter: job.retryAfter };
-    } catch (error) {
-      const status = missingOf(error);
-      if (status === undefined) throw error;
-      return { results: [{ id: row.first, status }] };
-    }
+  async #ask({ rows, first, count }, hold) {
+    const options = { wait: hold ? this.#hold() : undefined, signal: this.#request.signal };
+    const { results, retryAfter } = await this.#server.client.getBatch(first, count, options);
+    return { rows, results, retryAfter: hold ? retryAfter : undefined };
+  }
+
+  /** @param {Answer} answer */
+  #take({ rows, results, retryAfter }) {
+    for (const row of rows) this.#jobs.collect(row, results);
+    if (retryAfter !== undefined) this.#later(rows.filter(isWaiting), retryAfter);
   }
 
   /**
-   * @param {Row} row
+   * @param {Row[]} rows
+   * @param {unknown} error
+   */
+  #fail(rows, error) {
+    if (this.#request.signal.aborted) return;
+    this.#sure = -Infinity; // it may have been the last of that server
+    if (kindOf(error) === "internal") for (const row of rows) this.#alone.add(row);
+    this.#later(rows, retryAfterOf(error));
+    this.#server.report(error);
+  }
+
+  /**
+   * @param {Row[]} rows
    * @param {number | undefined} seconds
    */
-  #later(row, seconds) {
-    this.#pause.set(row, performance.now() + (seconds === undefined ? AGAIN : seconds * 1000));
+  #later(rows, seconds) {
+    const end = performance.now() + (seconds === undefined ? AGAIN : seconds * 1000);
+    for (const row of rows) this.#pause.set(row, end);
   }
 
   /** @param {number} milliseconds at most */
@@ -200,6 +248,9 @@ export class Collector {
   }
 }
 
+/** @param {Row} row */
+const isWaiting = ({ state }) => state === "waiting";
+
 /**
  * The place of the first job of which nothing was told yet.
  * @param {Row} row
@@ -208,17 +259,6 @@ function firstMissing({ count, hashes, missing }) {
   let place = 0;
   while (place < count - 1 && (hashes[place] !== undefined || missing.has(place))) place++;
   return place;
-}
-
-/**
- * What an answer without a hash says of the job, if anything.
- * @param {unknown} error
- * @returns {"gone" | "unknown" | undefined}
- */
-function missingOf(error) {
-  const { type } = /** @type {{ type?: unknown }} */ (error);
-  if (type === "urn:hashd:problem:job-gone") return "gone";
-  return type === "urn:hashd:problem:unknown-job" ? "unknown" : undefined;
 }
 
 /** @param {unknown} error */

@@ -108,7 +108,7 @@ export class Jobs extends EventTarget {
   }
 
   /**
-   * Takes in what the server has told of a row's jobs. Those that it does not tell of are pending still.
+   * Takes in what the server has told of a row's jobs, maybe among others. Those that it does not tell of are pending still.
    * @param {Row} row
    * @param {Result[]} results
    */
@@ -116,6 +116,7 @@ export class Jobs extends EventTarget {
     if (row.state !== "waiting" || !row.ours) return;
     for (const { id, status, hash } of results) {
       const place = id - row.first;
+      if (place < 0 || place >= row.count) continue;
       if (status === "done") row.hashes[place] = hash;
       else if (status === "gone" || status === "unknown") row.missing.set(place, status);
     }
