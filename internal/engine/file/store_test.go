@@ -380,15 +380,14 @@ func TestSpaceComesBack(t *testing.T) {
 	e := newEngine(t, cfg)
 	path := filepath.Join(e.cfg.Dir, StoreName)
 	var sizes []int64
-	for range 3 {
+	const rounds = 5 // in each the file has one batch, and then its results, at any speed
+	for range rounds {
 		b := engine.Batch{}
 		for range engine.MaxBatch {
 			b.Secrets = append(b.Secrets, []byte("a secret of some thirty letters"))
 		}
-		for range 5 {
-			if _, err := e.AcceptBatch(t.Context(), b); err != nil {
-				t.Fatal(err)
-			}
+		if _, err := e.AcceptBatch(t.Context(), b); err != nil {
+			t.Fatal(err)
 		}
 		until(t, "all are over", func() bool { return e.Stats().Kept == 0 && e.Stats().Pending == 0 })
 		until(t, "groups are dropped", func() bool { return count(t, e, bucketJobs) == 0 })
@@ -400,7 +399,7 @@ func TestSpaceComesBack(t *testing.T) {
 		}
 		sizes = append(sizes, info.Size())
 	}
-	if sizes[2] > 2*sizes[0] { // the library doubles a file, and a busy machine has more in it at one time
+	if sizes[rounds-1] > 2*sizes[0] { // the library doubles a file
 		t.Errorf("the file grows from round to round: %v", sizes)
 	}
 	closeEngine(t, e)
