@@ -56,7 +56,7 @@ func TestClusterAwayAtStart(t *testing.T) {
 	_, err := New(t.Context(), cfg)
 	wantErr(t, err, "connect", "no servers available")
 
-	cfg.Patience = patience
+	cfg.Timeout, cfg.Patience = timeout, patience
 	made := make(chan error, 1)
 	go func() {
 		e, err := New(t.Context(), cfg)

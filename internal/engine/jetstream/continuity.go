@@ -8,7 +8,6 @@ import (
 	"maps"
 	"strconv"
 	"strings"
-	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -125,8 +124,7 @@ func (e *Engine) reach(l *lives, sequence uint64) {
 
 // recordEnd writes down how far the log has come, for the next start, if that is known.
 func (e *Engine) recordEnd() {
-	const bound = time.Second
-	ctx, cancel := context.WithTimeout(context.Background(), bound)
+	ctx, cancel := context.WithTimeout(context.Background(), e.cfg.Timeout)
 	defer cancel()
 	if e.known.Load() == nil || e.fault.Load() != nil || !e.link().conn.IsConnected() {
 		return

@@ -30,7 +30,7 @@ const longDelay = 3 * time.Second
 
 func newHistory(t *testing.T, servers *natstest.Cluster) *history {
 	cfg := config(t, servers)
-	cfg.Lease = time.Second
+	cfg.Lease, cfg.Timeout = time.Second, timeout
 	return &history{t, servers, cfg, make(map[int64]submitted)}
 }
 
@@ -159,7 +159,6 @@ func TestRestoredBackups(t *testing.T) {
 	t.Parallel()
 	for _, order := range [][]int{{0, 1}, {1, 0}} {
 		h := newHistory(t, single(t))
-		h.cfg.Timeout = patience // however busy the machine is
 		e := start(t, h.cfg)
 		name := storeOf(e)
 		before := h.submit(e, 5)

@@ -175,7 +175,7 @@ func rounds(long int) int {
 func underLoad(t *testing.T, what string, breaks func(leader *natstest.Node) (mends func())) {
 	servers := three(t)
 	cfg := config(t, servers)
-	cfg.Delay, cfg.Lease = 200*time.Millisecond, 2*time.Second
+	cfg.Delay, cfg.Lease, cfg.Timeout = 200*time.Millisecond, 2*time.Second, 0 // as hashd has it: the recovery is told
 	l := startLoad(t, instances(t, 2, cfg))
 	var longest time.Duration
 	n := rounds(10)
@@ -242,7 +242,7 @@ func TestServerAwayMidFlight(t *testing.T) {
 	t.Parallel()
 	servers := cluster(t, natstest.Config{Nodes: 1, SyncAlways: true})
 	cfg := config(t, servers)
-	cfg.Delay, cfg.Lease = 500*time.Millisecond, 2*time.Second
+	cfg.Delay, cfg.Lease, cfg.Timeout = 500*time.Millisecond, 2*time.Second, timeout
 	e := start(t, cfg)
 	l := &load{t: t, all: []*Engine{e}, stop: make(chan struct{}), jobs: make(map[int64]submitted)}
 	for n := range 100 {

@@ -19,8 +19,13 @@ import (
 	"github.com/hashd-project/hashd/v2/internal/seal"
 )
 
-// patience bounds every wait: past it a test has failed.
-const patience = time.Minute
+const (
+	// patience bounds every wait: past it a test has failed.
+	patience = time.Minute
+	// timeout is that of one exchange where some get no answer, for a stream is deleted or a server falls out meanwhile:
+	// longer than a busy machine lets a process stand still, and so short that they are tried again in time.
+	timeout = 10 * time.Second
+)
 
 // server is built once, and one runs for all tests that have no cluster of their own.
 var server struct {
@@ -110,13 +115,17 @@ func config(t *testing.T, c *natstest.Cluster) Config {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return Config{
-		URLs: c.URLs(), Prefix: newPrefix(), Replicas: len(c.Nodes), Sealer: sealer,
+	cfg := Config{
+		URLs: c.URLs(), Prefix: newPrefix(), Replicas: len(c.Nodes), Sealer: sealer, Timeout: patience, Patience: patience,
 		Limits: engine.Limits{
 			Delay: 20 * time.Millisecond, Retention: time.Hour, MaxPending: 1 << 20, MaxResults: 1 << 20,
 			MaxSecretBytes: engine.MinSecretBytes, IdempotencyWindow: time.Hour, MaxIdempotencyKeys: 1 << 20,
 		},
 	}
+	if len(c.Nodes) > 1 {
+		cfg.Timeout = timeout // one without a leader answers nothing
+	}
+	return cfg
 }
 
 // start makes an engine that the test's end closes.
@@ -150,7 +159,6 @@ func suiteOn(c *natstest.Cluster) enginetest.Suite {
 		New: func(t *testing.T, limits engine.Limits) engine.Engine {
 			cfg := config(t, c)
 			limits.MaxSecretBytes = cfg.MaxSecretBytes
-			cfg.Timeout = patience // however busy the machine is
 			cfg.Limits = limits
 			return start(t, cfg)
 		},

@@ -50,9 +50,7 @@ func TestCursorOfTenant(t *testing.T) {
 // wait that finds none.
 func TestAwaitCompletedOfTenantPassesMany(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, single(t))
-	cfg.Timeout = patience // however busy the machine is
-	e := start(t, cfg)
+	e := start(t, config(t, single(t)))
 	acceptMany(t, e, engine.MaxBatch)
 	own := accept(t, e, engine.Job{Secret: []byte("own"), Tenant: 7}).ID
 	if rec := awaitOwn(t, e, engine.ForTenant(t.Context(), 7), 0); rec.ID != own {
@@ -68,9 +66,7 @@ func TestAwaitCompletedOfTenantPassesMany(t *testing.T) {
 // Calls that find nothing again and again do not look at the same jobs again.
 func TestCursorOfTenantLooksOnce(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, single(t))
-	cfg.Timeout = patience
-	e := start(t, cfg)
+	e := start(t, config(t, single(t)))
 	first := acceptMany(t, e, 5_000)
 	if err := engine.AwaitRange(t.Context(), e, first, 5_000); err != nil {
 		t.Fatal(err)
@@ -126,8 +122,7 @@ func awaitOwn(t *testing.T, e *Engine, ctx context.Context, after int64) engine.
 // every instance.
 func TestAwaitCompletedOfTenant(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, single(t))
-	all := instances(t, 2, cfg)
+	all := instances(t, 2, config(t, single(t)))
 	last := accept(t, all[0], engine.Job{Secret: []byte("own"), Tenant: 7}).ID
 	ctx := engine.ForTenant(t.Context(), 7)
 	if rec := awaitOwn(t, all[1], ctx, 0); rec.ID != last {

@@ -6,6 +6,7 @@ import (
 	"encoding/hex"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/hashd-project/hashd/v2/internal/engine"
 )
@@ -85,13 +86,23 @@ func TestStreamsOfTwoStoresAreRefused(t *testing.T) {
 // The results stream is lost: its jobs are gone, all others are there.
 func TestLostResultsStreamIsMadeAnew(t *testing.T) {
 	t.Parallel()
+	for delay := longDelay; !lostResults(t, delay); delay *= 2 { // as long as jobs are done too early
+	}
+}
+
+// lostResults reports whether the jobs that were to be pending then were so.
+func lostResults(t *testing.T, delay time.Duration) bool {
+	t.Helper()
 	h := newHistory(t, single(t))
 	e := start(t, h.cfg)
 	name := storeOf(e)
 	h.done(e, h.submit(e, 5))
-	e.cfg.Delay = longDelay
+	e.cfg.Delay = delay
 	pending := h.submit(e, 5)
 	_ = e.Close()
+	if !time.Now().Before(pending[0].Due) {
+		return false
+	}
 	h.drop(e.names.results())
 	e = start(t, h.cfg)
 	h.done(e, pending)
@@ -99,6 +110,7 @@ func TestLostResultsStreamIsMadeAnew(t *testing.T) {
 		t.Errorf("the jobs are %v, the store's name was %x and is %x", found, name, storeOf(e))
 	}
 	h.fresh(e)
+	return true
 }
 
 // A store's fingerprint key opens with its own ring only, and names the store without telling itself.

@@ -111,9 +111,7 @@ func TestTenantNumbersThatAreTaken(t *testing.T) {
 // With every number given, another name gets none, and no name loses its own.
 func TestNoTenantNumberIsLeft(t *testing.T) {
 	t.Parallel()
-	cfg := config(t, single(t))
-	cfg.Timeout = patience // however busy the machine is
-	e := start(t, cfg)
+	e := start(t, config(t, single(t)))
 	fill(t, e, "late", 1<<16-2)
 	if got, want := numberOf(t, e, "last"), numberAt(e.firstPlace("late")+1<<16-2); got != want {
 		t.Errorf("the last number is %d, want %d", got, want)
@@ -213,7 +211,9 @@ func TestTenantNumberOfAnother(t *testing.T) {
 func TestTenantNumberWhileDown(t *testing.T) {
 	t.Parallel()
 	servers := cluster(t, natstest.Config{Nodes: 1})
-	e := start(t, config(t, servers))
+	cfg := config(t, servers)
+	cfg.Timeout = timeout
+	e := start(t, cfg)
 	known := numberOf(t, e, "known")
 	servers.Stop()
 	if _, err := e.TenantNumber(t.Context(), "new"); !errors.Is(err, engine.ErrDown) {

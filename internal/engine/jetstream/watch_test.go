@@ -60,9 +60,16 @@ func (l *logged) want(t *testing.T, say string) {
 // watched starts an engine on servers, whose log can be read.
 func watched(t *testing.T, servers *natstest.Cluster) (*Engine, *logged) {
 	t.Helper()
+	return watchedFor(t, servers, timeout)
+}
+
+// watchedFor is watched with another timeout: 0 is what hashd has, for tests in which nothing else tells that something is
+// wrong.
+func watchedFor(t *testing.T, servers *natstest.Cluster, timeout time.Duration) (*Engine, *logged) {
+	t.Helper()
 	cfg := config(t, servers)
 	l := new(logged)
-	cfg.Log, cfg.Lease = slog.New(slog.NewTextHandler(l, nil)), time.Second
+	cfg.Log, cfg.Lease, cfg.Timeout = slog.New(slog.NewTextHandler(l, nil)), time.Second, timeout
 	return start(t, cfg), l
 }
 
@@ -323,6 +330,7 @@ func TestMaxPayload(t *testing.T) {
 	var log *logged
 	for began := time.Now(); e == nil; time.Sleep(50 * time.Millisecond) { // until the server has read that
 		cfg := config(t, servers)
+		cfg.Timeout = timeout
 		log = new(logged)
 		cfg.Log = slog.New(slog.NewTextHandler(log, nil))
 		if e, err = New(t.Context(), cfg); err != nil && time.Since(began) > patience {
@@ -367,7 +375,7 @@ func TestPermissionsWithdrawn(t *testing.T) {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
 			servers := cluster(t, natstest.Config{Nodes: 1, Extra: "authorization { users: [ { user: a, password: b, permissions: { " + all + " } } ] }", User: "a:b"})
-			e, log := watched(t, servers)
+			e, log := watchedFor(t, servers, 0)
 			wantWork(t, e)
 			reload(t, servers, all, left)
 			awaitReady(t, e, false)
@@ -389,7 +397,7 @@ func TestJetStreamWithdrawn(t *testing.T) {
 		Nodes: 1, User: "a:b",
 		Extra: "accounts { A { " + with + ", users: [ { user: a, password: b } ] } }",
 	})
-	e, log := watched(t, servers)
+	e, log := watchedFor(t, servers, 0)
 	wantWork(t, e)
 	reload(t, servers, with, without)
 	awaitReady(t, e, false)

@@ -121,7 +121,7 @@ func (c *Cluster) Restore(ctx context.Context, stream string, b *Backup) error {
 }
 
 func ask(ctx context.Context, nc *nats.Conn, subject string, request, answer any) error {
-	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	body, err := json.Marshal(request)
 	if err != nil {

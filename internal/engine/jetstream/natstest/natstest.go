@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
@@ -88,7 +89,7 @@ func start(ctx context.Context, cfg Config) (*Cluster, error) {
 	if err != nil {
 		return nil, err
 	}
-	c := &Cluster{options: append(cfg.Options, nats.Timeout(time.Second))}
+	c := &Cluster{options: append(cfg.Options, nats.Timeout(10*time.Second))}
 	for n := range cfg.Nodes {
 		node, err := newNode(cfg, n, ports)
 		if err != nil {
@@ -149,17 +150,23 @@ func settings(cfg Config, node *Node, n int, ports []int) string {
 	return b.String()
 }
 
-// freePorts returns ports of the loopback interface that nobody uses at this moment.
+// freePorts returns ports of the loopback interface that nobody uses at this moment. They are none of those that systems
+// give to connections and to listeners of any port, so that nobody takes one while its server is not there.
 func freePorts(ctx context.Context, n int) (ports []int, err error) {
-	for range n {
-		l, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
-		if err != nil {
-			return nil, err
+	const first, last, tries = 10_000, 30_000, 1_000
+	for range tries {
+		if len(ports) == n {
+			return ports, nil
+		}
+		port := first + rand.IntN(last-first)
+		l, listenErr := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
+		if err = listenErr; err != nil {
+			continue
 		}
 		defer func() { _ = l.Close() }() // only when all are found, so that they differ
-		ports = append(ports, l.Addr().(*net.TCPAddr).Port)
+		ports = append(ports, port)
 	}
-	return ports, nil
+	return nil, fmt.Errorf("no free port: %w", err)
 }
 
 // URLs returns those of all servers.
@@ -219,7 +226,7 @@ func (c *Cluster) With(do func(jetstream.JetStream) error) error {
 		return err
 	}
 	defer nc.Close()
-	js, err := jetstream.New(nc)
+	js, err := jetstream.New(nc, jetstream.WithDefaultTimeout(patience))
 	if err != nil {
 		return err
 	}
