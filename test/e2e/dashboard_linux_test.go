@@ -90,8 +90,7 @@ func TestDashboardHasData(t *testing.T) {
 		return
 	}
 	servers, clients, targets := watchedServers(t, "300ms")
-	every := 250 * time.Millisecond
-	stores := map[string]prometheus{"native": watch(t, scraping{targets, every, true}), "classic": watch(t, scraping{targets, every, false})}
+	stores := map[string]prometheus{"native": watch(t, scraping{targets, unhurried, true}), "classic": watch(t, scraping{targets, unhurried, false})}
 	ctx, cancel := context.WithCancel(t.Context())
 	var group sync.WaitGroup
 	group.Go(func() { load(ctx, clients, 5*time.Millisecond) })

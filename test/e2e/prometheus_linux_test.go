@@ -1,7 +1,6 @@
 package e2e
 
 import (
-	"context"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -27,6 +26,9 @@ type scraping struct {
 	native  bool // it stores native histograms, and then no classic ones of the same names
 }
 
+// unhurried is how often to scrape, and how long that may take: a busy server has that time to answer.
+const unhurried = 3 * time.Second
+
 // watch runs one until the test ends.
 func watch(t *testing.T, what scraping) prometheus {
 	t.Helper()
@@ -35,32 +37,24 @@ func watch(t *testing.T, what scraping) prometheus {
 	if err != nil {
 		t.Fatal(err)
 	}
-	dir, address := t.TempDir(), freeAddress(t)
+	dir := t.TempDir()
 	config := fmt.Sprintf("global: { scrape_interval: %[1]v, scrape_timeout: %[1]v, evaluation_interval: %[1]v }\nrule_files: [%[2]q]\n"+
 		"scrape_configs: [{ job_name: hashd, static_configs: [{ targets: [%[3]s] }] }]\n", what.every, rules, strings.Join(what.targets, ", "))
 	if err := os.WriteFile(filepath.Join(dir, "prometheus.yml"), []byte(config), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	cmd := exec.CommandContext(ctx, path, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
-		"--web.listen-address="+address, "--log.level=warn")
+	cmd := exec.Command(path, "--config.file="+filepath.Join(dir, "prometheus.yml"), "--storage.tsdb.path="+filepath.Join(dir, "data"),
+		"--web.listen-address=127.0.0.1:0", "--log.format=json")
 	if what.native {
 		cmd.Args = append(cmd.Args, "--enable-feature=native-histograms")
 	}
-	var log strings.Builder
-	cmd.Stdout, cmd.Stderr = &log, &log
-	if err := cmd.Start(); err != nil {
-		cancel()
-		t.Fatal(err)
-	}
+	p := launchCommand(t, os.Environ(), cmd)
 	t.Cleanup(func() {
-		cancel()
-		_ = cmd.Wait()
 		if t.Failed() {
-			t.Log(log.String())
+			t.Log(p.stderr)
 		}
 	})
-	return prometheus{"http://" + address}
+	return prometheus{fmt.Sprint("http://", p.log(t, "Listening on", 1)["address"])}
 }
 
 // get asks for something, and reports whether there was an answer of success.
@@ -99,7 +93,7 @@ func (p prometheus) await(t *testing.T, query, want string) {
 func TestPrometheusScrapes(t *testing.T) {
 	t.Parallel()
 	i, target := ops(t, "--delay=0s")
-	p := watch(t, scraping{[]string{strings.TrimPrefix(target, "http://")}, 200 * time.Millisecond, true})
+	p := watch(t, scraping{[]string{strings.TrimPrefix(target, "http://")}, unhurried, true})
 	c := i.client(t)
 	for range 20 {
 		c.do(t, http.MethodPost, "/hash", submission("angryMonkey")).want(t, http.StatusAccepted)
