@@ -19,7 +19,7 @@ import (
 // doors are servers of each engine that ask for keys.
 func doors(t *testing.T, keys keysFile, args ...string) map[string]func(t *testing.T) *instance {
 	t.Helper()
-	args = append([]string{"--delay=1s", "--api-keys=" + string(keys)}, args...)
+	args = append([]string{"--delay=5s", "--api-keys=" + string(keys)}, args...)
 	return map[string]func(t *testing.T) *instance{
 		"memory":    func(t *testing.T) *instance { t.Helper(); return start(t, args...) },
 		"file":      func(t *testing.T) *instance { t.Helper(); return start(t, append(onDisk(t.TempDir()), args...)...) },
@@ -96,7 +96,7 @@ func TestKeysThatOpenNothing(t *testing.T) {
 			}
 		}
 	}
-	c.do(t, http.MethodGet, path(id), "", bearer(good)).want(t, http.StatusOK)
+	c.do(t, http.MethodGet, path(id), "", bearer(good), header("Prefer", "wait=20")).want(t, http.StatusOK)
 	if log := i.stderr.String(); strings.Contains(log, "hashd_") {
 		t.Errorf("a token is in the log:\n%s", log)
 	}
@@ -395,7 +395,7 @@ func TestAbuse(t *testing.T) {
 	t.Parallel()
 	keys := newKeysFile(t)
 	token := keys.add(t, "good")
-	i := start(t, "--delay=0s", "--api-keys="+string(keys), "--read-header-timeout=2s", "--read-timeout=2s")
+	i := start(t, "--delay=0s", "--api-keys="+string(keys), "--read-header-timeout=10s", "--read-timeout=10s")
 	c := i.client(t)
 	before := i.resident(t)
 	connect(t, i, 2000)

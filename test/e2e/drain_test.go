@@ -110,13 +110,13 @@ func TestDrain(t *testing.T) {
 		t.Run(sig.String(), func(t *testing.T) {
 			t.Parallel()
 			const n = 200
-			i := start(t, "--delay=8s")
+			i := start(t, "--delay=15s")
 			c := i.client(t)
 			jobs := append(submitMany(t, c, n-50), submitBatch(t, c, 50)...)
 			finishFirst := collect(t, c, jobs[:n/2])
 
 			i.signal(t, sig)
-			i.log(t, draining, 1).Want(t, "cause", sig, "pending", n, "timeout", 38*time.Second)
+			i.log(t, draining, 1).Want(t, "cause", sig, "pending", n, "timeout", 45*time.Second)
 			jobs = append(jobs, submitUntilRefused(t, c)...)
 			finishSecond := collect(t, c, jobs[n/2:])
 			wantDraining(t, c, len(jobs))
@@ -266,7 +266,7 @@ func TestInterruptCutsLongPolls(t *testing.T) {
 	id := c.submit(t, "pending").Id
 	sent, cut := make(chan struct{}), make(chan error, 1)
 	go func() {
-		_, err := c.await(t.Context(), id, whenWritten(func() { close(sent) }))
+		_, err := c.await(t.Context(), id, whenWritten(sync.OnceFunc(func() { close(sent) })))
 		cut <- err
 	}()
 	select {

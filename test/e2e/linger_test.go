@@ -24,7 +24,7 @@ const (
 // and then ends at once, however long it could wait.
 func TestDrainWaitsUntilResultsAreCollected(t *testing.T) {
 	t.Parallel()
-	i := start(t, "--delay=3s", "--linger=1h")
+	i := start(t, "--delay=8s", "--linger=1h")
 	c := i.client(t)
 	jobs := append(submitBatch(t, c, 1_000), submitMany(t, c, 100)...)
 	i.signal(t, syscall.SIGTERM)
@@ -59,11 +59,11 @@ func TestDrainOfResultsThatNobodyCollects(t *testing.T) {
 	for what, args := range map[string][]string{
 		"linger":        {"--linger=1s"},
 		"no linger":     {"--linger=0s"},
-		"drain-timeout": {"--linger=1h", "--drain-timeout=4s"},
+		"drain-timeout": {"--linger=1h", "--drain-timeout=12s"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			t.Parallel()
-			i := start(t, append([]string{"--delay=2s"}, args...)...)
+			i := start(t, append([]string{"--delay=5s"}, args...)...)
 			c := i.client(t)
 			jobs := submitMany(t, c, 10)
 			i.signal(t, syscall.SIGTERM)
@@ -80,7 +80,7 @@ func TestDrainOfResultsThatNobodyCollects(t *testing.T) {
 // A second SIGINT ends the waiting at once.
 func TestInterruptEndsLinger(t *testing.T) {
 	t.Parallel()
-	i := start(t, "--delay=1s", "--linger=1h", "--drain-timeout=1h")
+	i := start(t, "--delay=5s", "--linger=1h", "--drain-timeout=1h")
 	submitMany(t, i.client(t), 3)
 	i.signal(t, syscall.SIGINT)
 	i.log(t, lingering, 1)
@@ -125,7 +125,7 @@ func TestBulkGetsAllFromADrainingMemoryServer(t *testing.T) {
 	if err := os.WriteFile(in, []byte(text.String()), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	i := start(t, "--delay=15s", "--linger=30s", "--drain-timeout=3m")
+	i := start(t, "--delay=15s", "--linger=2m", "--drain-timeout=3m")
 	c := i.client(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 2*patience) // it waits for a server for ever
 	t.Cleanup(cancel)
