@@ -254,11 +254,14 @@ func TestStalledBodiesAreAnsweredOverTCP(t *testing.T) {
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
 		return new(net.Dialer).DialContext(ctx, "tcp", l.Addr().String())
 	}
-	s := newSite(t, on(fake{}), func(cfg *Config) { cfg.ReadTimeout, cfg.WriteTimeout = 300*time.Millisecond, 300*time.Millisecond })
+	const clients = 50
+	s := newSite(t, on(fake{}), func(cfg *Config) {
+		cfg.ReadTimeout, cfg.WriteTimeout, cfg.MaxInFlight = 300*time.Millisecond, 300*time.Millisecond, 2*clients
+	})
 	serve(s, l, dial)
 	const header = "POST /hash HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
 	var group sync.WaitGroup
-	for n := range 50 {
+	for n := range clients {
 		text := []string{"Content-Length: 100\r\n\r\n{", "Content-Length: 100\r\n\r\n", "Transfer-Encoding: chunked\r\n\r\n10\r\n{"}[n%3]
 		group.Go(func() {
 			c, err := dial(t.Context(), "", "")

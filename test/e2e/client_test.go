@@ -83,8 +83,23 @@ func (c *client) do(t *testing.T, method, path, body string, edits ...func(*http
 	return a
 }
 
-// try is do for any goroutine.
-func (c *client) try(ctx context.Context, method, path, body string, edits ...func(*http.Request)) (answer, error) {
+// try is do for any goroutine. It asks again as long as the server is overloaded, as clients do: on a busy machine it can be
+// at any moment, with more than a few requests at a time.
+func (c *client) try(ctx context.Context, method, path, body string, edits ...func(*http.Request)) (a answer, err error) {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		a, err = c.tryOnce(ctx, method, path, body, edits...)
+		if err != nil || !overloaded(string(a.body)) || time.Now().After(end) {
+			return a, err
+		}
+	}
+}
+
+// overloaded says whether the text of an answer refuses a request unread, because too many are under way.
+func overloaded(text string) bool {
+	return strings.Contains(text, "The limit max-in-flight is reached.")
+}
+
+func (c *client) tryOnce(ctx context.Context, method, path, body string, edits ...func(*http.Request)) (answer, error) {
 	req, err := http.NewRequestWithContext(ctx, method, c.base+path, strings.NewReader(body))
 	if err != nil {
 		return answer{}, err
@@ -184,7 +199,11 @@ func path(id int64) string { return fmt.Sprintf("/hash/%d", id) }
 
 // await long-polls until the job is done and returns its hash.
 func (c *client) await(ctx context.Context, id int64, edits ...func(*http.Request)) (string, error) {
-	a, err := c.try(ctx, http.MethodGet, path(id), "", append(edits, header("Prefer", "wait=30"))...)
+	edits = append(edits, header("Prefer", "wait=30"))
+	a, err := c.try(ctx, http.MethodGet, path(id), "", edits...)
+	for end := time.Now().Add(patience); err == nil && a.status == http.StatusAccepted && time.Now().Before(end); {
+		a, err = c.try(ctx, http.MethodGet, path(id), "", edits...)
+	}
 	if err != nil {
 		return "", err
 	}

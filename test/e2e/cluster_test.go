@@ -124,9 +124,18 @@ func TestInstanceKilled(t *testing.T) {
 			}
 		})
 	}
-	<-enough
+	refused := make(chan struct{})
+	go func() {
+		defer close(refused)
+		g.Wait()
+	}()
+	select {
+	case <-enough:
+	case <-refused:
+		t.Fatal("no more jobs are accepted")
+	}
 	a.signal(t, syscall.SIGKILL)
-	g.Wait()
+	<-refused
 	began := time.Now()
 	collect(t, b.client(t), jobs)()
 	t.Logf("instance killed: acknowledged %d, lost 0, all done after %v", len(jobs), time.Since(began).Round(time.Millisecond))

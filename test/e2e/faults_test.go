@@ -172,9 +172,7 @@ func TestKills(t *testing.T) {
 		acked.check(t, c, last-100) // those that were pending or just done
 		finish := acked.load(t, c, fmt.Sprint("round ", round), delay)
 		enough := acked.count() + 20 + rand.IntN(400)
-		for acked.count() < enough {
-			time.Sleep(time.Millisecond)
-		}
+		eventually(t, "enough is acknowledged", func() bool { return acked.count() >= enough })
 		i.kill(t)
 		finish()
 		if first := acked.firstAfter(last); first <= last {

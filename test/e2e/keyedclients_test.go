@@ -94,13 +94,18 @@ func (k *keyedTLS) wantNoToken(t *testing.T, text string) {
 	}
 }
 
-// jobs returns a Go client with the key of that name.
+// jobs returns a Go client with the key of that name. It tells of all retries but those of a busy machine.
 func (k *keyedTLS) jobs(t *testing.T, name string, onRetry func(error, time.Duration)) *goclient.Jobs {
 	t.Helper()
 	transport := &http.Transport{TLSClientConfig: &tls.Config{RootCAs: k.authority.Pool()}, ForceAttemptHTTP2: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	j, err := goclient.NewJobs(goclient.Config{
-		Server: k.url(), HTTP: &http.Client{Transport: transport}, APIKey: goclient.KeyFile(k.in(name + ".token")), RetryFor: patience, OnRetry: onRetry,
+		Server: k.url(), HTTP: &http.Client{Transport: transport}, APIKey: goclient.KeyFile(k.in(name + ".token")), RetryFor: patience,
+		OnRetry: func(err error, after time.Duration) {
+			if p, ok := errors.AsType[*goclient.ProblemError](err); onRetry != nil && !(ok && overloaded(p.Detail)) {
+				onRetry(err, after)
+			}
+		},
 	})
 	if err != nil {
 		t.Fatal(err)

@@ -92,8 +92,18 @@ func rawTokenVisits() []visit {
 	}
 }
 
-// raw sends a text on a connection of its own and returns what comes back.
-func (c *client) raw(text string) (string, error) {
+// raw sends a text on a connection of its own and returns what comes back, and sends it again as long as the server is
+// overloaded.
+func (c *client) raw(text string) (answer string, err error) {
+	for end := time.Now().Add(patience); ; time.Sleep(100 * time.Millisecond) {
+		answer, err = c.rawOnce(text)
+		if !overloaded(answer) || time.Now().After(end) {
+			return answer, err
+		}
+	}
+}
+
+func (c *client) rawOnce(text string) (string, error) {
 	_, address, _ := strings.Cut(c.base, "://")
 	conn, err := net.DialTimeout("tcp", address, patience)
 	if err != nil {
