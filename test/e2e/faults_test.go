@@ -274,7 +274,7 @@ func fillDisk(t *testing.T, c *client) (jobs []job) {
 func traced(t *testing.T, output string, trace []string, args ...string) *instance {
 	t.Helper()
 	tracer := needs.Tool(t, "strace", needs.Debian("strace"))
-	all := slices.Concat([]string{"-f", "-y", "-s", "32", "-o", output}, trace, []string{binary(), "--port=0", "--log-format=json", "--first-id=1"}, args)
+	all := slices.Concat([]string{"-f", "-y", "-s", "32", "-o", output}, trace, []string{binary()}, serving(args...))
 	p := launchCommand(t, nil, exec.Command(tracer, all...))
 	t.Cleanup(func() { // before strace itself is killed, which would leave the server behind
 		if pid, err := child(p.cmd.Process.Pid); err == nil {

@@ -186,7 +186,7 @@ func startPlain(t *testing.T, args ...string) *instance {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return started(t, launchCommand(t, nil, exec.Command(file, append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)...)))
+	return started(t, launchCommand(t, nil, exec.Command(file, serving(args...)...)))
 }
 
 // needMemory ends the test if the instance's memory cannot be read.

@@ -58,7 +58,13 @@ func launchCommand(t *testing.T, environ []string, cmd *exec.Cmd) *process {
 // start starts a server on a free loopback port, logging JSON, and returns once it listens.
 func start(t *testing.T, args ...string) *instance {
 	t.Helper()
-	return started(t, launch(t, nil, append([]string{"--port=0", "--log-format=json", "--first-id=1"}, args...)...))
+	return started(t, launch(t, nil, serving(args...)...))
+}
+
+// serving returns the arguments of a server with a free port, known ids, and a log in JSON. It does not cut a client that a busy
+// machine holds up for a while once it has connected.
+func serving(args ...string) []string {
+	return append([]string{"--port=0", "--log-format=json", "--first-id=1", "--read-header-timeout=1m", "--read-timeout=1m"}, args...)
 }
 
 // instance is a process that serves.
