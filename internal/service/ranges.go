@@ -109,7 +109,7 @@ func retryAfter(survey engine.Survey) *int64 {
 	if survey.Pending == 0 {
 		return nil
 	}
-	_, wait := until(survey.Last.Due)
+	_, wait := until(survey.Last.Due, time.Now())
 	seconds := header.Seconds(wait)
 	return &seconds
 }

@@ -203,7 +203,7 @@ func (s *Service) SubmitHash(ctx context.Context, req wire.SubmitHashRequestObje
 			}, nil
 		} // else the client gets what it would get without a wait: its job is accepted, whatever became of it
 	}
-	due, wait := until(receipt.Due)
+	due, wait := until(receipt.Due, time.Now())
 	return wire.SubmitHash202JSONResponse{
 		Body: wire.Job{Id: receipt.ID, Status: wire.JobStatusPending, Algorithm: nameOf(job.Algorithm), Due: strict.Time{Time: due}},
 		Headers: wire.SubmitHash202ResponseHeaders{
@@ -235,7 +235,7 @@ func (s *Service) SubmitBatch(ctx context.Context, req wire.SubmitBatchRequestOb
 	if err != nil {
 		return nil, fmt.Errorf("submit batch: %w", err)
 	}
-	due, wait := until(receipt.Due)
+	due, wait := until(receipt.Due, time.Now())
 	return wire.SubmitBatch202JSONResponse{
 		Body: wire.AcceptedBatch{First: receipt.ID, Count: int32(len(batch.Secrets)), Algorithm: nameOf(batch.Algorithm), Due: due},
 		Headers: wire.SubmitBatch202ResponseHeaders{
@@ -271,7 +271,7 @@ func (s *Service) GetHash(ctx context.Context, req wire.GetHashRequestObject) (w
 			Headers: wire.GetHash200ResponseHeaders{PreferenceApplied: applied},
 		}, nil
 	}
-	due, wait := until(rec.Due)
+	due, wait := until(rec.Due, time.Now())
 	return wire.GetHash202JSONResponse{
 		Body:    wire.Job{Id: rec.ID, Status: wire.JobStatusPending, Algorithm: nameOf(rec.Algorithm), Due: strict.Time{Time: due}},
 		Headers: wire.GetHash202ResponseHeaders{PreferenceApplied: applied, RetryAfter: header.Seconds(wait)},
@@ -389,8 +389,7 @@ func (s *Service) GetReadiness(ctx context.Context, _ wire.GetReadinessRequestOb
 const clockSet = 10 * time.Millisecond
 
 // until returns due by the wall clock as it is now, and how long that is from now.
-func until(due time.Time) (time.Time, time.Duration) {
-	now := time.Now()
+func until(due, now time.Time) (time.Time, time.Duration) {
 	wait := due.Sub(now) // by the monotonic clock
 	shown := due.Round(0)
 	if actual := now.Add(wait).Round(0); actual.Sub(shown).Abs() > clockSet {

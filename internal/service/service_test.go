@@ -9,7 +9,6 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
-	"unsafe"
 
 	"go.yaml.in/yaml/v3"
 
@@ -137,36 +136,6 @@ func TestDueIsShownAlike(t *testing.T) {
 			t.Errorf("due %s, want it in UTC", got)
 		}
 	})
-}
-
-// setBack returns t as a clock showed it that has been set forward by d since: the monotonic
-// reading is the same, the wall clock's is not. Half a second past the full one, none wraps.
-func setBack(t time.Time, d time.Duration) time.Time {
-	const nanoseconds, seconds = 1, 1 << 30 // the fields of the first word of a time.Time
-	word := (*uint64)(unsafe.Pointer(&t))
-	*word -= uint64(d/time.Second)*seconds + uint64(d%time.Second)*nanoseconds
-	return t
-}
-
-// After the wall clock was set, due times are shown as it will show them then. Differences that
-// come from reading two clocks one after the other are not followed. A fake clock has no
-// monotonic reading, so this is on the real one.
-func TestDueFollowsTheClock(t *testing.T) {
-	at := time.Now().Add(time.Hour)
-	at = at.Add(time.Second/2 - time.Duration(at.Nanosecond()))
-	for set, followed := range map[time.Duration]bool{
-		0: false, 4 * time.Millisecond: false, 30 * time.Millisecond: true, time.Hour: true,
-		-4 * time.Millisecond: false, -30 * time.Millisecond: true, -time.Hour: true,
-	} {
-		at := setBack(at, set)
-		if now := time.Now(); at.Round(0).Add(set).Sub(now.Add(at.Sub(now)).Round(0)).Abs() > 4*time.Millisecond {
-			t.Fatalf("set by %v: %v is not of a clock that was set", set, at)
-		}
-		got := submit(t, serviceOn(due(at))).Body.Due
-		if !followed && !got.Equal(at.Round(0)) || followed && got.Sub(at.Round(0).Add(set)).Abs() > 4*time.Millisecond {
-			t.Errorf("set by %v: %v is shown as %v", set, at, got)
-		}
-	}
 }
 
 // The engine gets the secret as submitted; afterwards nothing of it is left, however it went.
