@@ -247,6 +247,7 @@ func TestSlowBodyIsAnswered(t *testing.T) {
 
 // The same over a real network, where both deadlines are the system's: many stalled bodies, all answered.
 func TestStalledBodiesAreAnsweredOverTCP(t *testing.T) {
+	t.Parallel()
 	l, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -256,7 +257,7 @@ func TestStalledBodiesAreAnsweredOverTCP(t *testing.T) {
 	}
 	const clients = 50
 	s := newSite(t, on(fake{}), func(cfg *Config) {
-		cfg.ReadTimeout, cfg.WriteTimeout, cfg.MaxInFlight = 300*time.Millisecond, 300*time.Millisecond, 2*clients
+		cfg.ReadTimeout, cfg.WriteTimeout, cfg.MaxInFlight = time.Second, time.Second, 2*clients
 	})
 	serve(s, l, dial)
 	const header = "POST /hash HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
