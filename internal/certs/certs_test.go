@@ -18,6 +18,7 @@ import (
 	"go.uber.org/goleak"
 
 	"github.com/hashd-project/hashd/v2/internal/certs/certstest"
+	"github.com/hashd-project/hashd/v2/internal/follow"
 	"github.com/hashd-project/hashd/v2/internal/transcript"
 )
 
@@ -98,12 +99,17 @@ func (p *place) serial(s *Source) string {
 	return state.PeerCertificates[0].SerialNumber.String()
 }
 
+// betweenLooks waits until the source has just looked at its files, and not for a whole number of looks: what a
+// test does next, and after any sleep of whole seconds, is done before the next look.
+func betweenLooks() { time.Sleep(follow.Interval / 2) }
+
 // What is in the files counts a moment later. What is no good does not, and is logged once.
 func TestFilesAreFollowed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlace(t)
 		p.put(1000 * time.Hour)
 		s := p.open()
+		betweenLooks()
 		first := p.serial(s)
 		p.put(2000 * time.Hour)
 		time.Sleep(2 * time.Second)
@@ -157,6 +163,7 @@ func TestSwappedLinksAreFollowed(t *testing.T) {
 			t.Fatal(err)
 		}
 		s := p.open()
+		betweenLooks()
 		first := p.serial(s)
 		swap("..2")
 		time.Sleep(2 * time.Second)
