@@ -245,7 +245,9 @@ func (task *capacityTask) open(ctx context.Context) (engine.Engine, error) {
 		return nil, err
 	}
 	prefix := fmt.Sprintf("%s-%d", task.Prefix, os.Getpid()) // a service of its own
-	return jetstream.New(ctx, jetstream.Config{URLs: task.URLs, Prefix: prefix, Replicas: 1, Sealer: sealer, Limits: cfg})
+	return jetstream.New(ctx, jetstream.Config{
+		URLs: task.URLs, Prefix: prefix, Replicas: 1, Sealer: sealer, Limits: cfg, Timeout: longExchange, Patience: longExchange,
+	})
 }
 
 // submit submits the jobs from this goroutine.

@@ -4,6 +4,7 @@ package main
 
 import (
 	"errors"
+	"math"
 	"testing"
 	"time"
 )
@@ -11,6 +12,13 @@ import (
 func TestHashingOf(t *testing.T) {
 	if got, want := hashingOf(2_000, time.Second/2, time.Millisecond), (hashing{Speed: 4_000, CPU: 500}); got != want {
 		t.Errorf("got %+v, want %+v", got, want)
+	}
+}
+
+// Cores that begin only once the time is over have measured something all the same.
+func TestRawSpeedIsNeverNone(t *testing.T) {
+	if got := rawSpeed(0); got.Speed <= 0 || got.CPU <= 0 || math.IsInf(got.CPU, 0) {
+		t.Errorf("%+v", got)
 	}
 }
 

@@ -116,12 +116,16 @@ func (b *clusterBench) measure(ctx context.Context, cfg natstest.Config) (err er
 	return b.addSpace(ctx, servers, name)
 }
 
+// longExchange bounds each exchange with a cluster: a slow machine is measured too, and is no fault.
+const longExchange = time.Minute
+
 // open makes an engine for a service of its own.
 func (b *clusterBench) open(ctx context.Context, servers *natstest.Cluster, delay time.Duration) (*jetstream.Engine, error) {
 	b.n++
 	const plenty = 1 << 30
 	return jetstream.New(ctx, jetstream.Config{
 		URLs: servers.URLs(), Prefix: fmt.Sprintf("bench-%d", b.n), Replicas: len(servers.Nodes), Sealer: b.ring,
+		Timeout: longExchange, Patience: longExchange,
 		Limits: engine.Limits{
 			Delay: delay, Retention: time.Hour, MaxPending: plenty, MaxResults: plenty, MaxSecretBytes: mebibyte,
 			IdempotencyWindow: time.Minute, MaxIdempotencyKeys: plenty,
