@@ -14,10 +14,6 @@ import (
 	"github.com/hashd-project/hashd/v2/internal/auth"
 )
 
-// takenOver bounds the wait for a change of the keys file. Two seconds are promised to who has a machine for
-// himself.
-const takenOver = 20 * time.Second
-
 // newKey adds or rotates a key by hashd key, and returns the token.
 func newKey(t *testing.T, file string, args ...string) string {
 	t.Helper()
@@ -36,7 +32,7 @@ func as(token string) func(*http.Request) {
 // until waits for the status with which the server answers who shows the token.
 func (c *client) until(t *testing.T, token string, status int) {
 	t.Helper()
-	for deadline := time.Now().Add(takenOver); ; time.Sleep(50 * time.Millisecond) {
+	for deadline := time.Now().Add(patience); ; time.Sleep(50 * time.Millisecond) {
 		a := c.do(t, http.MethodGet, "/v/status", "", as(token))
 		if a.status == status {
 			return
@@ -69,7 +65,7 @@ func TestKeysWhileRunning(t *testing.T) {
 	}
 	c.until(t, first, http.StatusUnauthorized)
 	c.until(t, rotated, http.StatusUnauthorized)
-	c.until(t, newKey(t, file, "add", "brief", "--expires=15s"), http.StatusOK)
+	c.until(t, newKey(t, file, "add", "brief", "--expires=20s"), http.StatusOK)
 	i.log(t, "api key expired", 1)
 
 	good, err := os.ReadFile(file)
