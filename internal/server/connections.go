@@ -76,6 +76,7 @@ type client struct {
 	ended  atomic.Bool // what is still read is not looked at any more
 	// unhandled is a request that net/http has and no handler yet: a shutdown would drop it. It is not told of HTTP/2.
 	unhandled atomic.Bool
+	asked     atomic.Bool // some request of it reached its handler
 
 	streamTokens streamTokens // of requests of HTTP/2
 
@@ -343,6 +344,7 @@ func (cs *connections) changed(nc net.Conn, state http.ConnState) {
 // closed already: an answer could not be sent.
 func (cs *connections) admit(c *client) bool {
 	c.unhandled.Store(false)
+	c.asked.Store(true)
 	if c.state.Load() == stateGone {
 		panic(http.ErrAbortHandler)
 	}
@@ -367,18 +369,35 @@ const (
 	settleTime = 750 * time.Millisecond
 )
 
-// coming says whether a request is on its way: it is arriving, has not reached its handler, or its client has just come.
+// coming says whether a request is on its way.
 func (cs *connections) coming() bool {
 	cs.mu.Lock()
 	defer cs.mu.Unlock()
 	for c := range cs.all {
-		switch state := c.state.Load(); {
-		case c.multiplexed():
-		case state == stateArriving, c.unhandled.Load(), state == stateSilent && (time.Since(c.since) < comingTime || arrived(c.Conn)):
+		if c.coming() {
 			return true
 		}
 	}
 	return false
+}
+
+// coming says whether a request is on its way: it is arriving, has not reached its handler, or its client has just come.
+// The caller holds the owner's lock.
+func (c *client) coming() bool {
+	state, since := c.state.Load(), c.since
+	if c.secure != nil {
+		begun, done := c.secure.shaken()
+		if begun && done.IsZero() {
+			return true
+		}
+		if done.After(since) {
+			since = done
+		}
+	}
+	if c.multiplexed() && c.asked.Load() {
+		return false // it is told where its requests end, and asks the rest anew
+	}
+	return state == stateArriving || c.unhandled.Load() || state == stateSilent && (time.Since(since) < comingTime || arrived(c.Conn))
 }
 
 // settle returns once no request is on its way, or after settleTime: net/http drops those that come whole after a

@@ -39,7 +39,7 @@ func (h *handler) around(next echoHandler) echoHandler {
 		defer client.finish(r, c.Response().Header()) // also after a panic
 		h.identify(c)
 		if client != nil && client.secure != nil {
-			r.TLS = client.secure.state.Load() // net/http does not know of it
+			r.TLS = &client.secure.state.Load().ConnectionState // net/http does not know of it
 		}
 		if h.cfg.Begin != nil {
 			defer h.trace(c)()

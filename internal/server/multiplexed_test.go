@@ -339,6 +339,7 @@ func TestShutdownOverHTTP2(t *testing.T) {
 		y := newSecrecy(t)
 		r := listen(t, on(fake{wait: after(2 * time.Second)}), y.on, func(cfg *Config) { cfg.ReadTimeout = time.Hour })
 		idle, busy := r.multiplex(t, y), r.multiplex(t, y)
+		idle.request(1, "GET", "/healthz", true)
 		busy.request(1, "GET", "/hash/42", true, "prefer", "wait=20")
 		busy.request(3, "POST", "/hash", false)
 		began := time.Now()
@@ -359,6 +360,23 @@ func TestShutdownOverHTTP2(t *testing.T) {
 		}
 		if !idle.gone() || !busy.gone() {
 			t.Error("a connection is left")
+		}
+	})
+}
+
+// A client that has just connected gets its answer, as over HTTP/1.1.
+func TestShutdownAnswersWhoHasJustComeOverHTTP2(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := newSecrecy(t)
+		r := listen(t, on(fake{}), y.on)
+		p := r.multiplex(t, y)
+		stopped := make(chan error, 1)
+		go func() { stopped <- r.server.Shutdown(t.Context(), time.Hour) }()
+		time.Sleep(comingTime / 2)
+		p.request(1, "GET", "/healthz", true)
+		p.wantStatus(1, "200")
+		if err := <-stopped; err != nil {
+			t.Error(err)
 		}
 	})
 }

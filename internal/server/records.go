@@ -19,6 +19,7 @@ type records struct {
 	left   int    // how much of the rest of the record was not
 	record []byte // where the rest went
 
+	begun atomic.Bool // something has come
 	hurry atomic.Bool // it is about to be closed: nothing that is written may take long
 }
 
@@ -40,6 +41,7 @@ func (r *records) Read(p []byte) (int, error) {
 	if r.have < recordHeader {
 		n, err := r.in.Read(p[:min(len(p), recordHeader-r.have)])
 		r.have += copy(r.header[r.have:], p[:n])
+		r.begun.Store(r.begun.Load() || n > 0)
 		if r.have == recordHeader {
 			r.left = int(r.header[3])<<8 | int(r.header[4])
 		}

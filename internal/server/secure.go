@@ -38,11 +38,17 @@ type secured struct {
 	records  *records
 	by       *security
 
-	state atomic.Pointer[tls.ConnectionState] // nil until the handshake is done
+	state atomic.Pointer[agreed] // nil until the handshake is done
 
 	reading sync.Mutex // held by Read, and guards the rest
 	seen    int        // how much of what the client began with was looked at
 	over    bool       // nothing more is read
+}
+
+// agreed is what came of a handshake, and when.
+type agreed struct {
+	tls.ConnectionState
+	at time.Time
 }
 
 // What the client of HTTP/2 begins with (RFC 9113, section 3.4), and its name in TLS.
@@ -75,8 +81,7 @@ func (s *secured) shake() bool {
 	_ = s.SetWriteDeadline(time.Now().Add(s.by.limit))
 	err := s.tls.HandshakeContext(context.Background()) // ended by the read deadline, or by closing
 	if err == nil {
-		state := s.tls.ConnectionState()
-		s.state.Store(&state)
+		s.state.Store(&agreed{s.tls.ConnectionState(), time.Now()})
 		return true
 	}
 	s.by.log.Debug("TLS handshake failed", "client", s.RemoteAddr().String(), "error", err)
@@ -84,6 +89,14 @@ func (s *secured) shake() bool {
 		s.answerPlain()
 	}
 	return false
+}
+
+// shaken says whether the client has begun its handshake, and when that was done: never yet, if the time is zero.
+func (s *secured) shaken() (begun bool, done time.Time) {
+	if state := s.state.Load(); state != nil {
+		done = state.at
+	}
+	return s.records.begun.Load(), done
 }
 
 // isHTTP says whether a client begins as a request of HTTP/1 does.

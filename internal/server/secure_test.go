@@ -56,9 +56,14 @@ func (y secrecy) over(t *testing.T, c net.Conn, protocol string) *tls.Conn {
 func (r *running) shake(t *testing.T, y secrecy) *caller {
 	t.Helper()
 	c := r.call()
+	c.shake(t, y)
+	return c
+}
+
+func (c *caller) shake(t *testing.T, y secrecy) {
+	t.Helper()
 	c.Conn = y.over(t, c.Conn, "http/1.1")
 	c.from = bufio.NewReader(c.Conn)
-	return c
 }
 
 // transport speaks TLS over the site's network.
@@ -191,6 +196,32 @@ func TestHandshakeIsBounded(t *testing.T) {
 		}
 		if took := time.Since(began); took < time.Second || took > 2*time.Second {
 			t.Errorf("closed after %v, want read-header-timeout", took)
+		}
+	})
+}
+
+// slow is a connection on which all that is written takes a while.
+type slow struct{ net.Conn }
+
+func (s slow) Write(p []byte) (int, error) {
+	time.Sleep(comingTime * 3 / 5)
+	return s.Conn.Write(p)
+}
+
+// Clients that are in their handshake when a stop begins, or have just left it, get their answer.
+func TestShutdownAnswersWhoShakesHands(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		y := newSecrecy(t)
+		r := listen(t, on(fake{}), y.on)
+		_, halfway, c := r.call(), r.call(), r.call()
+		halfway.say("\x16\x03\x01\x02\x00\x01\x00") // a part of a greeting
+		began, stopped := time.Now(), make(chan error, 1)
+		go func() { stopped <- r.server.Shutdown(t.Context(), time.Hour) }()
+		c.Conn = slow{c.Conn}
+		c.shake(t, y)
+		c.ask("GET /healthz", "").want(200)
+		if err := <-stopped; err != nil || time.Since(began) > settleTime+partingTime {
+			t.Errorf("after %v: %v", time.Since(began), err)
 		}
 	})
 }
