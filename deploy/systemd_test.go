@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -51,8 +52,12 @@ func TestUnit(t *testing.T) {
 	if strings.Contains(u["ExecStart"][0], "insecure") {
 		t.Error("the unit opens a door without a lock")
 	}
+	file := fmt.Sprint(documents(t, "systemd/hashd.yaml")[0])
 	for _, credential := range u["LoadCredential"] {
-		name, _, _ := strings.Cut(credential, ":")
+		name, path, _ := strings.Cut(credential, ":")
+		if !strings.Contains(file, ":"+path) {
+			t.Errorf("who checks the settings in hashd.yaml does not check %s", path)
+		}
 		if !regexp.MustCompile(`\$\{CREDENTIALS_DIRECTORY\}/` + name + `\b`).MatchString(u["ExecStart"][0]) {
 			t.Errorf("the credential %s is not used", name)
 		}

@@ -21,10 +21,10 @@ chroot "$top/root" sh -euc '
 
 	hashd ring create /etc/hashd/ring.json >/dev/null
 	hashd key add test --api-keys /etc/hashd/keys.json >/dev/null 2>&1
-	chgrp hashd /etc/hashd/keys.json /etc/hashd/ring.json
-	chmod 0640 /etc/hashd/keys.json /etc/hashd/ring.json # systemd hands the ring over by itself
-	echo "checked: $(setpriv --reuid hashd --regid hashd --clear-groups hashd config check --config=/etc/hashd/hashd.yaml \
-		--engine=file --data-dir=/var/lib/hashd --ring-file=/etc/hashd/ring.json --insecure-no-tls)"
+	openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -noenc -subj /CN=localhost -keyout /etc/hashd/tls.key -out /etc/hashd/tls.crt 2>/dev/null
+	chgrp hashd /etc/hashd/*.json /etc/hashd/tls.*
+	chmod 0640 /etc/hashd/*.json /etc/hashd/tls.* # systemd hands the ring and the certificate over by itself
+	echo "checked: $(setpriv --reuid hashd --regid hashd --clear-groups hashd config check --config=/etc/hashd/hashd.yaml)"
 
 	dpkg --no-triggers -r hashd >/run/release/log 2>&1 || { cat /run/release/log; exit 1; }
 	echo "removed: $(ls /usr/bin/hashd /usr/bin/hashctl /usr/lib/systemd/system/hashd.service /usr/lib/systemd/system/hashd.socket /usr/share/man/man1/hashd.1.gz 2>/dev/null | wc -l)"

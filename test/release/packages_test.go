@@ -14,6 +14,7 @@ import (
 func wantInstalls(t *testing.T, deb string) {
 	t.Helper()
 	needs.Tool(t, "dpkg", "NOT CHECKED: no Debian")
+	needs.Tool(t, "openssl", needs.Debian("openssl"))
 	command := []string{needs.Tool(t, "unshare", needs.Debian("util-linux")), "--mount", "sh", "install.sh", deb, t.TempDir()}
 	if os.Geteuid() != 0 {
 		if exec.CommandContext(t.Context(), "sudo", "-n", "true").Run() != nil {
@@ -28,7 +29,7 @@ func wantInstalls(t *testing.T, deb string) {
 		"/usr/lib/systemd/system/hashd.service root:root 644", "/usr/lib/systemd/system/hashd.socket root:root 644",
 		"version: hashd " + version + " (", "version: hashctl " + version + " (",
 		"kept: # changed", "checked: the settings are good", "removed: 0",
-		"left: hashd.yaml keys.json ring.json ", "left: keys.json ring.json ", "installed: 0",
+		"left: hashd.yaml keys.json ring.json tls.crt tls.key ", "left: keys.json ring.json tls.crt tls.key ", "installed: 0",
 	}
 	lines := strings.Split(strings.TrimSuffix(got, "\n"), "\n")
 	if !slices.EqualFunc(lines, want, strings.HasPrefix) {
