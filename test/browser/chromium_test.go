@@ -37,9 +37,9 @@ func (s *shared) begin(path string) (context.Context, error) {
 	s.once.Do(func() {
 		options := append(chromedp.DefaultExecAllocatorOptions[:], chromedp.ExecPath(path), chromedp.NoSandbox, chromedp.DisableGPU,
 			chromedp.Flag("disable-quic", true), chromedp.Flag("disable-component-update", true),
-			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"), chromedp.WindowSize(1200, 1000))
+			chromedp.Flag("host-resolver-rules", "MAP *.test 127.0.0.1"), chromedp.WindowSize(1200, 1000), chromedp.WSURLReadTimeout(patience))
 		allocator, stop := chromedp.NewExecAllocator(context.Background(), options...)
-		ctx, shut := chromedp.NewContext(allocator)
+		ctx, shut := chromedp.NewContext(allocator, chromedp.WithBrowserOption(chromedp.WithDialTimeout(patience)))
 		s.ctx, s.err = ctx, chromedp.Run(ctx)
 		s.stop = func() {
 			_ = chromedp.Cancel(ctx) // asks the browser to end, and waits for it
@@ -175,16 +175,37 @@ func value[T any](t *testing.T, b *tab, expression string) (result T) {
 // awaited has an evaluation wait for what is promised.
 func awaited(p *runtime.EvaluateParams) *runtime.EvaluateParams { return p.WithAwaitPromise(true) }
 
-// until waits until an expression is true in the page.
+// until waits until an expression is true in the page, or in the one that comes in its place.
 func (b *tab) until(t *testing.T, expression string) {
 	t.Helper()
-	const look = `new Promise(tell => { const end = performance.now() + %d;
+	const look = `new Promise(tell => { const end = performance.now() + 5000;
 		const look = () => { const there = (%s); if (there || performance.now() > end) tell(Boolean(there)); else setTimeout(look, 40); }; look(); })`
-	if !value[bool](t, b, fmt.Sprintf(look, (patience/2).Milliseconds(), expression)) {
-		var text string
-		_ = b.try(chromedp.Evaluate(`document.body.innerText`, &text))
-		t.Fatalf("never: %s. The page says:\n%s", expression, text)
+	var err error
+	for end := time.Now().Add(patience); time.Now().Before(end); time.Sleep(40 * time.Millisecond) {
+		var there bool
+		if err = b.try(chromedp.Evaluate(fmt.Sprintf(look, expression), &there, awaited)); there {
+			return
+		}
 	}
+	var text string
+	_ = b.try(chromedp.Evaluate(`document.body.innerText`, &text))
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	t.Fatalf("never: %s, error %v. Errors %q, failed requests %q. The page says:\n%s", expression, err, b.faults, b.failed, text)
+}
+
+// sees does what makes an expression true, maybe for a moment only, and waits until it was.
+func (b *tab) sees(t *testing.T, expression string, act func()) {
+	t.Helper()
+	value[bool](t, b, lookOut(expression))
+	act()
+	b.until(t, `seen`)
+}
+
+// lookOut is what has the page set seen once a change of it makes the expression true, however soon that is over.
+func lookOut(expression string) string {
+	return fmt.Sprintf(`(globalThis.seen = false, new MutationObserver((_, eye) => { if (%s) { seen = true; eye.disconnect(); } })
+		.observe(document, {subtree: true, childList: true, characterData: true, attributes: true}), true)`, expression)
 }
 
 // wantNoSidewaysScroll fails the test if the page is wider than its window, and names what makes it so.

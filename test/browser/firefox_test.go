@@ -241,11 +241,12 @@ func (f *firefox) wantClean(t *testing.T) {
 // In Firefox a secret that is typed brings its hash, and the page keeps to its policy.
 func TestPageInFirefox(t *testing.T) {
 	t.Parallel()
-	f, s := openFirefox(t), start(t, "--delay=1s")
+	f, s := openFirefox(t), start(t, "--delay=3s")
 	f.navigate(t, "http://"+s.address+"/")
 	f.until(t, stateIs("Ready"))
+	f.until(t, lookOut(rowIs(0, "due in")))
 	f.keys(t, "/"+"angryFirefox"+enterKey)
-	f.until(t, rowIs(0, "due in"))
+	f.until(t, `seen`)
 	f.until(t, hashIs(0, hashOf("angryFirefox")))
 	if left := f.until(t, everything); strings.Contains(left, "angryFirefox") {
 		t.Error("the secret is in the page")

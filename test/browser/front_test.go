@@ -97,6 +97,23 @@ func (f *front) set(change func()) {
 	change()
 }
 
+// hold keeps back from the server what is asked of a path and those below it, until that is let go.
+func (f *front) hold(path string) (release func()) {
+	held := make(chan struct{})
+	f.set(func() {
+		f.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+			if r.Method == http.MethodGet && strings.HasPrefix(r.URL.Path, path) {
+				select {
+				case <-held:
+				case <-r.Context().Done():
+				}
+			}
+			return false
+		}
+	})
+	return func() { close(held) }
+}
+
 // cutOff ends all connections, and refuses new ones until restore.
 func (f *front) cutOff() {
 	f.set(func() { f.cut = true })

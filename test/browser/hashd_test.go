@@ -124,6 +124,16 @@ func (s *server) do(t *testing.T, method, path string, body, into any) (status i
 	return answer.StatusCode
 }
 
+// awaitHash returns once the hash of a job is there.
+func (s *server) awaitHash(t *testing.T, id string) {
+	t.Helper()
+	for end := time.Now().Add(patience); s.do(t, http.MethodGet, "/hash/"+id, nil, nil) != http.StatusOK; time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("job %s is never done", id)
+		}
+	}
+}
+
 // submit submits secrets past the browser, as somebody else would.
 func (s *server) submit(t *testing.T, secrets ...string) {
 	t.Helper()

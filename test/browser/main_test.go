@@ -14,7 +14,7 @@ import (
 
 // patience bounds every wait of these tests. Nothing is expected to take anywhere near it: a
 // wait ends with the event it is for.
-const patience = 60 * time.Second
+const patience = 2 * time.Minute
 
 // built builds the binary that these tests start, once, and returns the folder it is in.
 var built = sync.OnceValues(func() (dir string, err error) {

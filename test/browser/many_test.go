@@ -42,8 +42,7 @@ func TestPageReadsFiles(t *testing.T) {
 	p.until(t, hashIs(0, hashOf("secret in a file 20000")))
 	p.wantNowhere(t, "secret in a file 20000", "secret in a file 1")
 	clipboard.Lock()
-	p.clickOn(t, "#copyall")
-	p.until(t, `document.querySelector("#copyall").innerText.includes("Copied")`)
+	p.sees(t, `document.querySelector("#copyall").innerText.includes("Copied")`, func() { p.clickOn(t, "#copyall") })
 	copied := value[string](t, p.tab, `navigator.clipboard.readText()`)
 	clipboard.Unlock()
 	if hashes := strings.Fields(copied); len(hashes) != n || hashes[0] != hashOf("secret in a file 0") || hashes[n-1] != hashOf("secret in a file 20000") {
@@ -140,8 +139,7 @@ func TestPageFromAnInsecureOrigin(t *testing.T) {
 	}
 	p.submit(t, angryMonkey)
 	p.until(t, hashIs(0, angryMonkeyHash))
-	p.press(t, 0, "Copy")
-	p.until(t, row(0, `row.innerText.includes("Press Ctrl C")`))
+	p.sees(t, row(0, `row.innerText.includes("Press Ctrl C")`), func() { p.press(t, 0, "Copy") })
 	p.until(t, fmt.Sprintf(`String(getSelection()) === %q`, angryMonkeyHash))
 	p.wantClean(t, false)
 }

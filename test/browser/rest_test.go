@@ -12,7 +12,7 @@ import (
 // until it takes them too, whether they were pasted or typed.
 func TestPageKeepsTheRestOfManyLines(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--delay=2s", "--max-pending=3") // and so no batch has more than three
+	s := start(t, "--delay=5s", "--max-pending=3") // and so no batch has more than three
 	p := visit(t, newFront(t, s, ""))
 	submitRest := func(rest string, secrets ...string) {
 		t.Helper()
@@ -20,14 +20,7 @@ func TestPageKeepsTheRestOfManyLines(t *testing.T) {
 		p.wantText(t, "#err", "hashd is full: it holds as many jobs as max-pending allows. Your lines are still here; submit them again")
 		p.until(t, rest)
 		p.wantNowhere(t, secrets[:3]...)
-		for range 3 { // others' jobs may take the room once more
-			p.until(t, `!document.querySelector("#go").disabled`)
-			p.clickOn(t, "#go")
-			p.until(t, `document.querySelector("#go").textContent !== "Sending"`)
-			if value[bool](t, p.tab, `document.querySelector("#err").hidden`) {
-				break
-			}
-		}
+		p.submitAgain(t)
 		p.until(t, rowIs(0, "done"))
 		p.until(t, rowIs(1, "done"))
 		p.wantNowhere(t, secrets...)
@@ -39,6 +32,20 @@ func TestPageKeepsTheRestOfManyLines(t *testing.T) {
 	p.enter(t, "#lines", "typed one"+kb.Enter+"typed two"+kb.Enter+"typed three"+kb.Enter+"typed four"+kb.Enter+"typed five")
 	submitRest(`document.querySelector("#lines").value === "typed four\ntyped five"`, typed...)
 	p.wantClean(t, true)
+}
+
+// submitAgain submits what was refused once that makes sense, and once more while the room is not there yet.
+func (p *livePage) submitAgain(t *testing.T) {
+	t.Helper()
+	for range 10 {
+		p.until(t, `!document.querySelector("#go").disabled`)
+		p.clickOn(t, "#go")
+		p.until(t, `document.querySelector("#go").textContent !== "Sending"`)
+		if value[bool](t, p.tab, `document.querySelector("#err").hidden`) {
+			return
+		}
+	}
+	t.Fatal("it is refused again and again")
 }
 
 // Who changes a secret while its answer is lost has given it up: it is not asked for, and what stands there now is sent alone.

@@ -75,7 +75,7 @@ func TestPageIsGoodWithHashes(t *testing.T) {
 	p.submit(t, "four")
 	p.until(t, stateIs("Full"))
 	p.enter(t, "#secret", "five"+kb.Enter)
-	p.wantText(t, "#err", "hashd is full", "submit it again in 59 min")
+	p.until(t, `/hashd is full.* submit it again in 5\d min/.test(document.querySelector("#err").innerText)`)
 	p.wantGood(t, "full")
 	p.wantClean(t, true)
 }
@@ -86,22 +86,11 @@ func TestPageIsGoodWithoutJobs(t *testing.T) {
 	token := k.add(t, "writer", "--scope=submit")
 	f := newFront(t, start(t, "--api-keys="+string(k)), "")
 	p := &livePage{tab: open(t, f.URL), front: f}
-	held := make(chan struct{})
-	f.set(func() {
-		f.answer = func(_ http.ResponseWriter, r *http.Request) bool {
-			if r.URL.Path == "/v/status" {
-				select {
-				case <-held:
-				case <-r.Context().Done():
-				}
-			}
-			return false
-		}
-	})
+	answer := f.hold("/v/status")
 	p.load(t)
 	p.until(t, stateIs("Connecting"))
 	p.wantGood(t, "connecting")
-	close(held)
+	answer()
 	p.until(t, shown("#keyform"))
 	p.wantGood(t, "key")
 	p.enter(t, "#key", "hashd_wrong"+kb.Enter)

@@ -21,7 +21,7 @@ func hashOf(secret string) string {
 // A secret that is typed into the page brings its hash, which can be copied. Once it is accepted, it is nowhere any more.
 func TestPageSubmitAndCollect(t *testing.T) {
 	t.Parallel()
-	s := start(t, "--delay=1s")
+	s := start(t, "--delay=3s")
 	p := visit(t, newFront(t, s, ""))
 	p.clipboard(t)
 	const secret = "correct horse 7 battery"
@@ -31,13 +31,14 @@ func TestPageSubmitAndCollect(t *testing.T) {
 	}
 	p.clickOn(t, "[data-reveal=secret]")
 	p.until(t, `document.querySelector("#secret").type === "text"`)
-	p.enter(t, "#secret", kb.Enter)
-	p.until(t, rowIs(0, "due in 1 s"))
+	p.sees(t, rowIs(0, "due in "), func() { p.enter(t, "#secret", kb.Enter) })
 	p.until(t, `document.activeElement.id === "secret" && document.activeElement.value === "" && document.activeElement.type === "password"`)
 	p.until(t, hashIs(0, hashOf(secret)))
-	p.press(t, 0, "Copy")
-	p.until(t, row(0, `row.innerText.includes("Copied")`))
-	if copied := value[string](t, p.tab, `navigator.clipboard.readText()`); copied != hashOf(secret) {
+	clipboard.Lock()
+	p.sees(t, row(0, `row.innerText.includes("Copied")`), func() { p.press(t, 0, "Copy") })
+	copied := value[string](t, p.tab, `navigator.clipboard.readText()`)
+	clipboard.Unlock()
+	if copied != hashOf(secret) {
 		t.Errorf("copied is %q", copied)
 	}
 	p.until(t, `document.querySelector("#n-done").textContent === "1" && document.querySelector("#n-waiting").textContent === "0"`)
@@ -52,7 +53,7 @@ func TestPageSubmitAndCollect(t *testing.T) {
 func TestPagePastesManyLines(t *testing.T) {
 	t.Parallel()
 	const n = 10_000
-	f := newFront(t, start(t, "--delay=1s"), "")
+	f := newFront(t, start(t, "--delay=3s"), "")
 	p := visit(t, f)
 	var lines strings.Builder
 	for k := range n {
@@ -66,8 +67,7 @@ func TestPagePastesManyLines(t *testing.T) {
 		t.Error("lines that were pasted are in the page")
 	}
 	before := len(f.requests(0))
-	p.clickOn(t, "#go")
-	p.until(t, rowIs(0, "due in"))
+	p.sees(t, rowIs(0, "due in"), func() { p.clickOn(t, "#go") })
 	p.until(t, rowIs(0, "done"))
 	p.wantNowhere(t, "pasted secret 1 of mine", "pasted secret 9999 of mine")
 	if posts, gets := f.count(before, "POST /hash/batch"), f.count(before, "GET /hash/batch"); posts != 1 || gets == 0 || gets > 3 {

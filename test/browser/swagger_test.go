@@ -29,6 +29,7 @@ func TestSwaggerUI(t *testing.T) {
 	if !strings.Contains(submitted, "202") || !strings.Contains(submitted, `"id": 1`) {
 		t.Errorf("POST /hash through the page shows:\n%s", submitted)
 	}
+	i.awaitHash(t, "1")
 	collected := b.execute(t, "getHash", // the field shows the example, 42
 		chromedp.SendKeys("#operations-jobs-getHash tr[data-param-name=id] input", kb.End+kb.Backspace+kb.Backspace+"1"))
 	if !strings.Contains(collected, "200") || !strings.Contains(collected, angryMonkeyHash) {
@@ -60,6 +61,7 @@ func TestSwaggerUIBehindAPrefix(t *testing.T) {
 			t.Fatalf("%s: POST /hash through the page shows:\n%s", page, submitted)
 		}
 		b.execute(t, "submitBatch")
+		i.awaitHash(t, id[1])
 		collected := b.execute(t, "getHash",
 			chromedp.SendKeys("#operations-jobs-getHash tr[data-param-name=id] input", kb.End+kb.Backspace+kb.Backspace+id[1]))
 		if !strings.Contains(collected, angryMonkeyHash) {
