@@ -260,12 +260,13 @@ func (g *gate) choose(news, olds []*slot) (in, out []*slot) {
 	now := time.Now()
 	turns := g.turns(now)
 	late := now.Add(-g.longest(now, turns))
+	room := g.count <= g.limit-g.working // for all: they have waited for a machine that stood still, not for each other
 	for g.count > 0 && g.working < g.limit && g.begun < g.limit {
 		s := g.waiting.after
 		if turns {
 			s = g.waiting.before
 		}
-		if s.since.Before(late) {
+		if !room && s.since.Before(late) {
 			break
 		}
 		g.admit(g.take(s))

@@ -138,6 +138,42 @@ func TestGateRefusesWhatHasWaitedForLong(t *testing.T) {
 	})
 }
 
+// slowBell rings as late as on a machine that stands still for a while.
+type slowBell struct{ bell }
+
+func (b slowBell) wait() bool {
+	rung := b.bell.wait()
+	time.Sleep(2 * waitLimit)
+	return rung
+}
+
+// A machine that stands still makes everyone wait, and that is no overload: all are let in if there is room for them.
+func TestGateLetsInAllAfterAPause(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		g := newGate(3)
+		b, err := newBell(newPipes())
+		if err != nil {
+			t.Fatal(err)
+		}
+		g.start(slowBell{b})
+		t.Cleanup(func() { g.stop(nil) })
+		for range g.limit { // as many as a round lets in
+			s, _ := visit(g)
+			s.leave()
+		}
+		var waiting []chan verdict
+		for range g.limit {
+			_, what := visit(g)
+			waiting = append(waiting, what)
+		}
+		for _, what := range waiting {
+			if v := <-what; v != admitted {
+				t.Errorf("one of %d got %v, and nobody was under way", g.limit, v)
+			}
+		}
+	})
+}
+
 // Where some have to wait all the time, they are refused long before waitLimit.
 func TestGateOfACrowdRefusesSooner(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
