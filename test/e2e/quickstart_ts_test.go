@@ -75,7 +75,7 @@ func (p tsProject) write(t *testing.T, name, text string) {
 // run runs a command in the project and returns what it printed.
 func (p tsProject) run(t *testing.T, name string, args ...string) string {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience) // npm and the compiler take all of a processor
 	defer cancel()
 	cmd := exec.CommandContext(ctx, name, args...)
 	var stdout, stderr bytes.Buffer

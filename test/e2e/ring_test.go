@@ -190,9 +190,10 @@ func killAtEach(t *testing.T, paths, args []string, check func(call int, killed 
 	for _, path := range paths {
 		trace = append(trace, "-P", path)
 	}
-	const calls, fewest = 36, 8 // a run makes no more, and at the least that many on one thread
+	const calls, fewest, most = 36, 8, 10 * 36 // a run makes up to that many, mostly on one thread
 	kills := 0
-	for call := range calls {
+	for run := 0; run < calls || kills < fewest && run < most; run++ {
+		call := run % calls
 		cmd := exec.Command(tracer, append(append(trace, "-e", fmt.Sprintf("inject=all:signal=SIGKILL:when=%d", call+1), binary()), args...)...)
 		out, err := cmd.CombinedOutput()
 		exit, failed := errors.AsType[*exec.ExitError](err)

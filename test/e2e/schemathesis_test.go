@@ -195,7 +195,7 @@ func schemathesis(t *testing.T, i *instance, contract string, flags ...string) f
 	if err := os.WriteFile(filepath.Join(dir, "openapi.yaml"), []byte(listed), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*patience)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, append([]string{
 		"--config-file", filepath.Join(root, ".ci", "schemathesis.toml"),

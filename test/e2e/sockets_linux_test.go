@@ -1,6 +1,7 @@
 package e2e
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net"
@@ -11,6 +12,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -74,11 +76,21 @@ func (n *newcomers) come(t *testing.T, many int) (end func()) {
 	}
 }
 
+// promptly is how soon after it connects a client has to send its request: a server that stops gives it 250 ms, and the test
+// may be paused for longer.
+const promptly = 200 * time.Millisecond
+
 func (n *newcomers) submit(t *testing.T, secret string) {
-	a, err := n.client.try(t.Context(), http.MethodPost, "/hash", submission(secret), func(r *http.Request) { r.Close = true })
+	var sent atomic.Int64
+	began := time.Now()
+	a, err := n.client.try(t.Context(), http.MethodPost, "/hash", submission(secret), func(r *http.Request) { r.Close = true },
+		whenWritten(func() { sent.Store(int64(time.Since(began))) }))
+	late := time.Duration(cmp.Or(sent.Load(), int64(time.Since(began)))) > promptly
 	n.mu.Lock()
 	defer n.mu.Unlock()
 	switch {
+	case err != nil && late:
+		n.again++
 	case err != nil:
 		t.Errorf("a client that connects is not answered: %v", err)
 	case a.status == http.StatusAccepted:
