@@ -21,12 +21,14 @@ import (
 )
 
 // enter runs as root, in namespaces of its own for mounts and processes. It lays out the layers as the root, which is
-// read-only from then on, mounts a new volume that gets the owner of its place, and starts the program as the user.
+// read-only from then on, mounts a new volume that gets the owner of its place, and starts the program as the user. What
+// emulates another machine is put there too, by a name at which pid finds it.
 const enter = `
-root=$1 user=$2 volume=$3; shift 3
+root=$1 user=$2 volume=$3 emulator=$4; shift 4
 mount -t tmpfs -o mode=755 hashd-image "$root"
 while [ "$1" != -- ]; do tar -C "$root" -xpzf "$1" --numeric-owner; shift; done
 shift
+[ -z "$emulator" ] || install -D -m 755 "$emulator" "$root/emulator/hashd"
 mkdir "$root/proc"
 mount -t proc hashd-proc "$root/proc"
 mount -t tmpfs -o "$(stat -c uid=%u,gid=%g,mode=%a "$root$volume")" hashd-volume "$root$volume"
@@ -55,6 +57,7 @@ type contained struct {
 	become  []string
 	root    string
 	config  imageConfig
+	by      []string // what runs the binary, if it is for another machine
 	environ []string
 	url     string
 	cmd     *exec.Cmd
@@ -83,17 +86,24 @@ func (l *log) String() string {
 	return string(l.text)
 }
 
-// contain starts the image, with a loopback address of its own and the store on a volume.
-func (r *releaseImage) contain(t *testing.T) *contained {
+// emulators run the binaries of an architecture on machines of others.
+var emulators = map[string]string{"amd64": "qemu-x86_64-static", "arm64": "qemu-aarch64-static"}
+
+// contain starts the image of an architecture, with a loopback address of its own and the store on a volume.
+func (r *releaseImage) contain(t *testing.T, arch string) *contained {
 	t.Helper()
-	one := r.images[runtime.GOARCH]
+	one := r.images[arch]
 	address := fmt.Sprintf("127.%d.%d.%d:8443", 1+rand.IntN(254), rand.IntN(256), 1+rand.IntN(254))
 	c := &contained{
 		T: t, become: asRoot(t), root: t.TempDir(), config: one.config, url: "http://" + address, exited: make(chan error, 1),
 		environ: []string{"HASHD_LISTEN=" + address, "HASHD_ENGINE=file", "HASHD_DATA_DIR=/var/lib/hashd", "HASHD_DELAY=3s"},
 	}
+	emulator := ""
+	if arch != runtime.GOARCH {
+		emulator, c.by = needs.Tool(t, emulators[arch], needs.Debian("qemu-user-static")), []string{"/emulator/hashd"}
+	}
 	args := append(c.become, "unshare", "--mount", "--pid", "--fork", "--kill-child", "env", "-i", "PATH="+os.Getenv("PATH"))
-	args = append(append(args, c.environ...), "sh", "-ec", enter, "enter", c.root, c.config.Config.User, "/var/lib/hashd")
+	args = append(append(args, c.environ...), "sh", "-ec", enter, "enter", c.root, c.config.Config.User, "/var/lib/hashd", emulator)
 	for _, digest := range one.layers {
 		path := filepath.Join(t.TempDir(), "layer")
 		if err := os.WriteFile(path, r.blobs[digest], 0o600); err != nil {
@@ -101,7 +111,7 @@ func (r *releaseImage) contain(t *testing.T) *contained {
 		}
 		args = append(args, path)
 	}
-	args = append(append(args, "--"), c.config.Config.Entrypoint...)
+	args = append(append(append(args, "--"), c.by...), c.config.Config.Entrypoint...)
 	c.cmd = exec.CommandContext(t.Context(), args[0], args[1:]...)
 	c.cmd.Stdout, c.cmd.Stderr = &c.log, &c.log
 	if err := c.cmd.Start(); err != nil {
@@ -179,8 +189,8 @@ func (c *contained) ask(method, path, body string) (int, string) {
 
 // The image runs with a read-only root, as its user, who may do nothing else, and with a volume for its store. It is
 // healthy by its own check, and SIGTERM lets it finish what it accepted.
-func (r *releaseImage) runs(t *testing.T) {
-	c := r.contain(t)
+func (r *releaseImage) runs(t *testing.T, arch string) {
+	c := r.contain(t, arch)
 	if out, err := c.inside("touch", filepath.Join(c.root, "x")); err == nil || !strings.Contains(out, "Read-only file system") {
 		t.Errorf("its root can be written: %s, error %v", out, err)
 	}
@@ -189,7 +199,7 @@ func (r *releaseImage) runs(t *testing.T) {
 		t.Errorf("error %v, and it runs as:\n%s", err, status)
 	}
 	check := c.config.Config.Healthcheck.Test
-	healthy := append([]string{"chroot", "--userspec=" + c.config.Config.User, "--groups=", c.root}, check[1:]...)
+	healthy := append(append([]string{"chroot", "--userspec=" + c.config.Config.User, "--groups=", c.root}, c.by...), check[1:]...)
 	if out, err := c.inside(healthy...); err != nil {
 		t.Errorf("%q: %v\n%s", check, err, out)
 	}

@@ -189,7 +189,9 @@ func TestReleaseImage(t *testing.T) {
 	t.Run("IsTheDockerfiles", r.isTheDockerfiles)
 	t.Run("Files", r.holds)
 	t.Run("Licences", r.licences)
-	t.Run("Runs", r.runs)
+	for arch := range r.images {
+		t.Run("Runs/"+arch, func(t *testing.T) { r.runs(t, arch) })
+	}
 	t.Run("SameBytesAgain", func(t *testing.T) {
 		if again, bytesAgain := buildImage(t, clone(t), "077"); again != digest || !bytes.Equal(bytesAgain, archive) {
 			t.Errorf("the digest is %s, and then %s", digest, again)
