@@ -102,7 +102,7 @@ func (k *keyedTLS) jobs(t *testing.T, name string, onRetry func(error, time.Dura
 	j, err := goclient.NewJobs(goclient.Config{
 		Server: k.url(), HTTP: &http.Client{Transport: transport}, APIKey: goclient.KeyFile(k.in(name + ".token")), RetryFor: patience,
 		OnRetry: func(err error, after time.Duration) {
-			if p, ok := errors.AsType[*goclient.ProblemError](err); onRetry != nil && !(ok && overloaded(p.Detail)) {
+			if p, ok := errors.AsType[*goclient.ProblemError](err); onRetry != nil && (!ok || !overloaded(p.Detail)) {
 				onRetry(err, after)
 			}
 		},

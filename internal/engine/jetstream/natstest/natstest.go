@@ -158,7 +158,7 @@ func freePorts(ctx context.Context, n int) (ports []int, err error) {
 		if len(ports) == n {
 			return ports, nil
 		}
-		port := first + rand.IntN(last-first)
+		port := first + rand.IntN(last-first) //nolint:gosec // a port is no secret
 		l, listenErr := new(net.ListenConfig).Listen(ctx, "tcp", fmt.Sprintf("127.0.0.1:%d", port))
 		if err = listenErr; err != nil {
 			continue
