@@ -223,9 +223,10 @@ var Patience = class {
     if (!(error instanceof HashdError) || !error.retryable)
       throw error;
     const { signal, retryFor } = this.#options;
+    const now = performance.now();
     if (this.#failures === 0 && retryFor !== void 0)
-      this.#until = performance.now() + retryFor;
-    const left = this.#until - performance.now();
+      this.#until = now + retryFor;
+    const left = this.#until - now;
     const asked = (error.retryAfter ?? 0) * 1e3;
     const spent = retryFor === void 0 ? this.#failures >= RETRIES || asked > LONGEST * 1e3 : left <= 0 || asked > retryFor;
     if (spent)
