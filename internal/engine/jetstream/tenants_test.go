@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	natsjs "github.com/nats-io/nats.go/jetstream"
@@ -156,17 +157,29 @@ func TestTenantNumbersOutliveTheEndOfTheLog(t *testing.T) {
 	h.drop(all[0].names.jobs())
 	h.restore(all[0].names.jobs(), b)
 	awaitLives(t, 2, all...)
-	awaitReady(t, all[0], true)
-	rec, err := all[1].ownerOfNumber(t.Context(), late)
-	if err != nil || rec != "late" {
-		t.Errorf("the number is %q's, error %v", rec, err)
-	}
+	awaitOwner(t, all[1], late, "late") // to whom the instance that was told it gives it again
 	for _, e := range []*Engine{all[0], all[1], start(t, h.cfg)} {
 		if n := numberOf(t, e, "late"); n != late {
 			t.Errorf("it had the number %d, and has %d", late, n)
 		}
 		if n := numberOf(t, e, "early"); n != early {
 			t.Errorf("it had the number %d, and has %d", early, n)
+		}
+	}
+}
+
+// awaitOwner waits until the store says that the number is that tenant's.
+func awaitOwner(t *testing.T, e *Engine, number uint16, want string) {
+	t.Helper()
+	for began := time.Now(); ; time.Sleep(10 * time.Millisecond) {
+		owner, err := e.ownerOfNumber(t.Context(), number)
+		switch {
+		case err != nil:
+			t.Fatal(err)
+		case owner == want:
+			return
+		case owner != "" || time.Since(began) > patience:
+			t.Fatalf("the number is %q's", owner)
 		}
 	}
 }
